@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/**
+ * plugin-rtmp:
+ * @short_description: RTMP source and sink, and the FLV muxer that feeds it
+ */
+#include "config.h"
+
+#include <gst/gst.h>
+
+static gboolean plugin_init(GstPlugin* plugin) {
+  (void)plugin;
+  return TRUE;
+}
+
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, rtmp,
+                  "RTMP source, sink and FLV muxer", plugin_init, PACKAGE_VERSION, "LGPL",
+                  GST_PACKAGE_NAME, GST_PACKAGE_ORIGIN)
