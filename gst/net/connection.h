@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include <gio/gio.h>
+
+#include "net/loop.h"
+#include "session/session.h"
+
+namespace gstrtmp {
+
+/// Step is how far a connection attempt has come; an error names the step that failed.
+enum class Step : uint8_t { kResolve, kConnect, kTls, kEstablished };
+
+/// NetError is a failure of the network, as GIO or the system told it (G_IO_ERROR,
+/// G_RESOLVER_ERROR, G_TLS_ERROR). `message` holds no secrets.
+struct NetError {
+  GQuark domain = 0;
+  int code = 0;
+  Step step = Step::kConnect;
+  std::string message;
+};
+
+/// Target is where to connect to.
+struct Target {
+  std::string host;
+  uint16_t port = 1935;
+  rtmp::Duration connect_timeout{};  ///< for resolving and connecting together; zero = none
+};
+
+/// SocketStats is what the kernel tells of a connection.
+struct SocketStats {
+  uint64_t unsent_bytes = 0;          ///< taken by the kernel, not yet sent
+  uint64_t unacknowledged_bytes = 0;  ///< sent, not yet acknowledged by the peer's kernel
+  std::optional<rtmp::Duration> round_trip;
+  std::string local_address;
+  std::string peer_address;
+};
+
+/// Connection drives one rtmp::Session over one socket: it resolves, connects (happy eyeballs and
+/// proxies are GIO's), moves bytes both ways and keeps the session's timers. It knows no protocol.
+///
+/// One mutex guards the session and everything that belongs to it; it is reached through Locked.
+/// The owner's Handler is called with that lock held, from the thread that made the progress (the
+/// loop's, or a caller's): it may use the session, must not block, and must not emit a signal or a
+/// message. Lock order: the element's object lock is never held while taking this one.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  class Locked;
+
+  /// Handler is the owner's side. `on_event` takes the session's events in order.
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    /// The socket is connected: time to start the session.
+    virtual void on_open(Locked& locked) = 0;
+    virtual void on_event(Locked& locked, rtmp::Event&& event) = 0;
+    /// The transport failed or ended (`error` is empty after an orderly end); no more bytes move.
+    /// The session has been told, and its remaining events have been delivered before this.
+    virtual void on_transport_end(Locked& locked, std::optional<NetError> error) = 0;
+  };
+
+  /// Locked is the right to use the session. Movable. On release: events that the owner's calls
+  /// caused are delivered, pending bytes are offered to the socket, the alarm is set, and waiters
+  /// are woken if anything happened.
+  class Locked {
+   public:
+    explicit Locked(Connection& connection);
+    ~Locked();
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+
+    rtmp::Session& session();
+    /// flush() offers pending bytes to the socket now: one gathered non-blocking write after the
+    /// other until the socket is full; the loop goes on with the rest when it drains.
+    void flush();
+    /// wait() releases the lock until somebody made progress, wake() was called, or `until`.
+    void wait(std::optional<rtmp::Time> until);
+    /// socket_full() is true while bytes wait for the socket to drain.
+    bool socket_full() const;
+    bool is_open() const;
+    SocketStats socket_stats() const;
+    int fd() const;  ///< -1 while there is none; for socket options
+
+   private:
+    friend class Connection;
+    Connection& connection_;
+    std::unique_lock<std::mutex> lock_;
+  };
+
+  /// The session is owned by the connection from here on; `handler` is borrowed and must stay valid
+  /// until close() has returned.
+  static std::shared_ptr<Connection> create(std::shared_ptr<Loop> loop,
+                                            std::unique_ptr<rtmp::Session> session,
+                                            Handler& handler);
+  ~Connection();
+
+  /// open() starts connecting, and returns at once.
+  void open(const Target& target);
+  /// adopt() takes over a connected socket instead (a listener's).
+  void adopt(GSocketConnection* socket);
+
+  /// lock() waits for the mutex.
+  Locked lock() { return Locked(*this); }
+
+  /// read_here() lets the calling thread read the socket itself, so that a message reaches a waiting
+  /// streaming thread without a hop: it waits (unlocked) until `until`, wake() or readable, then
+  /// reads what is there and delivers events. While no thread is in read_here() for more than
+  /// kHandOver the loop reads, if loop_reads(true) was asked for (the default).
+  void read_here(std::optional<rtmp::Time> until);
+  static constexpr rtmp::Duration kHandOver = std::chrono::milliseconds(20);
+
+  /// hold_reading() stops (true) or resumes reading altogether: back-pressure towards the peer.
+  void hold_reading(bool hold);
+
+  /// wake() ends a wait() or read_here() of another thread, now or the next one.
+  void wake();
+
+  /// close() ends everything at once: cancels connecting, closes the socket. No handler call is
+  /// running or will come once it has returned. Not to be called from a handler.
+  void close();
+  /// linger(): instead of close(): the socket stays until pending bytes are sent or `until` passes,
+  /// driven by the loop without the handler.
+  void linger(rtmp::Time until);
+
+ private:
+  class Impl;
+  Connection();
+  std::unique_ptr<Impl> impl_;
+};
+
+/// ClientSession helpers: random bytes and HMAC-SHA256 of GLib for the core.
+const rtmp::Environment& glib_environment();
+
+}  // namespace gstrtmp

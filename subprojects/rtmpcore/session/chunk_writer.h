@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "session/payload.h"
+#include "session/time.h"
+#include "wire/bytes.h"
+#include "wire/message.h"
+
+namespace rtmp {
+
+/// Lane is the queue that a message waits in. Earlier lanes go first; within a lane the order holds.
+/// Audio overtakes media of a later or equal time stamp only (Options::audio_lead).
+enum class Lane : uint8_t { kControl, kCommand, kAudio, kMedia, kCount };
+
+/// OutgoingMessage is a whole message that waits to be cut into chunks.
+struct OutgoingMessage {
+  MessageType type = MessageType::kCommandAmf0;
+  Lane lane = Lane::kCommand;
+  uint32_t chunk_stream_id = kCommandChunkStream;
+  uint32_t stream_id = 0;
+  int64_t timestamp = 0;  ///< milliseconds
+  /// `tag` is the owner's: what drop() decides by, such as the media's class.
+  uint32_t tag = 0;
+  Time queued_at{};
+  GatherPayload payload;
+};
+
+/// WriterBacklog is what waits in a writer, committed bytes included.
+struct WriterBacklog {
+  size_t messages = 0;     ///< not yet begun
+  uint64_t bytes = 0;      ///< payload and headers that no transport has taken
+  uint64_t committed = 0;  ///< of these, bytes already cut: they can only be sent, in order
+  /// Media time between the oldest and the newest media message that waits, milliseconds.
+  int64_t media_span_ms = 0;
+  std::optional<Time> oldest;  ///< when the oldest waiting message was queued
+};
+
+/// ChunkWriter cuts messages into chunks, late: whole messages wait in lanes and are cut only when
+/// the transport asks, so that control and audio pass between the chunks of a key frame and a
+/// message can still be dropped before its first chunk (RTMP 1.0, 5.3.1).
+///
+/// gather() and consume() are the transport's two calls. Bytes that gather() has shown stay the same
+/// until consumed: TLS needs that after a short write.
+class ChunkWriter {
+ public:
+  ChunkWriter();
+  ~ChunkWriter();
+  ChunkWriter(const ChunkWriter&) = delete;
+  ChunkWriter& operator=(const ChunkWriter&) = delete;
+
+  /// set_chunk_size() queues Set Chunk Size; chunks cut after it have the new size. 1 .. 2^31 - 1.
+  void set_chunk_size(uint32_t size);
+  uint32_t chunk_size() const;
+  void set_audio_lead(Duration lead);
+
+  /// write_raw() queues bytes that are no chunks, such as the handshake's; they go out first.
+  void write_raw(Bytes bytes);
+  /// write() queues a message. Its payload must be no longer than kMaxMessageLength.
+  void write(OutgoingMessage message);
+
+  /// gather() fills `out` with the next bytes to send, in order, cutting chunks until `out` is full
+  /// or about `max_bytes` are shown. Answers how many entries it filled; 0 = nothing to send.
+  size_t gather(std::span<Bytes> out, size_t max_bytes);
+  /// consume() takes the first n gathered bytes off, and releases messages that are wholly sent.
+  void consume(size_t n);
+  bool empty() const;
+
+  WriterBacklog backlog() const;
+  /// drop() removes every message, not yet begun, for which `doomed` answers true; oldest first.
+  /// Answers how many went. Headers of later messages do not refer to dropped ones.
+  size_t drop(const std::function<bool(const OutgoingMessage&)>& doomed);
+  /// for_each_waiting() shows the messages not yet begun, oldest first, so that an owner can replace
+  /// payloads it cannot leave borrowed for long.
+  void for_each_waiting(const std::function<void(OutgoingMessage&)>& visit);
+
+ private:
+  struct State;
+  State* state_;
+};
+
+}  // namespace rtmp

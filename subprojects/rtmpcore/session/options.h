@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "session/time.h"
+#include "wire/amf.h"
+#include "wire/message.h"
+
+namespace rtmp {
+
+using namespace std::chrono_literals;  // NOLINT: durations below, and for whoever sets options
+
+/// HandshakeKind: what a client offers. A server takes either and answers in kind.
+enum class HandshakeKind : uint8_t {
+  kSimple,  ///< RTMP 1.0, 5.2
+  kDigest,  ///< Flash Player 9's: HMAC-SHA256 digests in C1/S1 and C2/S2; simple if the peer has none
+};
+
+/// Limits bound what a peer can make a session keep.
+struct Limits {
+  uint32_t max_message_length = 16u << 20;  ///< wire maximum is 2^24 - 1; a 4K key frame is about 4 MB
+  /// Octets of all messages under assembly. Memory grows with what has arrived, not with what was
+  /// announced, beyond `eager_allocation` a message.
+  uint64_t max_partial_bytes = 64u << 20;
+  uint32_t eager_allocation = 64u << 10;
+  uint32_t max_chunk_streams = 1024;   ///< with a header kept each; real peers use fewer than 10
+  uint32_t min_peer_chunk_size = 1;    ///< below 128 costs CPU, but is allowed (5.4.1)
+  uint32_t max_streams = 64;           ///< NetStreams on one connection
+  uint32_t max_pending_commands = 256; ///< calls that await a reply
+  uint32_t max_events = 65536;         ///< undrained events before the session is closed
+  amf::Limits amf;
+};
+
+/// Options are a session's settings that do not change after it starts.
+struct Options {
+  Limits limits;
+
+  HandshakeKind handshake = HandshakeKind::kSimple;
+
+  /// Outgoing chunk size, told to the peer before the first chunk that needs it.
+  uint32_t chunk_size = 4096;
+  /// Window told to the peer: it acknowledges that often. 2.5 MB is what every server sends.
+  uint32_t window_ack_size = 2'500'000;
+
+  /// Room before and behind each incoming audio, video and data payload in its block: FLV's tag
+  /// header and back pointer fit, so that a tag is made in place.
+  uint32_t payload_headroom = 0;
+  uint32_t payload_tailroom = 0;
+
+  /// Audio may overtake waiting video by that much media time, so that it passes between the chunks
+  /// of a key frame without running away from the picture.
+  Duration audio_lead = 200ms;
+
+  // Deadlines of each step; zero = none.
+  Duration handshake_timeout = 5s;
+  Duration command_timeout = 5s;  ///< connect, createStream, publish, play ... each
+  Duration close_timeout = 1s;    ///< for the answers to the closing commands
+
+  /// Ping requests to the peer, for the round-trip time; zero = none.
+  Duration ping_interval = 0s;
+};
+
+}  // namespace rtmp

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include "session/session.h"
+
+namespace rtmp {
+
+struct ServerOptions : Options {
+  /// What the connect reply tells of us.
+  std::string fms_version = "FMS/3,0,1,123";
+  double capabilities = 31;
+  uint32_t peer_bandwidth = 2'500'000;
+};
+
+/// Server is the accepting role of one connection. Connect, publish and play are three decisions of
+/// the application: each arrives as an event and waits for accept or reject; silence is not consent.
+class Server final : public Session {
+ public:
+  Server(const ServerOptions& options, const Environment& environment);
+  ~Server() override;
+
+  /// start() waits for the client's handshake. Once only.
+  [[nodiscard]] Misuse start(Time now);
+
+  /// After ConnectRequested. `information` is added to the reply's information object.
+  [[nodiscard]] Misuse accept_connect(std::vector<amf::Property> information, Time now);
+  /// reject_connect() answers _error and closes once that is sent.
+  [[nodiscard]] Misuse reject_connect(const Status& status, Time now);
+
+  /// After PublishRequested or PlayRequested on that stream.
+  [[nodiscard]] Misuse accept_publish(StreamHandle stream, Time now);
+  [[nodiscard]] Misuse accept_play(StreamHandle stream, Time now);
+  [[nodiscard]] Misuse reject_stream(StreamHandle stream, const Status& status, Time now);
+
+  /// send_status() sends onStatus on a stream, or on the connection with kNoStream.
+  [[nodiscard]] Misuse send_status(StreamHandle stream, const Status& status, Time now);
+  /// send_reply() answers a command with a transaction id: `ok` chooses _result or _error.
+  [[nodiscard]] Misuse send_reply(double transaction_id, bool ok, std::vector<amf::Value> values,
+                                  Time now);
+
+ private:
+  class Role;
+};
+
+}  // namespace rtmp
