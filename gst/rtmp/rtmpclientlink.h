@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "net/connection.h"
+#include "rtmp/rtmperrors.h"
+#include "rtmp/rtmplocation.h"
+#include "session/client.h"
+
+namespace gstrtmp {
+
+/// LinkState only moves forward. kEnded is final: a new attempt is a new ClientLink.
+enum class LinkState : uint8_t {
+  kIdle,        ///< open() has not been called
+  kConnecting,  ///< resolving, TCP
+  kHandshaking,
+  kConnectingApp,
+  kCreating,  ///< createStream
+  kStarting,  ///< publish or play asked for
+  kRunning,   ///< Publish.Start, Play.Start
+  kStopping,  ///< closing commands sent, the answer awaited
+  kEnded,     ///< failure() tells why; no failure after stop()
+};
+const char* state_name(LinkState state);  ///< "connecting", "running" ...; what stats call "state"
+
+/// LinkRequest is what a link is for, beside the shared settings.
+struct LinkRequest {
+  std::variant<rtmp::Publish, rtmp::Play> start;  ///< `name` is filled in from the settings
+  /// What only this role wants otherwise: payload room, chunk size, block source ... The link sets
+  /// deadlines, handshake and order from the settings.
+  rtmp::ClientOptions options;
+  rtmp::BlockSource* blocks = nullptr;  ///< borrowed; null = heap
+};
+
+/// ClientLink is one RTMP connection of an element, from the name to the running stream: it owns
+/// the Connection with the rtmp::Client in it, goes through handshake, connect and publish or play,
+/// and translates what goes wrong.
+///
+/// All state is under the connection's lock, hence the Locked parameters.
+class ClientLink final : private Connection::Handler {
+ public:
+  /// Observer is the element's side. Called with the connection's lock held, from any thread: it
+  /// may use the session, must not block, post a message, emit a signal or close the link.
+  class Observer {
+   public:
+    virtual ~Observer() = default;
+    /// The state has changed. In kEnded, link.failure() is set unless the owner asked for the end.
+    virtual void on_link_state(Connection::Locked& locked, LinkState state) = 0;
+    /// Events that the link does not consume: Media, OtherMessage, OtherCommand, Control,
+    /// RoundTrip, StreamStatus, StreamLength, Reply.
+    virtual void on_link_event(Connection::Locked& locked, rtmp::Event&& event) = 0;
+  };
+
+  /// `settings` must have passed check_settings(). `observer` is borrowed until close() returned.
+  static std::shared_ptr<ClientLink> create(const ConnectionSettings& settings, LinkRequest request,
+                                            Observer& observer);
+  ~ClientLink() override;
+
+  /// open() starts, and returns at once.
+  void open();
+  Connection& connection() { return *connection_; }
+  Connection::Locked lock() { return connection_->lock(); }
+
+  LinkState state(const Connection::Locked&) const { return state_; }
+  /// failure() is why the link ended; null while it has not, or if it was asked to end.
+  const Failure* failure(const Connection::Locked&) const {
+    return failure_ ? &*failure_ : nullptr;
+  }
+  rtmp::Client& client(const Connection::Locked&) { return *client_; }
+  rtmp::StreamHandle stream(const Connection::Locked&) const { return stream_; }
+  /// started_status() is the status that came with kRunning.
+  const rtmp::Status& started_status(const Connection::Locked&) const { return started_; }
+  /// step() is what the link is doing, in an error's terms.
+  LinkStep step(const Connection::Locked&) const;
+  /// settings() are those it was made with.
+  const ConnectionSettings& settings() const { return settings_; }
+
+  /// fail() ends the link for a reason that the owner found; the first reason stands.
+  void fail(Connection::Locked& locked, Failure failure);
+  /// fail_with_status() is fail() for a status that arrived in mid-stream.
+  void fail_with_status(Connection::Locked& locked, const rtmp::Status& status);
+  /// stop() sends the closing commands behind the media queued so far: kStopping, and kEnded when
+  /// the server has answered or Options::close_timeout has passed. Ends at once if not kRunning.
+  void stop(Connection::Locked& locked, const rtmp::StopCommands& commands);
+  /// close() ends everything at once. No observer call is running or will come afterwards; the
+  /// state is kEnded. Not to be called by the observer, or under the lock.
+  void close();
+
+  /// add_stats() puts the fields that both elements have into `stats`; documented in
+  /// rtmpclientlink.cpp.
+  void add_stats(const Connection::Locked& locked, GstStructure* stats) const;
+  /// add_idle_stats() puts the same fields, all zero, for an element without a link.
+  static void add_idle_stats(GstStructure* stats);
+
+ private:
+  ClientLink(const ConnectionSettings& settings, LinkRequest request, Observer& observer);
+  void on_open(Connection::Locked& locked) override;
+  void on_event(Connection::Locked& locked, rtmp::Event&& event) override;
+  void on_transport_end(Connection::Locked& locked, std::optional<NetError> error) override;
+  void set_state(Connection::Locked& locked, LinkState state);
+  rtmp::Connect make_connect() const;
+  Role role() const;
+
+  const ConnectionSettings settings_;
+  const LinkRequest request_;
+  Observer& observer_;
+  std::shared_ptr<Connection> connection_;
+  rtmp::Client* client_ = nullptr;  // the connection's session
+
+  LinkState state_ = LinkState::kIdle;
+  std::optional<Failure> failure_;
+  rtmp::StreamHandle stream_ = rtmp::kNoStream;
+  rtmp::Status started_;
+  std::string server_name_;  // fmsVer, for stats
+  bool asked_to_end_ = false;
+};
+
+}  // namespace gstrtmp

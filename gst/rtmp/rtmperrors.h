@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <string>
+
+#include <gst/gst.h>
+
+#include "net/connection.h"
+#include "rtmp/rtmplocation.h"
+#include "wire/result.h"
+#include "wire/status.h"
+
+/// Failures as GStreamer has them: domain, code, a sentence that a user can act on, and what the
+/// server said.
+namespace gstrtmp {
+
+/// LinkStep is what a connection was doing; an error names the step that failed.
+enum class LinkStep : uint8_t {
+  kResolve,
+  kConnect,  ///< TCP
+  kTls,
+  kHandshake,
+  kConnectApp,    ///< the connect command
+  kCreateStream,  ///< releaseStream, FCPublish, createStream
+  kPublish,       ///< until Publish.Start
+  kPlay,          ///< until Play.Start
+  kRunning,       ///< publishing or playing
+  kStopping,      ///< the closing commands
+};
+const char* step_name(LinkStep step);  ///< "resolve", "connect", "handshake" ...
+
+enum class Role : uint8_t { kSink, kSource };
+
+/// FailureKind is why a connection failed. Each has one GStreamer domain and code for a role: see
+/// the table in rtmperrors.cpp.
+enum class FailureKind : uint8_t {
+  kSettings,  ///< a property cannot be used
+  kUnknownHost,
+  kRefused,      ///< TCP connection refused
+  kUnreachable,  ///< any other way of not getting a connection
+  kTls,
+  kTimeout,   ///< a step's deadline
+  kNotRtmp,   ///< handshake garbage
+  kProtocol,  ///< RTMP broken later on
+  kConnectRejected,
+  kBadName,   ///< somebody publishes that name already
+  kNotFound,  ///< no such stream
+  kUnauthorized,
+  kStreamRejected,  ///< publish or play refused for another reason
+  kClosedEarly,     ///< the server hung up before publishing or playing began
+  kClosed,          ///< the connection was lost in mid-stream
+  kStalled,         ///< the server takes no bytes any more
+};
+
+/// Failure is one reason why a connection cannot go on. No member holds a secret.
+struct Failure {
+  FailureKind kind = FailureKind::kClosed;
+  LinkStep step = LinkStep::kConnect;
+  Role role = Role::kSink;
+  std::string text;         ///< the sentence
+  std::string debug;        ///< for developers
+  std::string server_code;  ///< of the server's status object, such as "NetStream.Publish.BadName"
+  std::string server_level;
+  std::string server_description;  ///< as sent, masked
+
+  GQuark domain() const;
+  gint code() const;
+  /// details() is a GstStructure "rtmp-error" for GstMessage's details: reason (string: the kind),
+  /// step (string), and, if the server said them, server-code, server-level, server-description
+  /// (strings). (transfer full)
+  GstStructure* details() const;
+};
+
+/// The makers take the settings for host names in the text and for the secrets to mask.
+Failure failure_from_net(Role role, const ConnectionSettings& settings, const NetError& error,
+                         LinkStep step);
+Failure failure_from_peer(Role role, const ConnectionSettings& settings,
+                          const rtmp::PeerError& error, LinkStep step);
+Failure failure_from_status(Role role, const ConnectionSettings& settings,
+                            const rtmp::Status& status, LinkStep step);
+/// failure_closed() is a connection that the server ended in good order, but unasked.
+Failure failure_closed(Role role, const ConnectionSettings& settings, LinkStep step);
+Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Duration silence);
+Failure failure_from_settings(Role role, const std::string& sentence);
+
+/// post_failure() posts the ERROR message with its details. From a streaming thread or a worker
+/// only, without locks.
+void post_failure(GstElement* element, const Failure& failure);
+/// post_failure_async() does the same from a worker thread of GStreamer's; it may be called from
+/// anywhere, also under a lock.
+void post_failure_async(GstElement* element, Failure failure);
+
+}  // namespace gstrtmp

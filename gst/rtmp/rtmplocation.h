@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gio/gio.h>
+#include <gst/gst.h>
+
+#include "session/options.h"
+#include "wire/amf.h"
+#include "wire/url.h"
+
+/// What rtmpsrc and rtmpsink are told about the server: the properties that both have, and the URI
+/// handler over them. The names and meanings are those of rtmp2src and rtmp2sink.
+namespace gstrtmp {
+
+enum class Authmod : gint { kNone, kAuto, kAdobe, kLlnw };
+
+/// ConnectionSettings are the shared properties' values. The element keeps them under its object
+/// lock, and copies them when it connects: a change holds from the next connection on.
+struct ConnectionSettings {
+  ConnectionSettings();
+
+  rtmp::Url url;  ///< scheme, user, password, host, port, app, stream
+  /// Why the last location was refused, masked; empty = it was good. The parts above are then still
+  /// those of the location before. Connecting fails with it until a good one is set.
+  std::string location_error;
+
+  std::string secure_token;
+  Authmod authmod = Authmod::kAuto;
+  guint timeout_seconds = 5;  ///< for each step; 0 = no limit
+  GTlsCertificateFlags tls_validation_flags = G_TLS_CERTIFICATE_VALIDATE_ALL;
+  std::string flash_version;  ///< empty = the role's default
+  std::string extra_connect_args;
+  bool async_connect = true;
+  bool strict_order = false;
+  rtmp::HandshakeKind handshake = rtmp::HandshakeKind::kSimple;
+
+  /// secrets() are the texts that mask_secrets() must hide beside URLs: password, token, stream
+  /// key. Borrowed from the settings.
+  std::vector<std::string_view> secrets() const;
+  /// masked() is `text` fit for logs and messages.
+  std::string masked(std::string_view text) const;
+};
+
+/// The ids of the shared properties; an element's own begin at kFirstOwnProperty.
+enum ConnectionProperty : guint {
+  kPropLocation = 1,
+  kPropScheme,
+  kPropHost,
+  kPropPort,
+  kPropApplication,
+  kPropStream,
+  kPropUsername,
+  kPropPassword,
+  kPropSecureToken,
+  kPropAuthmod,
+  kPropTimeout,
+  kPropTlsValidationFlags,
+  kPropFlashVersion,
+  kPropExtraConnectArgs,
+  kPropAsyncConnect,
+  kPropStrictOrder,
+  kPropHandshake,
+  kFirstOwnProperty,
+};
+
+/// install_connection_properties() is for class_init, after set_property and get_property are set.
+void install_connection_properties(GObjectClass* klass);
+
+/// set_connection_property() and get_connection_property() answer false for ids that are not
+/// theirs. They take the object lock themselves. `object` is the element, for its log.
+bool set_connection_property(GObject* object, ConnectionSettings& settings, guint id,
+                             const GValue* value);
+bool get_connection_property(GObject* object, const ConnectionSettings& settings, guint id,
+                             GValue* value);
+
+/// set_location() splits a location into the settings' parts. On an error nothing changes, and the
+/// answer is a sentence without secrets.
+std::optional<std::string> set_location(ConnectionSettings& settings, std::string_view location);
+
+/// check_settings() is why one cannot connect with these settings (no host, no application, an
+/// unusable location or extra-connect-args), or nothing. No secrets in the answer.
+std::optional<std::string> check_settings(const ConnectionSettings& settings);
+
+/// uri_handler_init<kType>() is the GInterfaceInitFunc of GstURIHandler for an element with these
+/// properties; kType is GST_URI_SRC or GST_URI_SINK. Its URI is the location, whole.
+///
+///   G_IMPLEMENT_INTERFACE(GST_TYPE_URI_HANDLER, gstrtmp::uri_handler_init<GST_URI_SINK>)
+void uri_handler_init_for(gpointer interface, GstURIType (*get_type)(GType));
+template <GstURIType kType>
+void uri_handler_init(gpointer interface, gpointer /*data*/) {
+  uri_handler_init_for(interface, [](GType) { return kType; });
+}
+
+GType scheme_get_type();     ///< GstRtmpxScheme
+GType authmod_get_type();    ///< GstRtmpxAuthmod
+GType handshake_get_type();  ///< GstRtmpxHandshake
+
+}  // namespace gstrtmp
