@@ -99,6 +99,7 @@ class TagScanner {
   };
   PeerError fail(ErrorKind kind, uint64_t offset, const char* text);
   std::optional<PeerError> take_header(Step& step);
+  void after_skip(Step& step);
 
   uint32_t max_data_size_;
   State state_ = State::kStart;
