@@ -70,6 +70,7 @@ class Client final : public Session {
 
  private:
   class Role;
+  Role& role();
 };
 
 }  // namespace rtmp

@@ -54,8 +54,9 @@ struct OtherCommand {
 
 /// Control is a user control event other than pings, which the session answers itself.
 struct Control {
-  UserControl control;
+  UserControl control;              ///< its `data` is empty: see below
   StreamHandle stream = kNoStream;  ///< where the event names a stream that we know
+  Buffer data;                      ///< control.data, owned
 };
 
 /// RoundTrip is a ping answered.
@@ -85,7 +86,8 @@ struct Started {
 };
 
 /// Refused: connect (stream = kNoStream), createStream, publish or play was refused.
-/// After a refused connect the session closes.
+/// After a refused connect the session closes; a refused createStream ends the handle; after a
+/// refused publish or play the stream exists still, unused.
 struct Refused {
   StreamHandle stream = kNoStream;
   Status status;

@@ -40,6 +40,7 @@ class Server final : public Session {
 
  private:
   class Role;
+  Role& role();
 };
 
 }  // namespace rtmp

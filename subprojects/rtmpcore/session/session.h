@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -18,6 +19,9 @@ namespace rtmp {
 
 /// SessionState: a session only moves forward through these.
 enum class SessionState : uint8_t { kIdle, kHandshaking, kOpen, kClosed };
+
+/// kMinChunkSizeOut: no peer is known to want less, some take less for an error (Red5 clamps to it).
+inline constexpr uint32_t kMinChunkSizeOut = 128;
 
 struct SessionStats {
   uint64_t bytes_in = 0;   ///< handshake included
@@ -43,10 +47,13 @@ struct SessionStats {
 class Session {
  public:
   virtual ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   /// receive() takes bytes from the transport. After an error: a Closed event, and input is ignored.
   void receive(Bytes input, Time now);
-  /// receive_end() tells that the transport has ended: orderly, or with an error.
+  /// receive_end() tells that the transport has ended: orderly, or with an error. -> Closed, with an
+  /// error unless the peer had nothing left to do.
   void receive_end(Time now);
 
   /// gather(), consume(): see ChunkWriter. After Closed, what was queued before may still be sent.
@@ -69,12 +76,16 @@ class Session {
   /// (a server's player). `timestamp` in milliseconds; `tag` see OutgoingMessage.
   [[nodiscard]] Misuse send_media(StreamHandle stream, MessageType type, int64_t timestamp,
                                   GatherPayload payload, uint32_t tag, Time now);
-  /// send_command() queues any command on a stream or, with kNoStream, on the connection.
+  /// send_command() queues any command on a stream or, with kNoStream, on the connection. A reply to
+  /// it arrives as OtherCommand.
   [[nodiscard]] Misuse send_command(StreamHandle stream, const Command& command, Time now);
   /// send_message() queues a message as it is: shared objects, AMF3 data, aggregates.
   [[nodiscard]] Misuse send_message(MessageType type, uint32_t message_stream_id, int64_t timestamp,
                                     GatherPayload payload, Time now);
+  /// send_control() queues a user control event, in front of all else; StreamEof of a stream that is
+  /// playing behind its media.
   [[nodiscard]] Misuse send_control(const UserControl& control, Time now);
+  /// set_chunk_size() changes the outgoing chunk size, at any time: kMinChunkSizeOut .. 2^31 - 1.
   [[nodiscard]] Misuse set_chunk_size(uint32_t size);
   /// ping() asks for a RoundTrip event.
   [[nodiscard]] Misuse ping(Time now);
@@ -82,9 +93,10 @@ class Session {
   void close();
 
  protected:
+  /// Core is the role-free session; each role derives its own from it (session_core.h).
   class Core;
-  explicit Session(Core* core);
-  Core* core_;
+  explicit Session(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
 };
 
 }  // namespace rtmp
