@@ -2,8 +2,8 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -58,7 +58,8 @@ struct Block {
 class BlockSource {
  public:
   virtual ~BlockSource() = default;
-  /// take() answers a block of at least `capacity` octets, or one without data if there is no memory.
+  /// take() answers a block of at least `capacity` octets, or one without data if there is no
+  /// memory.
   virtual Block take(size_t capacity) = 0;
 };
 
@@ -72,6 +73,24 @@ struct Payload {
   Bytes bytes() const { return {block.data + offset, size}; }
 };
 
+/// HeapBlocks is the default BlockSource: blocks from the heap that come back when their owner is
+/// released, and are taken again. Capacities are powers of two. A block can outlive its source, and
+/// can be released on any thread; take() belongs to one thread at a time.
+class HeapBlocks final : public BlockSource {
+ public:
+  /// At most `max_idle_bytes` are kept for the next take(); what comes back beyond that is freed.
+  explicit HeapBlocks(size_t max_idle_bytes = size_t{1} << 20);
+  ~HeapBlocks() override;
+  HeapBlocks(const HeapBlocks&) = delete;
+  HeapBlocks& operator=(const HeapBlocks&) = delete;
+
+  Block take(size_t capacity) override;
+
+ private:
+  class Pool;
+  Pool* pool_;  // shared with the blocks that are out, hence counted
+};
+
 /// GatherPayload is an outgoing message's body: pieces in order, borrowed from what `owner` keeps
 /// alive until the last octet has been consumed or the message was dropped. Move-only.
 class GatherPayload {
@@ -81,6 +100,13 @@ class GatherPayload {
   GatherPayload() = default;
   explicit GatherPayload(Owner owner) : owner_(std::move(owner)) {}
   GatherPayload(Bytes piece, Owner owner) : owner_(std::move(owner)) { append(piece); }
+  GatherPayload(GatherPayload&& other) noexcept { take(other); }
+  GatherPayload& operator=(GatherPayload&& other) noexcept {
+    if (this != &other) {
+      take(other);
+    }
+    return *this;
+  }
 
   void append(Bytes piece) {
     if (piece.empty()) {
@@ -98,17 +124,30 @@ class GatherPayload {
   size_t piece_count() const { return count_; }
   Bytes piece(size_t i) const { return i < kInlinePieces ? inline_[i] : more_[i - kInlinePieces]; }
   const Owner& owner() const { return owner_; }
-  /// replace() puts one copy in place of all pieces, and releases the old owner.
-  void replace(Bytes piece, Owner owner) {
-    owner_ = std::move(owner);
+  /// clear() leaves no piece, and releases the owner.
+  void clear() {
+    owner_.reset();
     more_.clear();
-    inline_ = {};
     count_ = 0;
     size_ = 0;
+  }
+  /// replace() puts one copy in place of all pieces, and releases the old owner.
+  void replace(Bytes piece, Owner owner) {
+    clear();
+    owner_ = std::move(owner);
     append(piece);
   }
 
  private:
+  void take(GatherPayload& other) {
+    inline_ = other.inline_;
+    more_ = std::move(other.more_);
+    other.more_.clear();
+    count_ = std::exchange(other.count_, 0);
+    size_ = std::exchange(other.size_, 0);
+    owner_ = std::move(other.owner_);
+  }
+
   std::array<Bytes, kInlinePieces> inline_{};
   std::vector<Bytes> more_;  // empty, hence without storage, for all but odd buffers
   size_t count_ = 0;
