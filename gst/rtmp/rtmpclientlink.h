@@ -114,8 +114,9 @@ class ClientLink final : private Connection::Handler {
   std::optional<Failure> failure_;
   rtmp::StreamHandle stream_ = rtmp::kNoStream;
   rtmp::Status started_;
-  std::string server_name_;  // fmsVer, for stats
-  bool asked_to_end_ = false;
+  std::string server_version_;  // fmsVer
+  rtmp::Time opened_at_{};
+  std::optional<rtmp::Time> running_since_;
 };
 
 }  // namespace gstrtmp

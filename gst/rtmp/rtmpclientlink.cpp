@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/rtmpclientlink.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "rtmp/rtmpconnectargs.h"
+#include "rtmp/rtmplog.h"
+
+namespace gstrtmp {
+namespace {
+
+// Some servers tell publishers from players by "FMLE/" alone.
+constexpr const char* kPublisherVersion = "FMLE/3.0 (compatible; FMSc/1.0)";
+constexpr const char* kPlayerVersion = "LNX 10,0,32,18";
+// What every player library sends, and some servers look at: all codecs of RTMP 1.0, 7.2.1.1.
+constexpr double kPlayerCapabilities = 15;
+constexpr double kPlayerAudioCodecs = 4071;
+constexpr double kPlayerVideoCodecs = 252;
+constexpr double kClientSeek = 1;
+
+guint64 to_gst_time(rtmp::Duration duration) {
+  return static_cast<guint64>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count());
+}
+
+rtmp::ClientOptions make_options(const ConnectionSettings& settings, rtmp::ClientOptions options) {
+  rtmp::Duration timeout = std::chrono::seconds(settings.timeout_seconds);
+  options.handshake_timeout = timeout;
+  options.command_timeout = timeout;
+  options.handshake = settings.handshake;
+  options.strict_order = settings.strict_order;
+  return options;
+}
+
+}  // namespace
+
+GstDebugCategory* link_debug_category() {
+  static GstDebugCategory* const category =
+      _gst_debug_category_new("rtmplink", 0, "RTMP connections of rtmpsrc and rtmpsink");
+  return category;
+}
+
+const char* state_name(LinkState state) {
+  switch (state) {
+    case LinkState::kIdle:
+      return "idle";
+    case LinkState::kConnecting:
+      return "connecting";
+    case LinkState::kHandshaking:
+      return "handshaking";
+    case LinkState::kConnectingApp:
+      return "connecting-application";
+    case LinkState::kCreating:
+      return "creating-stream";
+    case LinkState::kStarting:
+      return "starting";
+    case LinkState::kRunning:
+      return "running";
+    case LinkState::kStopping:
+      return "stopping";
+    case LinkState::kEnded:
+      return "ended";
+  }
+  return "";
+}
+
+std::shared_ptr<ClientLink> ClientLink::create(const ConnectionSettings& settings,
+                                               LinkRequest request, Observer& observer) {
+  return std::shared_ptr<ClientLink>(new ClientLink(settings, std::move(request), observer));
+}
+
+ClientLink::ClientLink(const ConnectionSettings& settings, LinkRequest request, Observer& observer)
+    : settings_(settings), request_(std::move(request)), observer_(observer) {
+  rtmp::Environment environment = glib_environment();
+  environment.blocks = request_.blocks;
+  auto client =
+      std::make_unique<rtmp::Client>(make_options(settings_, request_.options), environment);
+  client_ = client.get();
+  connection_ = Connection::create(Loop::shared(), std::move(client), *this);
+}
+
+ClientLink::~ClientLink() {
+  connection_->close();
+}
+
+Role ClientLink::role() const {
+  return std::holds_alternative<rtmp::Publish>(request_.start) ? Role::kSink : Role::kSource;
+}
+
+void ClientLink::open() {
+  {
+    auto locked = lock();
+    opened_at_ = monotonic_now();
+    set_state(locked, LinkState::kConnecting);
+  }
+  Target target;
+  target.host = settings_.url.host;
+  target.port = rtmp::effective_port(settings_.url);
+  target.connect_timeout = std::chrono::seconds(settings_.timeout_seconds);
+  connection_->open(target);
+}
+
+rtmp::Connect ClientLink::make_connect() const {
+  rtmp::Connect connect;
+  connect.app = settings_.url.app;
+  connect.tc_url = rtmp::tc_url(settings_.url);
+  connect.flash_version = settings_.flash_version;
+  connect.type = "nonprivate";
+  if (role() == Role::kSink) {
+    if (connect.flash_version.empty()) {
+      connect.flash_version = kPublisherVersion;
+    }
+    connect.swf_url = connect.tc_url;
+  } else {
+    if (connect.flash_version.empty()) {
+      connect.flash_version = kPlayerVersion;
+    }
+    connect.fpad = false;
+    connect.capabilities = kPlayerCapabilities;
+    connect.audio_codecs = kPlayerAudioCodecs;
+    connect.video_codecs = kPlayerVideoCodecs;
+    connect.video_function = kClientSeek;
+  }
+  if (auto arguments = parse_connect_args(settings_.extra_connect_args)) {
+    connect.arguments = *std::move(arguments);
+  }
+  return connect;
+}
+
+LinkStep ClientLink::step(const Connection::Locked& /*locked*/) const {
+  switch (state_) {
+    case LinkState::kIdle:
+    case LinkState::kConnecting:
+      return LinkStep::kConnect;
+    case LinkState::kHandshaking:
+      return LinkStep::kHandshake;
+    case LinkState::kConnectingApp:
+      return LinkStep::kConnectApp;
+    case LinkState::kCreating:
+      return LinkStep::kCreateStream;
+    case LinkState::kStarting:
+      return role() == Role::kSink ? LinkStep::kPublish : LinkStep::kPlay;
+    case LinkState::kRunning:
+      return LinkStep::kRunning;
+    case LinkState::kStopping:
+    case LinkState::kEnded:
+      return LinkStep::kStopping;
+  }
+  return LinkStep::kConnect;
+}
+
+void ClientLink::set_state(Connection::Locked& locked, LinkState state) {
+  if (state <= state_) {
+    return;
+  }
+  GST_DEBUG("link to %s: %s -> %s", settings_.url.host.c_str(), state_name(state_),
+            state_name(state));
+  state_ = state;
+  if (state == LinkState::kRunning) {
+    running_since_ = monotonic_now();
+  }
+  observer_.on_link_state(locked, state);
+}
+
+void ClientLink::fail(Connection::Locked& locked, Failure failure) {
+  if (state_ == LinkState::kEnded) {
+    return;
+  }
+  failure_ = std::move(failure);
+  set_state(locked, LinkState::kEnded);
+  locked.session().close();
+}
+
+void ClientLink::fail_with_status(Connection::Locked& locked, const rtmp::Status& status) {
+  fail(locked, failure_from_status(role(), settings_, status, step(locked)));
+}
+
+void ClientLink::stop(Connection::Locked& locked, const rtmp::StopCommands& commands) {
+  if (state_ == LinkState::kRunning &&
+      client_->close_stream(stream_, commands, monotonic_now()) == rtmp::Misuse::kNone) {
+    set_state(locked, LinkState::kStopping);
+    return;
+  }
+  if (state_ != LinkState::kStopping) {
+    set_state(locked, LinkState::kEnded);
+  }
+}
+
+void ClientLink::close() {
+  connection_->close();
+  auto locked = lock();
+  state_ = LinkState::kEnded;
+}
+
+void ClientLink::on_open(Connection::Locked& locked) {
+  set_state(locked, LinkState::kHandshaking);
+  rtmp::Time now = monotonic_now();
+  bool begun = client_->start(now) == rtmp::Misuse::kNone &&
+               client_->connect(make_connect(), now) == rtmp::Misuse::kNone;
+  if (begun) {
+    if (const auto* publish = std::get_if<rtmp::Publish>(&request_.start)) {
+      rtmp::Publish named = *publish;
+      named.name = settings_.url.stream;
+      stream_ = client_->publish(named, now);
+    } else {
+      rtmp::Play named = std::get<rtmp::Play>(request_.start);
+      named.name = settings_.url.stream;
+      stream_ = client_->play(named, now);
+    }
+  }
+  if (!begun || stream_ == rtmp::kNoStream) {
+    // Names beyond what AMF0 can carry are the only way to get here.
+    fail(locked, failure_from_settings(role(), "The location or flash-version is too long."));
+  }
+}
+
+void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
+  if (state_ == LinkState::kEnded) {
+    return;
+  }
+  if (std::holds_alternative<rtmp::event::HandshakeDone>(event)) {
+    set_state(locked, LinkState::kConnectingApp);
+  } else if (auto* connected = std::get_if<rtmp::event::Connected>(&event)) {
+    server_version_ = connected->properties.find_text("fmsVer").value_or("");
+    set_state(locked, LinkState::kCreating);
+  } else if (std::holds_alternative<rtmp::event::StreamCreated>(event)) {
+    set_state(locked, LinkState::kStarting);
+  } else if (auto* started = std::get_if<rtmp::event::Started>(&event)) {
+    started_ = std::move(started->status);
+    set_state(locked, LinkState::kRunning);
+  } else if (auto* refused = std::get_if<rtmp::event::Refused>(&event)) {
+    fail_with_status(locked, refused->status);
+  } else if (std::holds_alternative<rtmp::event::StreamClosed>(event)) {
+    set_state(locked, LinkState::kEnded);
+  } else if (auto* closed = std::get_if<rtmp::event::Closed>(&event)) {
+    // Without an error it is the end of the transport, which on_transport_end() explains.
+    if (closed->error) {
+      fail(locked, failure_from_peer(role(), settings_, *closed->error, step(locked)));
+    }
+  } else {
+    observer_.on_link_event(locked, std::move(event));
+  }
+}
+
+void ClientLink::on_transport_end(Connection::Locked& locked, std::optional<NetError> error) {
+  if (state_ == LinkState::kEnded) {
+    return;
+  }
+  bool all_sent = client_->backlog().bytes == 0;
+  if (state_ == LinkState::kStopping && all_sent) {
+    // Many servers answer deleteStream by hanging up.
+    set_state(locked, LinkState::kEnded);
+    return;
+  }
+  LinkStep at = step(locked);
+  if (error && error->step != Step::kEstablished) {
+    at = error->step == Step::kResolve ? LinkStep::kResolve
+         : error->step == Step::kTls   ? LinkStep::kTls
+                                       : LinkStep::kConnect;
+  }
+  fail(locked, error ? failure_from_net(role(), settings_, *error, at)
+                     : failure_closed(role(), settings_, at));
+}
+
+// The fields that rtmpsink's and rtmpsrc's `stats` have in common. As in rtmp2:
+//   in-chunk-size, out-chunk-size (uint)            octets
+//   in-window-ack-size, out-window-ack-size (uint)  octets
+//   in-bytes-total, out-bytes-total (uint64)        octets, the handshake's included
+//   in-bytes-acked, out-bytes-acked (uint64)        octets, by Acknowledgement messages
+// and beside these:
+//   state (string)                 state_name(): idle, connecting ... running, stopping, ended
+//   in-messages, out-messages (uint64)
+//   queued-bytes (uint64)          octets waiting in the element for the socket
+//   queued-time (uint64)           media time of these, nanoseconds
+//   kernel-unsent-bytes (uint64)   octets that the kernel has taken and not sent
+//   kernel-unacked-bytes (uint64)  octets sent that the peer's kernel has not acknowledged
+//   round-trip-time (uint64)       nanoseconds, TCP's estimate or a ping's; 0 = unknown
+//   time-to-air (uint64)           nanoseconds from the start of connecting until running; 0 = not
+//   yet uptime (uint64)                nanoseconds since then local-address, peer-address,
+//   server-version (string) empty while unknown
+void ClientLink::add_stats(const Connection::Locked& locked, GstStructure* stats) const {
+  const rtmp::SessionStats session = client_->stats();
+  const rtmp::WriterBacklog backlog = client_->backlog();
+  const SocketStats socket = locked.socket_stats();
+  rtmp::Duration round_trip =
+      socket.round_trip.value_or(session.round_trip.value_or(rtmp::Duration::zero()));
+  guint64 to_air = running_since_ ? to_gst_time(*running_since_ - opened_at_) : 0;
+  guint64 uptime = running_since_ ? to_gst_time(monotonic_now() - *running_since_) : 0;
+  gst_structure_set(
+      stats, "state", G_TYPE_STRING, state_name(state_),                                //
+      "in-chunk-size", G_TYPE_UINT, session.chunk_size_in,                              //
+      "out-chunk-size", G_TYPE_UINT, session.chunk_size_out,                            //
+      "in-window-ack-size", G_TYPE_UINT, session.window_in,                             //
+      "out-window-ack-size", G_TYPE_UINT, session.window_out,                           //
+      "in-bytes-total", G_TYPE_UINT64, session.bytes_in,                                //
+      "out-bytes-total", G_TYPE_UINT64, session.bytes_out,                              //
+      "in-bytes-acked", G_TYPE_UINT64, session.bytes_in_acknowledged,                   //
+      "out-bytes-acked", G_TYPE_UINT64, session.bytes_acknowledged,                     //
+      "in-messages", G_TYPE_UINT64, session.messages_in,                                //
+      "out-messages", G_TYPE_UINT64, session.messages_out,                              //
+      "queued-bytes", G_TYPE_UINT64, backlog.bytes,                                     //
+      "queued-time", G_TYPE_UINT64,                                                     //
+      static_cast<guint64>(std::max<int64_t>(backlog.media_span_ms, 0)) * GST_MSECOND,  //
+      "kernel-unsent-bytes", G_TYPE_UINT64, socket.unsent_bytes,                        //
+      "kernel-unacked-bytes", G_TYPE_UINT64, socket.unacknowledged_bytes,               //
+      "round-trip-time", G_TYPE_UINT64, to_gst_time(round_trip),                        //
+      "time-to-air", G_TYPE_UINT64, to_air,                                             //
+      "uptime", G_TYPE_UINT64, uptime,                                                  //
+      "local-address", G_TYPE_STRING, socket.local_address.c_str(),                     //
+      "peer-address", G_TYPE_STRING, socket.peer_address.c_str(),                       //
+      "server-version", G_TYPE_STRING, server_version_.c_str(), nullptr);
+}
+
+void ClientLink::add_idle_stats(GstStructure* stats) {
+  gst_structure_set(stats, "state", G_TYPE_STRING, state_name(LinkState::kIdle), nullptr);
+  for (const char* name :
+       {"in-chunk-size", "out-chunk-size", "in-window-ack-size", "out-window-ack-size"}) {
+    gst_structure_set(stats, name, G_TYPE_UINT, 0u, nullptr);
+  }
+  for (const char* name :
+       {"in-bytes-total", "out-bytes-total", "in-bytes-acked", "out-bytes-acked", "in-messages",
+        "out-messages", "queued-bytes", "queued-time", "kernel-unsent-bytes",
+        "kernel-unacked-bytes", "round-trip-time", "time-to-air", "uptime"}) {
+    gst_structure_set(stats, name, G_TYPE_UINT64, G_GUINT64_CONSTANT(0), nullptr);
+  }
+  for (const char* name : {"local-address", "peer-address", "server-version"}) {
+    gst_structure_set(stats, name, G_TYPE_STRING, "", nullptr);
+  }
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/rtmperrors.h"
+
+#include <array>
+#include <memory>
+#include <utility>
+
+namespace gstrtmp {
+namespace {
+
+enum class Domain : uint8_t { kResource, kStream };
+
+struct KindRow {
+  const char* reason;
+  Domain domain;
+  gint sink_code;
+  gint source_code;
+};
+
+// One row a FailureKind, in its order.
+constexpr std::array<KindRow, 16> kKinds = {{
+    {"settings", Domain::kResource, GST_RESOURCE_ERROR_SETTINGS, GST_RESOURCE_ERROR_SETTINGS},
+    {"unknown-host", Domain::kResource, GST_RESOURCE_ERROR_OPEN_READ_WRITE,
+     GST_RESOURCE_ERROR_OPEN_READ_WRITE},
+    {"refused", Domain::kResource, GST_RESOURCE_ERROR_OPEN_WRITE, GST_RESOURCE_ERROR_OPEN_READ},
+    {"unreachable", Domain::kResource, GST_RESOURCE_ERROR_OPEN_READ_WRITE,
+     GST_RESOURCE_ERROR_OPEN_READ_WRITE},
+    {"tls", Domain::kResource, GST_RESOURCE_ERROR_OPEN_READ_WRITE,
+     GST_RESOURCE_ERROR_OPEN_READ_WRITE},
+    {"timeout", Domain::kResource, GST_RESOURCE_ERROR_FAILED, GST_RESOURCE_ERROR_FAILED},
+    {"not-rtmp", Domain::kStream, GST_STREAM_ERROR_WRONG_TYPE, GST_STREAM_ERROR_WRONG_TYPE},
+    {"protocol", Domain::kStream, GST_STREAM_ERROR_FORMAT, GST_STREAM_ERROR_FORMAT},
+    {"connect-rejected", Domain::kResource, GST_RESOURCE_ERROR_SETTINGS,
+     GST_RESOURCE_ERROR_SETTINGS},
+    {"bad-name", Domain::kResource, GST_RESOURCE_ERROR_BUSY, GST_RESOURCE_ERROR_BUSY},
+    {"not-found", Domain::kResource, GST_RESOURCE_ERROR_NOT_FOUND, GST_RESOURCE_ERROR_NOT_FOUND},
+    {"unauthorized", Domain::kResource, GST_RESOURCE_ERROR_NOT_AUTHORIZED,
+     GST_RESOURCE_ERROR_NOT_AUTHORIZED},
+    {"stream-rejected", Domain::kStream, GST_STREAM_ERROR_FAILED, GST_STREAM_ERROR_FAILED},
+    {"closed-early", Domain::kResource, GST_RESOURCE_ERROR_CLOSE, GST_RESOURCE_ERROR_CLOSE},
+    {"closed", Domain::kResource, GST_RESOURCE_ERROR_WRITE, GST_RESOURCE_ERROR_READ},
+    {"stalled", Domain::kResource, GST_RESOURCE_ERROR_WRITE, GST_RESOURCE_ERROR_READ},
+}};
+
+const KindRow& row(FailureKind kind) {
+  return kKinds[static_cast<size_t>(kind)];
+}
+
+std::string server(const ConnectionSettings& settings) {
+  const rtmp::Url& url = settings.url;
+  bool v6 = url.host.find(':') != std::string::npos;
+  return (v6 ? "[" + url.host + "]" : url.host) + ":" + std::to_string(rtmp::effective_port(url));
+}
+
+/// What the server was expected to do when it did not.
+const char* awaited(LinkStep step) {
+  switch (step) {
+    case LinkStep::kResolve:
+      return "The name could not be resolved";
+    case LinkStep::kConnect:
+      return "No connection came about";
+    case LinkStep::kTls:
+      return "TLS was not set up";
+    case LinkStep::kHandshake:
+      return "The server did not finish the handshake";
+    case LinkStep::kConnectApp:
+      return "The server did not answer connect";
+    case LinkStep::kCreateStream:
+      return "The server did not answer createStream";
+    case LinkStep::kPublish:
+      return "The server did not answer publish";
+    case LinkStep::kPlay:
+      return "The server did not answer play";
+    case LinkStep::kRunning:
+      return "The server fell silent";
+    case LinkStep::kStopping:
+      return "The server did not answer the closing commands";
+  }
+  return "";
+}
+
+std::string timeout_text(const ConnectionSettings& settings, LinkStep step) {
+  std::string text = std::string(awaited(step)) + " within " +
+                     std::to_string(settings.timeout_seconds) + " s (" + server(settings) + "). ";
+  if (step == LinkStep::kResolve || step == LinkStep::kConnect) {
+    return text + "Check host, port and the network between, or raise timeout.";
+  }
+  if (step == LinkStep::kHandshake) {
+    return text + "Check that an RTMP server listens on this port, or raise timeout.";
+  }
+  return text + "Check application and stream, try strict-order=true, or raise timeout.";
+}
+
+const char* doing(LinkStep step) {
+  switch (step) {
+    case LinkStep::kHandshake:
+      return "during the handshake; check that this port speaks RTMP";
+    case LinkStep::kConnectApp:
+      return "instead of answering connect; some servers do so when they do not know the "
+             "application";
+    case LinkStep::kCreateStream:
+      return "instead of creating a stream";
+    case LinkStep::kPublish:
+      return "instead of accepting the stream; some servers do so when they do not know the stream "
+             "key";
+    case LinkStep::kPlay:
+      return "instead of playing; some servers do so when there is no such stream";
+    default:
+      return "before the connection stood";
+  }
+}
+
+bool asks_for_login(const rtmp::Status& status) {
+  return status.description.find("authmod") != std::string::npos ||
+         status.description.find("code=403") != std::string::npos ||
+         status.description.find("AccessManager") != std::string::npos;
+}
+
+FailureKind kind_of(const rtmp::Status& status, LinkStep step) {
+  using rtmp::StatusCode;
+  switch (status.code) {
+    case StatusCode::kPublishBadName:
+      return FailureKind::kBadName;
+    case StatusCode::kPlayStreamNotFound:
+      return FailureKind::kNotFound;
+    case StatusCode::kPublishDenied:
+    case StatusCode::kPublishUnauthorized:
+    case StatusCode::kPublishBadAuth:
+    case StatusCode::kPlayBadAuth:
+    case StatusCode::kRecordNoAccess:
+    case StatusCode::kCallProhibited:
+      return FailureKind::kUnauthorized;
+    case StatusCode::kConnectClosed:
+    case StatusCode::kConnectAppShutdown:
+    case StatusCode::kConnectIdleTimeout:
+    case StatusCode::kConnectNetworkChange:
+      return step < LinkStep::kRunning ? FailureKind::kClosedEarly : FailureKind::kClosed;
+    default:
+      break;
+  }
+  if (asks_for_login(status)) {
+    return FailureKind::kUnauthorized;
+  }
+  return step <= LinkStep::kConnectApp ? FailureKind::kConnectRejected
+                                       : FailureKind::kStreamRejected;
+}
+
+std::string sentence(FailureKind kind, Role role, const ConnectionSettings& settings) {
+  const std::string where = server(settings);
+  switch (kind) {
+    case FailureKind::kBadName:
+      return "The server " + where +
+             " has a publisher of that name already, or does not allow the name. Stop the other "
+             "one, or choose another stream name.";
+    case FailureKind::kNotFound:
+      return "The server " + where +
+             " has no stream of that name. Check application and stream, and that somebody "
+             "publishes it.";
+    case FailureKind::kUnauthorized:
+      return "The server " + where +
+             " does not let us in. Check the stream key, username, password and secure-token.";
+    case FailureKind::kConnectRejected:
+      return "The server " + where + " refuses the application \"" +
+             settings.masked(settings.url.app) + "\". Check application in the location.";
+    case FailureKind::kStreamRejected:
+      return "The server " + where +
+             (role == Role::kSink ? " does not take the stream." : " does not play the stream.") +
+             " Its own words are in the details.";
+    case FailureKind::kClosed:
+    case FailureKind::kClosedEarly:
+    default:
+      return "The server " + where + " ended the connection.";
+  }
+}
+
+}  // namespace
+
+const char* step_name(LinkStep step) {
+  switch (step) {
+    case LinkStep::kResolve:
+      return "resolve";
+    case LinkStep::kConnect:
+      return "connect";
+    case LinkStep::kTls:
+      return "tls";
+    case LinkStep::kHandshake:
+      return "handshake";
+    case LinkStep::kConnectApp:
+      return "connect-command";
+    case LinkStep::kCreateStream:
+      return "create-stream";
+    case LinkStep::kPublish:
+      return "publish";
+    case LinkStep::kPlay:
+      return "play";
+    case LinkStep::kRunning:
+      return "running";
+    case LinkStep::kStopping:
+      return "stopping";
+  }
+  return "";
+}
+
+GQuark Failure::domain() const {
+  return row(kind).domain == Domain::kResource ? GST_RESOURCE_ERROR : GST_STREAM_ERROR;
+}
+
+gint Failure::code() const {
+  return role == Role::kSink ? row(kind).sink_code : row(kind).source_code;
+}
+
+GstStructure* Failure::details() const {
+  GstStructure* details = gst_structure_new("rtmp-error", "reason", G_TYPE_STRING, row(kind).reason,
+                                            "step", G_TYPE_STRING, step_name(step), nullptr);
+  auto add = [details](const char* name, const std::string& value) {
+    if (!value.empty()) {
+      gst_structure_set(details, name, G_TYPE_STRING, value.c_str(), nullptr);
+    }
+  };
+  add("server-code", server_code);
+  add("server-level", server_level);
+  add("server-description", server_description);
+  return details;
+}
+
+Failure failure_from_net(Role role, const ConnectionSettings& settings, const NetError& error,
+                         LinkStep step) {
+  Failure failure;
+  failure.role = role;
+  failure.step = step;
+  failure.debug = settings.masked(error.message);
+  auto is = [&error](GQuark domain, gint code) {
+    return error.domain == domain && error.code == code;
+  };
+  const std::string where = server(settings);
+
+  if (step >= LinkStep::kHandshake) {
+    failure.kind = step < LinkStep::kRunning ? FailureKind::kClosedEarly : FailureKind::kClosed;
+    if (is(G_IO_ERROR, G_IO_ERROR_TIMED_OUT)) {
+      failure.kind = step < LinkStep::kRunning ? FailureKind::kTimeout : FailureKind::kStalled;
+    }
+    failure.text = failure.kind == FailureKind::kTimeout ? timeout_text(settings, step)
+                   : failure.kind == FailureKind::kClosedEarly
+                       ? "The server " + where + " broke the connection " + doing(step) + "."
+                       : "The connection to " + where + " was lost (" + failure.debug + ").";
+    return failure;
+  }
+  if (error.domain == G_RESOLVER_ERROR || is(G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND)) {
+    failure.kind = FailureKind::kUnknownHost;
+    failure.step = LinkStep::kResolve;
+    failure.text =
+        "The host \"" + settings.url.host +
+        "\" could not be found. Check its name, and that this machine can resolve names.";
+  } else if (is(G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)) {
+    failure.kind = FailureKind::kRefused;
+    failure.text =
+        where + " refuses connections. Check that the server runs and the port is right.";
+  } else if (is(G_IO_ERROR, G_IO_ERROR_TIMED_OUT)) {
+    failure.kind = FailureKind::kTimeout;
+    failure.text = timeout_text(settings, step);
+  } else if (error.domain == G_TLS_ERROR || step == LinkStep::kTls) {
+    failure.kind = FailureKind::kTls;
+    failure.text = "TLS with " + where + " failed (" + failure.debug + ").";
+  } else {
+    failure.kind = FailureKind::kUnreachable;
+    failure.text = where + " cannot be reached (" + failure.debug + "). Check host and network.";
+  }
+  return failure;
+}
+
+Failure failure_from_peer(Role role, const ConnectionSettings& settings,
+                          const rtmp::PeerError& error, LinkStep step) {
+  Failure failure;
+  failure.role = role;
+  failure.step = step;
+  failure.debug = std::string(error.text) + ", octet " + std::to_string(error.offset);
+  if (error.kind == rtmp::ErrorKind::kTimeout) {
+    failure.kind = FailureKind::kTimeout;
+    failure.text = timeout_text(settings, step);
+  } else if (step <= LinkStep::kHandshake) {
+    failure.kind = FailureKind::kNotRtmp;
+    failure.text = server(settings) +
+                   " does not speak RTMP. Check host and port, and that TLS is not expected there.";
+  } else {
+    failure.kind = FailureKind::kProtocol;
+    failure.text = "The server " + server(settings) + " broke the protocol (" + error.text + ").";
+  }
+  return failure;
+}
+
+Failure failure_from_status(Role role, const ConnectionSettings& settings,
+                            const rtmp::Status& status, LinkStep step) {
+  Failure failure;
+  failure.kind = kind_of(status, step);
+  failure.role = role;
+  failure.step = step;
+  failure.server_code = settings.masked(status.code_text);
+  failure.server_level = rtmp::level_name(status.level);
+  failure.server_description = settings.masked(status.description);
+  failure.text = sentence(failure.kind, role, settings);
+  failure.debug = "server says " + failure.server_code + ": " + failure.server_description;
+  return failure;
+}
+
+Failure failure_closed(Role role, const ConnectionSettings& settings, LinkStep step) {
+  Failure failure;
+  failure.role = role;
+  failure.step = step;
+  const std::string where = server(settings);
+  if (step < LinkStep::kRunning) {
+    failure.kind = FailureKind::kClosedEarly;
+    failure.text = "The server " + where + " hung up " + doing(step) + ".";
+  } else {
+    failure.kind = FailureKind::kClosed;
+    failure.text = "The server " + where + " ended the connection in mid-stream.";
+  }
+  failure.debug = std::string("end of input, step ") + step_name(step);
+  return failure;
+}
+
+Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Duration silence) {
+  Failure failure;
+  failure.kind = FailureKind::kStalled;
+  failure.role = role;
+  failure.step = LinkStep::kRunning;
+  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(silence).count();
+  failure.text = "The server " + server(settings) + " has taken nothing for " +
+                 std::to_string(seconds) + " s. It or the network to it is down.";
+  failure.debug = "no progress of sent bytes";
+  return failure;
+}
+
+Failure failure_from_settings(Role role, const std::string& sentence) {
+  Failure failure;
+  failure.kind = FailureKind::kSettings;
+  failure.role = role;
+  failure.step = LinkStep::kResolve;
+  failure.text = sentence;
+  failure.debug = "nothing was tried";
+  return failure;
+}
+
+void post_failure(GstElement* element, const Failure& failure) {
+  gst_element_message_full_with_details(
+      element, GST_MESSAGE_ERROR, failure.domain(), failure.code(), g_strdup(failure.text.c_str()),
+      g_strdup_printf("%s (%s)", failure.debug.c_str(), step_name(failure.step)), __FILE__,
+      GST_FUNCTION, __LINE__, failure.details());
+}
+
+void post_failure_async(GstElement* element, Failure failure) {
+  gst_element_call_async(
+      element,
+      [](GstElement* self, gpointer data) { post_failure(self, *static_cast<Failure*>(data)); },
+      new Failure(std::move(failure)), [](gpointer data) { delete static_cast<Failure*>(data); });
+}
+
+}  // namespace gstrtmp
