@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <condition_variable>
+#include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -11,36 +10,20 @@
 
 #include <gio/gio.h>
 
+#include "net/connector.h"
+#include "net/crypto.h"
 #include "net/loop.h"
+#include "net/net_error.h"
 #include "session/session.h"
 
 namespace gstrtmp {
 
-/// Step is how far a connection attempt has come; an error names the step that failed.
-enum class Step : uint8_t { kResolve, kConnect, kTls, kEstablished };
-
-/// NetError is a failure of the network, as GIO or the system told it (G_IO_ERROR,
-/// G_RESOLVER_ERROR, G_TLS_ERROR). `message` holds no secrets.
-struct NetError {
-  GQuark domain = 0;
-  int code = 0;
-  Step step = Step::kConnect;
-  std::string message;
-};
-
-/// Target is where to connect to.
-struct Target {
-  std::string host;
-  uint16_t port = 1935;
-  rtmp::Duration connect_timeout{};  ///< for resolving and connecting together; zero = none
-};
-
-/// SocketStats is what the kernel tells of a connection.
+/// SocketStats is what the kernel tells of a connection. Zeros before it is open and after close().
 struct SocketStats {
   uint64_t unsent_bytes = 0;          ///< taken by the kernel, not yet sent
   uint64_t unacknowledged_bytes = 0;  ///< sent, not yet acknowledged by the peer's kernel
   std::optional<rtmp::Duration> round_trip;
-  std::string local_address;
+  std::string local_address;  ///< "192.0.2.1:1935"; the addresses stay after the end
   std::string peer_address;
 };
 
@@ -49,8 +32,9 @@ struct SocketStats {
 ///
 /// One mutex guards the session and everything that belongs to it; it is reached through Locked.
 /// The owner's Handler is called with that lock held, from the thread that made the progress (the
-/// loop's, or a caller's): it may use the session, must not block, and must not emit a signal or a
-/// message. Lock order: the element's object lock is never held while taking this one.
+/// loop's, or a caller's): it may use what Locked has, must not block, must not call any other
+/// method of the connection but wake(), and must not emit a signal or a message. It may drop the
+/// last reference. Lock order: the element's object lock is never held while taking this one.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   class Locked;
@@ -67,9 +51,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     virtual void on_transport_end(Locked& locked, std::optional<NetError> error) = 0;
   };
 
-  /// Locked is the right to use the session. Movable. On release: events that the owner's calls
-  /// caused are delivered, pending bytes are offered to the socket, the alarm is set, and waiters
-  /// are woken if anything happened.
+  /// Locked is the right to use the session. On release: events that the owner's calls caused are
+  /// delivered, pending bytes are offered to the socket, the alarm is set, and waiters are woken if
+  /// anything happened.
   class Locked {
    public:
     explicit Locked(Connection& connection);
@@ -82,12 +66,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// other until the socket is full; the loop goes on with the rest when it drains.
     void flush();
     /// wait() releases the lock until somebody made progress, wake() was called, or `until`.
+    /// Progress: events, bytes taken by the socket, a change of is_open(). Not from a handler.
     void wait(std::optional<rtmp::Time> until);
+    /// hold_reading() stops (true) or resumes reading altogether: back-pressure towards the peer.
+    void hold_reading(bool hold);
     /// socket_full() is true while bytes wait for the socket to drain.
     bool socket_full() const;
+    /// is_open() is true from on_open() until on_transport_end(), close() or linger().
     bool is_open() const;
     SocketStats socket_stats() const;
-    int fd() const;  ///< -1 while there is none; for socket options
+    /// fd() is -1 while there is none; for socket_options.h.
+    int fd() const;
 
    private:
     friend class Connection;
@@ -95,39 +84,47 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::unique_lock<std::mutex> lock_;
   };
 
-  /// The session is owned by the connection from here on; `handler` is borrowed and must stay valid
-  /// until close() has returned.
+  /// The session is owned by the connection from here on, and can be reached until the connection
+  /// is destroyed; `handler` is borrowed and must stay valid until close() or linger() has
+  /// returned.
   static std::shared_ptr<Connection> create(std::shared_ptr<Loop> loop,
                                             std::unique_ptr<rtmp::Session> session,
                                             Handler& handler);
   ~Connection();
 
-  /// open() starts connecting, and returns at once.
+  /// open() starts connecting, and returns at once. Once only; failure is on_transport_end().
   void open(const Target& target);
-  /// adopt() takes over a connected socket instead (a listener's).
+  /// adopt() takes over a connected socket instead (a listener's); on_open() comes on the loop.
   void adopt(GSocketConnection* socket);
 
   /// lock() waits for the mutex.
   Locked lock() { return Locked(*this); }
 
-  /// read_here() lets the calling thread read the socket itself, so that a message reaches a waiting
-  /// streaming thread without a hop: it waits (unlocked) until `until`, wake() or readable, then
-  /// reads what is there and delivers events. While no thread is in read_here() for more than
-  /// kHandOver the loop reads, if loop_reads(true) was asked for (the default).
+  /// read_here() lets the calling thread read the socket itself, so that a message reaches a
+  /// waiting streaming thread without a hop: it waits (unlocked) until `until`, wake(), readable or
+  /// an event delivered by another thread, then reads what is there and delivers events. Before the
+  /// connection is open it waits as Locked::wait() does; after its end it returns at once.
+  /// One thread at a time.
+  ///
+  /// While no thread is in read_here() for more than kHandOver the loop reads: it looks once that
+  /// time after the last departure, and every kHandOverCheck while a reader comes and goes.
   void read_here(std::optional<rtmp::Time> until);
   static constexpr rtmp::Duration kHandOver = std::chrono::milliseconds(20);
+  static constexpr rtmp::Duration kHandOverCheck = std::chrono::milliseconds(100);
 
-  /// hold_reading() stops (true) or resumes reading altogether: back-pressure towards the peer.
-  void hold_reading(bool hold);
+  /// hold_reading() is Locked's, for who does not hold the lock.
+  void hold_reading(bool hold) { lock().hold_reading(hold); }
 
-  /// wake() ends a wait() or read_here() of another thread, now or the next one.
+  /// wake() ends a wait() or read_here() of another thread, now or the next one. Takes none of the
+  /// owner's locks, nor the connection's: it can be called from anywhere.
   void wake();
 
   /// close() ends everything at once: cancels connecting, closes the socket. No handler call is
   /// running or will come once it has returned. Not to be called from a handler.
   void close();
-  /// linger(): instead of close(): the socket stays until pending bytes are sent or `until` passes,
-  /// driven by the loop without the handler.
+  /// linger() instead of close(): the socket stays until pending bytes are sent and the peer has
+  /// taken note (it closes its side), or `until` passes; driven by the loop without the handler,
+  /// and without the owner, who may let go.
   void linger(rtmp::Time until);
 
  private:
@@ -135,8 +132,5 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection();
   std::unique_ptr<Impl> impl_;
 };
-
-/// ClientSession helpers: random bytes and HMAC-SHA256 of GLib for the core.
-const rtmp::Environment& glib_environment();
 
 }  // namespace gstrtmp

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "net/connector.h"
+
+#include <atomic>
+#include <utility>
+
+#include "net/debug.h"
+
+namespace gstrtmp {
+
+/// Attempt lives on the loop thread, but for `cancelled_`; GIO's callback keeps it, and with it the
+/// loop, until it has come.
+class Connector::Attempt : public std::enable_shared_from_this<Attempt> {
+ public:
+  Attempt(std::shared_ptr<Loop> loop, Target target, std::function<void(ConnectResult)> done)
+      : loop_(std::move(loop)), target_(std::move(target)), done_(std::move(done)) {}
+
+  void start() {
+    loop_->invoke([self = shared_from_this()] { self->connect(); });
+  }
+  void cancel() {
+    if (!cancelled_.exchange(true)) {
+      loop_->invoke([self = shared_from_this()] { self->abandon(); });
+    }
+  }
+
+ private:
+  void connect() {
+    if (cancelled_) {
+      return;
+    }
+    auto client = adopt(g_socket_client_new());
+    g_signal_connect(client.get(), "event", G_CALLBACK(on_event), this);
+    client_ = client;
+    cancellable_ = adopt(g_cancellable_new());
+    if (target_.connect_timeout > rtmp::Duration::zero()) {
+      deadline_ = loop_->alarm([this] { expire(); });
+      deadline_->set(monotonic_now() + target_.connect_timeout);
+    }
+    GST_DEBUG("connecting to %s port %u", target_.host.c_str(), target_.port);
+    // Not ..._to_host(): that takes "host:port" apart, and would misread an IPv6 address.
+    auto address = adopt(g_network_address_new(target_.host.c_str(), target_.port));
+    g_socket_client_connect_async(client.get(), G_SOCKET_CONNECTABLE(address.get()),
+                                  cancellable_.get(), on_connected,
+                                  new std::shared_ptr<Attempt>(shared_from_this()));
+  }
+
+  static void on_event(GSocketClient*, GSocketClientEvent event, GSocketConnectable*, GIOStream*,
+                       Attempt* self) {
+    if (event == G_SOCKET_CLIENT_RESOLVED) {
+      self->step_ = Step::kConnect;
+    }
+  }
+
+  static void on_connected(GObject* source, GAsyncResult* result, gpointer data) {
+    std::unique_ptr<std::shared_ptr<Attempt>> holder(static_cast<std::shared_ptr<Attempt>*>(data));
+    Attempt& self = **holder;
+    GErrorPtr error;
+    auto connection = adopt(
+        g_socket_client_connect_finish(G_SOCKET_CLIENT(source), result, out_parameter(error)));
+    g_signal_handlers_disconnect_by_data(source, &self);
+    if (connection) {
+      self.finish(std::move(connection));
+    } else {
+      self.finish(make_net_error(*error, self.step_));
+    }
+  }
+
+  void expire() {
+    finish(NetError{G_IO_ERROR, G_IO_ERROR_TIMED_OUT, step_,
+                    step_ == Step::kResolve ? "The name was not resolved in time"
+                                            : "The server did not answer in time"});
+    g_cancellable_cancel(cancellable_.get());
+  }
+
+  void abandon() {
+    done_ = nullptr;
+    deadline_.reset();
+    if (cancellable_) {
+      g_cancellable_cancel(cancellable_.get());
+    }
+  }
+
+  void finish(ConnectResult result) {
+    deadline_.reset();
+    if (auto done = std::exchange(done_, nullptr); done && !cancelled_) {
+      done(std::move(result));
+    }
+  }
+
+  const std::shared_ptr<Loop> loop_;
+  const Target target_;
+  std::atomic<bool> cancelled_ = false;
+  std::function<void(ConnectResult)> done_;
+  GstPtr<GSocketClient> client_;
+  GstPtr<GCancellable> cancellable_;
+  std::unique_ptr<Loop::Alarm> deadline_;
+  Step step_ = Step::kResolve;
+};
+
+Connector::Connector(std::shared_ptr<Loop> loop, const Target& target,
+                     std::function<void(ConnectResult)> done)
+    : attempt_(std::make_shared<Attempt>(std::move(loop), target, std::move(done))) {
+  attempt_->start();
+}
+
+Connector::~Connector() {
+  attempt_->cancel();
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "net/socket_options.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
+
+namespace gstrtmp {
+namespace {
+
+template <typename T>
+void set_option(int fd, int level, int name, T value) {
+  (void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+}  // namespace
+
+void set_no_delay(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+void set_quick_ack([[maybe_unused]] int fd) {
+#ifdef TCP_QUICKACK
+  set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+#endif
+}
+
+void set_unsent_mark([[maybe_unused]] int fd, [[maybe_unused]] uint32_t bytes) {
+#ifdef TCP_NOTSENT_LOWAT
+  set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+#endif
+}
+
+void set_pacing_rate([[maybe_unused]] int fd, [[maybe_unused]] uint64_t bytes_per_second) {
+#ifdef SO_MAX_PACING_RATE
+  // All ones is the kernel's word for "no bound", in either width of the option.
+  if (bytes_per_second == 0 || bytes_per_second >= std::numeric_limits<uint32_t>::max()) {
+    set_option(fd, SOL_SOCKET, SO_MAX_PACING_RATE,
+               bytes_per_second == 0 ? std::numeric_limits<uint64_t>::max() : bytes_per_second);
+  } else {
+    set_option(fd, SOL_SOCKET, SO_MAX_PACING_RATE, static_cast<uint32_t>(bytes_per_second));
+  }
+#endif
+}
+
+std::optional<SocketQueues> read_socket_queues([[maybe_unused]] int fd) {
+#if defined(SIOCOUTQ) && defined(SIOCOUTQNSD)
+  int all = 0;
+  int unsent = 0;
+  if (ioctl(fd, SIOCOUTQ, &all) == 0 && ioctl(fd, SIOCOUTQNSD, &unsent) == 0) {
+    // Two readings at two moments: the difference may come out below zero.
+    return SocketQueues{static_cast<uint64_t>(unsent),
+                        static_cast<uint64_t>(std::max(all - unsent, 0))};
+  }
+#endif
+  return std::nullopt;
+}
+
+std::optional<rtmp::Duration> read_round_trip([[maybe_unused]] int fd) {
+#ifdef TCP_INFO
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
+    return std::chrono::microseconds(info.tcpi_rtt);
+  }
+#endif
+  return std::nullopt;
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "session/time.h"
+
+/// Options and readings of a TCP socket beyond what GIO has. Setters are requests: on systems or
+/// descriptors without the option they do nothing; readings answer nothing.
+namespace gstrtmp {
+
+/// set_no_delay() sends small writes at once (TCP_NODELAY).
+void set_no_delay(int fd);
+/// set_quick_ack() acknowledges what has arrived now, not up to 40 ms later (TCP_QUICKACK). The
+/// kernel falls back by itself, so it is set again after each read.
+void set_quick_ack(int fd);
+/// set_unsent_mark() makes the socket writable only while fewer than `bytes` wait unsent in the
+/// kernel (TCP_NOTSENT_LOWAT); 0 = the system's default.
+void set_unsent_mark(int fd, uint32_t bytes);
+/// set_pacing_rate() bounds the rate of sending, octets a second (SO_MAX_PACING_RATE); 0 = none.
+void set_pacing_rate(int fd, uint64_t bytes_per_second);
+
+/// SocketQueues is what the kernel holds of ours.
+struct SocketQueues {
+  uint64_t unsent = 0;          ///< not yet sent (SIOCOUTQNSD)
+  uint64_t unacknowledged = 0;  ///< sent, not yet acknowledged by the peer's kernel
+};
+std::optional<SocketQueues> read_socket_queues(int fd);
+/// read_round_trip() is TCP's smoothed estimate.
+std::optional<rtmp::Duration> read_round_trip(int fd);
+
+}  // namespace gstrtmp

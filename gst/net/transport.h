@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <gio/gio.h>
+#include <sys/uio.h>
+
+#include "net/net_error.h"
+
+namespace gstrtmp {
+
+/// IoResult is what one non-blocking call moved: some bytes with kOk, else why none.
+struct IoResult {
+  enum class Status : uint8_t {
+    kOk,
+    kAgain,  ///< nothing now: wait for the descriptor
+    kEnd,    ///< the peer has ended its direction; receive() only
+    kError,  ///< see `error_number`
+  };
+  Status status = Status::kOk;
+  size_t bytes = 0;
+  int error_number = 0;
+};
+
+/// Transport is a connected byte stream whose readiness shows on one descriptor: TCP here, what is
+/// wrapped around it later. All calls are non-blocking; the caller serialises them.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  /// send() offers bytes; what it did not take must be offered again unchanged.
+  virtual IoResult send(std::span<const iovec> pieces) = 0;
+  virtual IoResult receive(std::span<uint8_t> out) = 0;
+  /// end_sending() tells the peer that no more comes.
+  virtual void end_sending() = 0;
+  virtual int fd() const = 0;
+};
+
+/// make_tcp_transport() takes a reference of `connection`, and closes it when it is destroyed.
+/// TCP_NODELAY is set. Null if the stream is not the socket itself (a proxy that speaks TLS).
+std::unique_ptr<Transport> make_tcp_transport(GSocketConnection* connection);
+
+/// Endpoint addresses as text, "192.0.2.1:1935" or "[2001:db8::1]:1935"; empty if unknown.
+std::string local_address_of(GSocketConnection* connection);
+std::string peer_address_of(GSocketConnection* connection);
+
+}  // namespace gstrtmp
