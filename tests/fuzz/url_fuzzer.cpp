@@ -48,14 +48,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CHECK(rtmp::tc_url(*url).find('@') == std::string::npos ||
         url->app.find('@') != std::string::npos);
 
-  // A secret that is made of what everybody may see proves nothing.
-  rtmp::Url open = *url;
-  open.password.clear();
-  open.stream = "x";
-  const std::string seen = rtmp::mask(open) + "***";
+  // A secret that stands in the URL twice may be there for everybody to see.
   const std::string masked = rtmp::mask(*url);
   for (const std::string* secret : {&url->password, &url->stream}) {
-    if (secret->size() > 3 && seen.find(*secret) == std::string::npos &&
+    if (secret->size() > 3 && text.find(*secret) == text.rfind(*secret) &&
         secret->find_first_of("*?&=/") == std::string::npos) {
       CHECK(masked.find(*secret) == std::string::npos);
     }

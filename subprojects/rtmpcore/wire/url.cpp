@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kSchemeEnd = "://";
 constexpr std::string_view kMasked = "***";
+constexpr size_t kMaxQueryName = 32;
 
 constexpr std::array<Scheme, 7> kSchemes = {{
     {"rtmp", 1935, false, false, false, false},
@@ -199,7 +200,13 @@ void append_authority(std::string& out, const Url& url) {
   }
 }
 
-/// append_masked_query() hides what stands behind each '=' of a query, and a query without one.
+/// is_query_name() tells a name that may be shown from a token that merely ends in '='.
+bool is_query_name(std::string_view name, std::string_view value) {
+  return name.size() <= kMaxQueryName && value.find_first_not_of('=') != value.npos &&
+         std::ranges::all_of(name, [](char c) { return is_scheme_char(c) || c == '_'; });
+}
+
+/// append_masked_query() hides what stands behind the '=' of a query's pairs, or a pair as a whole.
 void append_masked_query(std::string& out, std::string_view query) {
   out += '?';
   query.remove_prefix(1);
@@ -207,7 +214,7 @@ void append_masked_query(std::string& out, std::string_view query) {
     const size_t end = query.find('&');
     const std::string_view pair = query.substr(0, end);
     const size_t equals = pair.find('=');
-    if (equals != pair.npos) {
+    if (equals != pair.npos && is_query_name(pair.substr(0, equals), pair.substr(equals + 1))) {
       out += pair.substr(0, equals + 1);
     }
     out += kMasked;
