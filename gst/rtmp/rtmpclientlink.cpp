@@ -82,7 +82,7 @@ ClientLink::ClientLink(const ConnectionSettings& settings, LinkRequest request, 
 }
 
 ClientLink::~ClientLink() {
-  connection_->close();
+  close();
 }
 
 Role ClientLink::role() const {
@@ -189,9 +189,23 @@ void ClientLink::stop(Connection::Locked& locked, const rtmp::StopCommands& comm
 }
 
 void ClientLink::close() {
+  {
+    auto locked = lock();
+    state_ = LinkState::kEnded;
+    if (lingering_) {
+      return;
+    }
+  }
   connection_->close();
-  auto locked = lock();
-  state_ = LinkState::kEnded;
+}
+
+void ClientLink::linger(rtmp::Time until) {
+  {
+    auto locked = lock();
+    state_ = LinkState::kEnded;
+    lingering_ = true;
+  }
+  connection_->linger(until);
 }
 
 void ClientLink::on_open(Connection::Locked& locked) {

@@ -88,6 +88,8 @@ class ClientLink final : private Connection::Handler {
   /// close() ends everything at once. No observer call is running or will come afterwards; the
   /// state is kEnded. Not to be called by the observer, or under the lock.
   void close();
+  /// linger() instead of close(): Connection::linger(); the link may be dropped at once.
+  void linger(rtmp::Time until);
 
   /// add_stats() puts the fields that both elements have into `stats`; documented in
   /// rtmpclientlink.cpp.
@@ -111,6 +113,7 @@ class ClientLink final : private Connection::Handler {
   rtmp::Client* client_ = nullptr;  // the connection's session
 
   LinkState state_ = LinkState::kIdle;
+  bool lingering_ = false;
   std::optional<Failure> failure_;
   rtmp::StreamHandle stream_ = rtmp::kNoStream;
   rtmp::Status started_;

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvpublisher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/glue.h"
+#include "rtmp/rtmplog.h"
+#include "wire/metadata.h"
+
+namespace gstrtmp {
+namespace {
+
+using rtmp::flv::TagType;
+using rtmp::media::PacketClass;
+
+// Beyond that it is not kept: metadata can carry whole pictures.
+constexpr size_t kMaxHeaderSize = 256u << 10;
+
+bool is(uint8_t type, TagType tag_type) {
+  return type == static_cast<uint8_t>(tag_type);
+}
+
+std::vector<uint8_t> flatten(const rtmp::GatherPayload& body) {
+  std::vector<uint8_t> bytes;
+  bytes.reserve(body.size());
+  for (size_t i = 0; i < body.piece_count(); i++) {
+    rtmp::Bytes piece = body.piece(i);
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+  }
+  return bytes;
+}
+
+std::optional<rtmp::MessageType> message_type(uint8_t tag_type) {
+  switch (static_cast<TagType>(tag_type)) {
+    case TagType::kAudio:
+      return rtmp::MessageType::kAudio;
+    case TagType::kVideo:
+      return rtmp::MessageType::kVideo;
+    case TagType::kScript:
+      return rtmp::MessageType::kDataAmf0;
+    case TagType::kScriptAmf3:
+      return rtmp::MessageType::kDataAmf3;
+  }
+  return std::nullopt;
+}
+
+/// A server keeps for later players what comes as @setDataFrame; a bare onMetaData it may pass on
+/// once, or not at all.
+rtmp::GatherPayload as_data_message(rtmp::GatherPayload body) {
+  std::vector<uint8_t> copy;
+  rtmp::Bytes start = body.piece_count() > 0 ? body.piece(0) : rtmp::Bytes();
+  if (body.piece_count() > 1) {
+    copy = flatten(body);
+    start = copy;
+  }
+  if (rtmp::script_handler(start) != rtmp::kOnMetaData) {
+    return body;
+  }
+  if (copy.empty()) {
+    copy.assign(start.begin(), start.end());
+  }
+  HoldPtr hold(BufferHold::copy(copy));
+  rtmp::GatherPayload message(rtmp::set_data_frame_prefix(), hold->owner());
+  message.append(hold->piece(0));
+  return message;
+}
+
+}  // namespace
+
+std::optional<FlvPublisher::Header> FlvPublisher::header_of(const FlvTag& tag) {
+  Header header;
+  header.type = tag.header.type;
+  header.packet_class = tag.packet_class;
+  bool script = is(header.type, TagType::kScript);
+  if (tag.body.size() > kMaxHeaderSize ||
+      (!script && tag.packet_class != PacketClass::kSequenceHeader)) {
+    return std::nullopt;
+  }
+  header.body = flatten(tag.body);
+  if (script) {
+    rtmp::Bytes inner = rtmp::without_set_data_frame(header.body);
+    header.handler = rtmp::script_handler(inner);
+    if (header.handler != rtmp::kOnMetaData) {
+      return std::nullopt;
+    }
+  }
+  return header;
+}
+
+/// True if it says something new.
+bool FlvPublisher::note(const Header& header) {
+  auto known = std::find_if(headers_.begin(), headers_.end(),
+                            [&](const Header& other) { return other.same_place(header); });
+  if (known == headers_.end()) {
+    headers_.push_back(header);
+    return true;
+  }
+  if (known->body == header.body) {
+    return false;
+  }
+  *known = header;
+  return true;
+}
+
+bool FlvPublisher::set_stream_headers(const GstCaps* caps) {
+  const GstStructure* structure = gst_caps_get_structure(caps, 0);
+  const GValue* array = gst_structure_get_value(structure, "streamheader");
+  if (array == nullptr || !GST_VALUE_HOLDS_ARRAY(array)) {
+    return true;
+  }
+  FlvInput reader;
+  for (guint i = 0; i < gst_value_array_get_size(array); i++) {
+    const GValue* item = gst_value_array_get_value(array, i);
+    GstBuffer* buffer = GST_VALUE_HOLDS_BUFFER(item) ? gst_value_get_buffer(item) : nullptr;
+    if (buffer == nullptr || !reader.push(buffer)) {
+      return false;
+    }
+  }
+  while (true) {
+    auto tag = reader.next();
+    if (!tag) {
+      return false;
+    }
+    if (!*tag) {
+      return true;
+    }
+    if (auto header = header_of(**tag)) {
+      note(*header);
+    }
+  }
+}
+
+void FlvPublisher::send_headers(PublishLink& link, Connection::Locked& locked, uint32_t timestamp) {
+  for (Header& header : headers_) {
+    if (std::exchange(header.sent, true)) {
+      continue;
+    }
+    HoldPtr hold(BufferHold::copy(header.body));
+    rtmp::GatherPayload body(hold->piece(0), hold->owner());
+    if (is(header.type, TagType::kScript)) {
+      body = as_data_message(std::move(body));
+    }
+    // They belong to what follows, and have its time: a stream that began long ago has large ones.
+    link.send(locked, *message_type(header.type), times_.peek(timestamp), std::move(body),
+              header.packet_class, false);
+    headers_fresh_ = true;
+  }
+}
+
+void FlvPublisher::send_tag(PublishLink& link, Connection::Locked& locked, FlvTag&& tag) {
+  auto type = message_type(tag.header.type);
+  if (!type) {
+    GST_DEBUG("skipping tag of type %d", tag.header.type);
+    return;
+  }
+  send_headers(link, locked, tag.header.timestamp);
+  if (auto header = header_of(tag)) {
+    bool news = note(*header);
+    if (!news && headers_fresh_) {
+      return;
+    }
+    for (Header& known : headers_) {
+      known.sent = known.sent || known.same_place(*header);
+    }
+  } else if (*type == rtmp::MessageType::kAudio || *type == rtmp::MessageType::kVideo) {
+    headers_fresh_ = false;
+  }
+
+  const bool script =
+      *type == rtmp::MessageType::kDataAmf0 || *type == rtmp::MessageType::kDataAmf3;
+  // Script data often has the time stamp 0 in mid-stream; it must not set the media's clock back.
+  int64_t timestamp =
+      script ? times_.peek(tag.header.timestamp) : times_.unwrap(tag.header.timestamp);
+  if (*type == rtmp::MessageType::kDataAmf0) {
+    tag.body = as_data_message(std::move(tag.body));
+  }
+  link.send(locked, *type, timestamp, std::move(tag.body), tag.packet_class, tag.borrowed);
+}
+
+FlvPublisher::Outcome FlvPublisher::proceed(PublishLink& link) {
+  auto locked = link.lock();
+  PublishLink::Inside inside(link, locked);
+  while (true) {
+    if (!tag_) {
+      auto next = input_.next();
+      if (!next) {
+        error_ = next.error().text;
+        return Outcome::kNotFlv;
+      }
+      if (!*next) {
+        return Outcome::kDone;
+      }
+      tag_ = *std::move(*next);
+      if (tag_->header.encrypted) {
+        error_ = "the tag is encrypted";
+        return Outcome::kNotFlv;
+      }
+    }
+    switch (link.wait_ready(locked)) {
+      case PublishLink::Outcome::kReady:
+        break;
+      case PublishLink::Outcome::kInterrupted:
+        return Outcome::kInterrupted;
+      case PublishLink::Outcome::kEnded:
+        return Outcome::kEnded;
+    }
+    send_tag(link, locked, std::move(*tag_));
+    tag_.reset();
+  }
+}
+
+void FlvPublisher::begin_connection() {
+  for (Header& header : headers_) {
+    header.sent = false;
+  }
+  headers_fresh_ = false;
+}
+
+void FlvPublisher::flush() {
+  input_.reset();
+  tag_.reset();
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gst/gst.h>
+
+#include "rtmp/flvinput.h"
+#include "rtmp/rtmppublishlink.h"
+#include "session/timestamps.h"
+
+namespace gstrtmp {
+
+/// FlvPublisher turns FLV into what is sent: tags become messages, onMetaData becomes
+/// @setDataFrame, timestamps become 64 bits wide, and what a decoder needs first (metadata,
+/// sequence headers) goes first on each connection, once, whether it stands in the caps, in the
+/// stream, or in both. Belongs to the streaming thread.
+class FlvPublisher {
+ public:
+  /// set_stream_headers() takes the caps' streamheader, if there is one. False: it is no FLV.
+  bool set_stream_headers(const GstCaps* caps);
+  /// push() takes a buffer's reference; false if it cannot be read.
+  bool push(GstBuffer* buffer) { return input_.push(buffer); }
+
+  enum class Outcome : uint8_t {
+    kDone,         ///< all that was pushed is queued
+    kInterrupted,  ///< proceed() is to be called again, or reset()
+    kEnded,        ///< the link has ended
+    kNotFlv,       ///< see error()
+  };
+  /// proceed() sends what was pushed, waiting for room.
+  Outcome proceed(PublishLink& link);
+  const std::string& error() const { return error_; }
+
+  /// begin_connection() makes the headers go out again.
+  void begin_connection();
+  /// flush() forgets input that is not sent yet; in_tag() tells whether the stream was cut off.
+  void flush();
+  bool in_tag() const { return input_.in_tag(); }
+  /// reset() starts over with nothing.
+  void reset() { *this = {}; }
+
+ private:
+  struct Header {
+    uint8_t type = 0;
+    rtmp::media::PacketClass packet_class = rtmp::media::PacketClass::kCommand;
+    std::string handler;  // of script data
+    std::vector<uint8_t> body;
+    bool sent = false;
+
+    bool same_place(const Header& other) const {
+      return type == other.type && packet_class == other.packet_class && handler == other.handler;
+    }
+  };
+
+  static std::optional<Header> header_of(const FlvTag& tag);
+  bool note(const Header& header);
+  void send_headers(PublishLink& link, Connection::Locked& locked, uint32_t timestamp);
+  void send_tag(PublishLink& link, Connection::Locked& locked, FlvTag&& tag);
+
+  FlvInput input_;
+  std::optional<FlvTag> tag_;  // cut, not sent yet
+  std::vector<Header> headers_;
+  bool headers_fresh_ = false;  // no media has gone out since the headers
+  rtmp::TimestampUnwrapper times_;
+  std::string error_;
+};
+
+}  // namespace gstrtmp

@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/**
+ * SECTION:element-rtmpsink
+ * @title: rtmpsink
+ * @short_description: Publishes FLV to an RTMP server
+ * @see_also: rtmpsrc, flvchunk
+ *
+ * rtmpsink takes `video/x-flv` from any muxer, in any buffering (a tag a buffer, many, or cut
+ * anywhere; with or without the FLV file header), and publishes it to an RTMP server. The payload
+ * is sent from the memory that it came in.
+ *
+ * It begins to connect on the way to PAUSED, in the background (#GstRtmpxSink:async-connect); data
+ * waits until the server has accepted the stream. Each step must be done within
+ * #GstRtmpxSink:timeout, or an error names it. Later the sink watches that the server takes what is
+ * sent: without any progress for twice that time the connection counts as dead. At EOS all that is
+ * queued is sent, then #GstRtmpxSink:stop-commands, and EOS is posted when the server has answered
+ * these, or a second later.
+ *
+ * Like most sinks it waits for each buffer's time on the clock (GstBaseSink:sync). A live pipeline
+ * that is paced by its source, or a push that is to go as fast as the server takes it, wants
+ * sync=false.
+ *
+ * Errors carry a #GstStructure `rtmp-error` in their details: `reason`, `step`, and the server's
+ * own words in `server-code`, `server-level` and `server-description`.
+ *
+ * The element is registered as `rtmpxsink` as well, a name that no other plugin has. Its properties
+ * are those of rtmp2sink, so that a pipeline moves over by the change of the name; `chunk-size` and
+ * `enable-last-sample` have other defaults.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! h264parse !
+ *     flvchunk ! rtmpsink location=rtmp://localhost/live/test
+ * ]| Publish a test picture.
+ * |[
+ * gst-launch-1.0 filesrc location=film.flv ! rtmpsink sync=false
+ * location=rtmp://localhost/live/film
+ * ]| Push a file as fast as the server takes it.
+ */
+#include "rtmp/gstrtmpxsink.h"
+
+#include <atomic>
+#include <memory>
+#include <utility>
+
+#include "common/glue.h"
+#include "common/locked.h"
+#include "rtmp/flvpublisher.h"
+#include "rtmp/rtmperrors.h"
+#include "rtmp/rtmplocation.h"
+#include "rtmp/rtmppublishlink.h"
+
+GST_DEBUG_CATEGORY_STATIC(rtmpx_sink_debug);
+#define GST_CAT_DEFAULT rtmpx_sink_debug
+
+namespace gstrtmp {
+namespace {
+
+enum SinkProperty : guint {
+  kPropPeakKbps = kFirstOwnProperty,
+  kPropChunkSize,
+  kPropStats,
+  kPropStopCommands,
+  kPropPublishType,
+};
+
+enum StopCommandFlags : guint {
+  kStopFCUnpublish = 1 << 0,
+  kStopCloseStream = 1 << 1,
+  kStopDeleteStream = 1 << 2,
+};
+
+GType stop_commands_get_type() {
+  static const GFlagsValue kValues[] = {
+      {0, "No command", "none"},
+      {kStopFCUnpublish, "FCUnpublish", "fcunpublish"},
+      {kStopCloseStream, "closeStream", "closestream"},
+      {kStopDeleteStream, "deleteStream", "deletestream"},
+      {0, nullptr, nullptr},
+  };
+  static const GType kType = [] {
+    GType type = g_flags_register_static("GstRtmpxStopCommands", kValues);
+    gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
+    return type;
+  }();
+  return kType;
+}
+
+GType publish_type_get_type() {
+  static const GEnumValue kValues[] = {
+      {static_cast<gint>(rtmp::PublishType::kLive), "Live", "live"},
+      {static_cast<gint>(rtmp::PublishType::kRecord), "The server records it", "record"},
+      {static_cast<gint>(rtmp::PublishType::kAppend), "The server appends it to a record",
+       "append"},
+      {0, nullptr, nullptr},
+  };
+  static const GType kType = [] {
+    GType type = g_enum_register_static("GstRtmpxPublishType", kValues);
+    gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
+    return type;
+  }();
+  return kType;
+}
+
+guint to_flags(const rtmp::StopCommands& commands) {
+  return (commands.fc_unpublish ? kStopFCUnpublish : 0u) |
+         (commands.close_stream ? kStopCloseStream : 0u) |
+         (commands.delete_stream ? kStopDeleteStream : 0u);
+}
+rtmp::StopCommands from_flags(guint flags) {
+  return {(flags & kStopFCUnpublish) != 0, (flags & kStopCloseStream) != 0,
+          (flags & kStopDeleteStream) != 0};
+}
+
+using LinkPtr = std::shared_ptr<PublishLink>;
+
+}  // namespace
+
+/// RtmpxSink is the element's C++ side: it translates GstBaseSink's calls and nothing else.
+class RtmpxSink {
+ public:
+  explicit RtmpxSink(GstRtmpxSink* element) : element_(element) {}
+
+  bool set_property(guint id, const GValue* value);
+  bool get_property(guint id, GValue* value);
+  bool start();
+  void stop();
+  bool set_caps(GstCaps* caps);
+  GstFlowReturn render(GstBuffer* buffer);
+  GstFlowReturn render_list(GstBufferList* list);
+  /// handle_eos() is true if EOS may be passed on.
+  bool handle_eos();
+  void handle_flush_stop();
+  void unlock();
+  void unlock_stop() { interrupted_ = false; }
+
+ private:
+  GstElement* element() const { return GST_ELEMENT_CAST(element_); }
+  LinkPtr current_link() { return link_.copy(); }
+  LinkPtr connect();
+  GstFlowReturn send_pushed();
+  GstFlowReturn fail_unreadable();
+  bool report_end(PublishLink& link);
+
+  GstRtmpxSink* const element_;
+
+  // Under the object lock.
+  ConnectionSettings connection_;
+  PublishSettings publish_;
+
+  std::atomic<bool> interrupted_{false};
+  // Lock order: this lock and the object lock are never held while the link's is taken.
+  Guarded<LinkPtr> link_;
+  FlvPublisher publisher_;  // the streaming thread's, or start()'s and stop()'s without one
+};
+
+}  // namespace gstrtmp
+
+struct _GstRtmpxSink {
+  GstBaseSink parent;
+  gstrtmp::RtmpxSink* priv;
+};
+
+G_DEFINE_TYPE_WITH_CODE(GstRtmpxSink, gst_rtmpx_sink, GST_TYPE_BASE_SINK,
+                        G_IMPLEMENT_INTERFACE(GST_TYPE_URI_HANDLER,
+                                              gstrtmp::uri_handler_init<GST_URI_SINK>))
+
+GST_ELEMENT_REGISTER_DEFINE(rtmpsink, "rtmpsink", GST_RANK_PRIMARY + 2, GST_TYPE_RTMPX_SINK)
+GST_ELEMENT_REGISTER_DEFINE(rtmpxsink, "rtmpxsink", GST_RANK_PRIMARY + 2, GST_TYPE_RTMPX_SINK)
+
+namespace gstrtmp {
+
+bool RtmpxSink::set_property(guint id, const GValue* value) {
+  LinkPtr link = current_link();
+  switch (id) {
+    case kPropPeakKbps: {
+      guint peak_kbps = g_value_get_uint(value);
+      {
+        ObjectLock lock(element_);
+        publish_.peak_kbps = peak_kbps;
+      }
+      if (link) {
+        link->set_peak_kbps(peak_kbps);
+      }
+      return true;
+    }
+    case kPropChunkSize: {
+      guint chunk_size = g_value_get_uint(value);
+      {
+        ObjectLock lock(element_);
+        publish_.chunk_size = chunk_size;
+      }
+      if (link) {
+        link->set_chunk_size(chunk_size);
+      }
+      return true;
+    }
+    case kPropStopCommands: {
+      ObjectLock lock(element_);
+      publish_.stop_commands = from_flags(g_value_get_flags(value));
+      return true;
+    }
+    case kPropPublishType: {
+      ObjectLock lock(element_);
+      publish_.publish_type = static_cast<rtmp::PublishType>(g_value_get_enum(value));
+      return true;
+    }
+    default:
+      return set_connection_property(G_OBJECT(element_), connection_, id, value);
+  }
+}
+
+bool RtmpxSink::get_property(guint id, GValue* value) {
+  if (id == kPropStats) {
+    GstStructure* stats = gst_structure_new_empty("GstRtmpxSinkStats");
+    if (LinkPtr link = current_link()) {
+      link->add_stats(stats);
+    } else {
+      ClientLink::add_idle_stats(stats);
+    }
+    g_value_take_boxed(value, stats);
+    return true;
+  }
+  if (id < kFirstOwnProperty) {
+    return get_connection_property(G_OBJECT(element_), connection_, id, value);
+  }
+  ObjectLock lock(element_);
+  switch (id) {
+    case kPropPeakKbps:
+      g_value_set_uint(value, publish_.peak_kbps);
+      return true;
+    case kPropChunkSize:
+      g_value_set_uint(value, publish_.chunk_size);
+      return true;
+    case kPropStopCommands:
+      g_value_set_flags(value, to_flags(publish_.stop_commands));
+      return true;
+    case kPropPublishType:
+      g_value_set_enum(value, static_cast<gint>(publish_.publish_type));
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// A new link that is connecting, or nothing after an error message.
+LinkPtr RtmpxSink::connect() {
+  ConnectionSettings connection;
+  PublishSettings publish;
+  {
+    ObjectLock lock(element_);
+    connection = connection_;
+    publish = publish_;
+  }
+  if (auto unusable = check_settings(connection)) {
+    post_failure(element(), failure_from_settings(Role::kSink, *unusable));
+    return nullptr;
+  }
+  GST_INFO_OBJECT(element_, "connecting to %s", rtmp::mask(connection.url).c_str());
+  LinkPtr link = PublishLink::create(element(), connection, publish, interrupted_);
+  LinkPtr old = std::exchange(*link_.lock(), link);
+  publisher_.begin_connection();
+  link->open();
+  return link;
+}
+
+bool RtmpxSink::start() {
+  publisher_.reset();
+  bool early = false;
+  std::optional<std::string> unusable;
+  {
+    ObjectLock lock(element_);
+    early = connection_.async_connect;
+    unusable = check_settings(connection_);
+  }
+  if (unusable) {
+    post_failure(element(), failure_from_settings(Role::kSink, *unusable));
+    return false;
+  }
+  return !early || connect() != nullptr;
+}
+
+void RtmpxSink::stop() {
+  LinkPtr link = std::exchange(*link_.lock(), nullptr);
+  if (link) {
+    link->abandon();
+  }
+  publisher_.reset();
+}
+
+bool RtmpxSink::set_caps(GstCaps* caps) {
+  if (!publisher_.set_stream_headers(caps)) {
+    GST_ELEMENT_ERROR(element_, STREAM, FORMAT,
+                      ("The stream's headers are not FLV. Put flvchunk in front of rtmpsink."),
+                      ("streamheader in %" GST_PTR_FORMAT, caps));
+    return false;
+  }
+  return true;
+}
+
+void RtmpxSink::unlock() {
+  interrupted_ = true;
+  if (LinkPtr link = current_link()) {
+    link->wake();
+  }
+}
+
+/// Posts why the link ended, if nobody has. True: there was a reason.
+bool RtmpxSink::report_end(PublishLink& link) {
+  std::optional<Failure> failure;
+  bool failed = false;
+  {
+    auto locked = link.lock();
+    failed = link.has_failed(locked);
+    failure = link.take_failure(locked);
+  }
+  if (failure) {
+    post_failure(element(), *failure);
+  }
+  return failed;
+}
+
+GstFlowReturn RtmpxSink::fail_unreadable() {
+  GST_ELEMENT_ERROR(element_, RESOURCE, READ, ("A buffer's memory cannot be read."), (nullptr));
+  return GST_FLOW_ERROR;
+}
+
+GstFlowReturn RtmpxSink::render(GstBuffer* buffer) {
+  return publisher_.push(buffer) ? send_pushed() : fail_unreadable();
+}
+
+GstFlowReturn RtmpxSink::render_list(GstBufferList* list) {
+  guint length = gst_buffer_list_length(list);
+  for (guint i = 0; i < length; i++) {
+    if (!publisher_.push(gst_buffer_list_get(list, i))) {
+      return fail_unreadable();
+    }
+  }
+  return send_pushed();
+}
+
+GstFlowReturn RtmpxSink::send_pushed() {
+  while (true) {
+    LinkPtr link = current_link();
+    if (!link) {
+      link = connect();
+    }
+    if (!link) {
+      return GST_FLOW_ERROR;
+    }
+    switch (publisher_.proceed(*link)) {
+      case FlvPublisher::Outcome::kDone:
+        return GST_FLOW_OK;
+      case FlvPublisher::Outcome::kInterrupted: {
+        GstFlowReturn flow = gst_base_sink_wait_preroll(GST_BASE_SINK_CAST(element_));
+        if (flow != GST_FLOW_OK) {
+          publisher_.flush();
+          return flow;
+        }
+        break;
+      }
+      case FlvPublisher::Outcome::kEnded:
+        if (report_end(*link)) {
+          publisher_.flush();
+          return GST_FLOW_ERROR;
+        }
+        // It ended with an EOS; what comes after a flush is a new stream.
+        *link_.lock() = nullptr;
+        break;
+      case FlvPublisher::Outcome::kNotFlv:
+        publisher_.flush();
+        GST_ELEMENT_ERROR(element_, STREAM, FORMAT,
+                          ("The input is not FLV. Put flvchunk in front of rtmpsink."),
+                          ("%s", publisher_.error().c_str()));
+        return GST_FLOW_ERROR;
+    }
+  }
+}
+
+bool RtmpxSink::handle_eos() {
+  if (publisher_.in_tag()) {
+    GST_WARNING_OBJECT(element_, "the stream ends inside a tag, which is not sent");
+  }
+  LinkPtr link = current_link();
+  if (!link) {
+    return true;
+  }
+  GstPad* pad = GST_BASE_SINK_PAD(element_);
+  switch (link->finish([pad] { return GST_PAD_IS_FLUSHING(pad); })) {
+    case PublishLink::Outcome::kReady:
+      return true;
+    case PublishLink::Outcome::kInterrupted:
+      return false;
+    case PublishLink::Outcome::kEnded:
+      return !report_end(*link);
+  }
+  return true;
+}
+
+void RtmpxSink::handle_flush_stop() {
+  publisher_.flush();
+  if (LinkPtr link = current_link()) {
+    link->drop_media();
+  }
+}
+
+}  // namespace gstrtmp
+
+static void gst_rtmpx_sink_set_property(GObject* object, guint id, const GValue* value,
+                                        GParamSpec* pspec) {
+  if (!GST_RTMPX_SINK(object)->priv->set_property(id, value)) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  }
+}
+
+static void gst_rtmpx_sink_get_property(GObject* object, guint id, GValue* value,
+                                        GParamSpec* pspec) {
+  if (!GST_RTMPX_SINK(object)->priv->get_property(id, value)) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  }
+}
+
+static gboolean gst_rtmpx_sink_start(GstBaseSink* sink) {
+  return GST_RTMPX_SINK(sink)->priv->start();
+}
+
+static gboolean gst_rtmpx_sink_stop(GstBaseSink* sink) {
+  GST_RTMPX_SINK(sink)->priv->stop();
+  return TRUE;
+}
+
+static gboolean gst_rtmpx_sink_set_caps(GstBaseSink* sink, GstCaps* caps) {
+  return GST_RTMPX_SINK(sink)->priv->set_caps(caps);
+}
+
+static gboolean gst_rtmpx_sink_unlock(GstBaseSink* sink) {
+  GST_RTMPX_SINK(sink)->priv->unlock();
+  return TRUE;
+}
+
+static gboolean gst_rtmpx_sink_unlock_stop(GstBaseSink* sink) {
+  GST_RTMPX_SINK(sink)->priv->unlock_stop();
+  return TRUE;
+}
+
+static GstFlowReturn gst_rtmpx_sink_render(GstBaseSink* sink, GstBuffer* buffer) {
+  return GST_RTMPX_SINK(sink)->priv->render(buffer);
+}
+
+static GstFlowReturn gst_rtmpx_sink_render_list(GstBaseSink* sink, GstBufferList* list) {
+  return GST_RTMPX_SINK(sink)->priv->render_list(list);
+}
+
+static gboolean gst_rtmpx_sink_event(GstBaseSink* sink, GstEvent* event) {
+  gstrtmp::RtmpxSink* self = GST_RTMPX_SINK(sink)->priv;
+  if (GST_EVENT_TYPE(event) == GST_EVENT_EOS && !self->handle_eos()) {
+    gst_event_unref(event);
+    return FALSE;
+  }
+  if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
+    self->handle_flush_stop();
+  }
+  return GST_BASE_SINK_CLASS(gst_rtmpx_sink_parent_class)->event(sink, event);
+}
+
+static void gst_rtmpx_sink_class_init(GstRtmpxSinkClass* klass) {
+  auto* object_class = G_OBJECT_CLASS(klass);
+  auto* element_class = GST_ELEMENT_CLASS(klass);
+  auto* sink_class = GST_BASE_SINK_CLASS(klass);
+  GST_DEBUG_CATEGORY_INIT(rtmpx_sink_debug, "rtmpxsink", 0, "RTMP sink");
+
+  gstrtmp::Private<GstRtmpxSink>::install(klass);
+  object_class->set_property = gst_rtmpx_sink_set_property;
+  object_class->get_property = gst_rtmpx_sink_get_property;
+  gstrtmp::install_connection_properties(object_class);
+
+  constexpr auto kReady = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                   GST_PARAM_MUTABLE_READY);
+  constexpr auto kPlaying = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                     GST_PARAM_MUTABLE_PLAYING);
+  const gstrtmp::PublishSettings defaults;
+  /**
+   * GstRtmpxSink:peak-kbps:
+   *
+   * The most that is sent, kilobits a second: the kernel paces the connection to it. 0 = no limit.
+   * Without effect on systems other than Linux.
+   */
+  g_object_class_install_property(
+      object_class, gstrtmp::kPropPeakKbps,
+      g_param_spec_uint("peak-kbps", "Peak bitrate",
+                        "Most that is sent, in kbit/s, as the kernel paces it (0 = no limit)", 0,
+                        G_MAXUINT / 125, defaults.peak_kbps, kPlaying));
+  /**
+   * GstRtmpxSink:chunk-size:
+   *
+   * Size of the chunks that messages are cut into, told to the server before the first one. Between
+   * the chunks of a key frame audio and control messages pass, so large ones are for fast links. 0
+   * = automatic: 4096 until the rate is known, then the largest power of two up to 65536 that
+   * passes in 20 ms.
+   */
+  g_object_class_install_property(
+      object_class, gstrtmp::kPropChunkSize,
+      g_param_spec_uint("chunk-size", "Chunk size", "Size of outgoing chunks (0 = automatic)", 0,
+                        rtmp::kMaxChunkSize, defaults.chunk_size, kPlaying));
+  /**
+   * GstRtmpxSink:stats:
+   *
+   * What the connection does, as a structure:
+   *
+   * * `state` (string): idle, connecting, handshaking, connecting-application, creating-stream,
+   *   starting, running, stopping or ended
+   * * `in-chunk-size`, `out-chunk-size` (uint): octets
+   * * `in-window-ack-size`, `out-window-ack-size` (uint): octets
+   * * `in-bytes-total`, `out-bytes-total` (uint64): octets, those of the handshake included
+   * * `in-bytes-acked`, `out-bytes-acked` (uint64): octets, as RTMP's Acknowledgements tell; many
+   *   servers send none
+   * * `in-messages`, `out-messages` (uint64)
+   * * `queued-bytes` (uint64), `queued-time` (uint64, nanoseconds of media): what waits for the
+   * socket
+   * * `kernel-unsent-bytes`, `kernel-unacked-bytes` (uint64): what the kernel has taken and not
+   *   sent, and what it has sent and the server's kernel has not acknowledged
+   * * `round-trip-time` (uint64, nanoseconds): 0 = unknown
+   * * `time-to-air` (uint64, nanoseconds): from the start of connecting until the server accepted
+   *   the stream; 0 = not yet
+   * * `uptime` (uint64, nanoseconds): since then
+   * * `local-address`, `peer-address`, `server-version` (string): empty while unknown
+   */
+  g_object_class_install_property(
+      object_class, gstrtmp::kPropStats,
+      g_param_spec_boxed("stats", "Statistics", "What the connection does", GST_TYPE_STRUCTURE,
+                         static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+  /**
+   * GstRtmpxSink:stop-commands:
+   *
+   * The commands that end the stream, sent in this order: FCUnpublish, closeStream, deleteStream.
+   */
+  g_object_class_install_property(
+      object_class, gstrtmp::kPropStopCommands,
+      g_param_spec_flags("stop-commands", "Stop commands", "Commands that end the stream",
+                         gstrtmp::stop_commands_get_type(),
+                         gstrtmp::to_flags(defaults.stop_commands), kReady));
+  /**
+   * GstRtmpxSink:publish-type:
+   *
+   * What the server shall do with the stream beside passing it on.
+   */
+  g_object_class_install_property(
+      object_class, gstrtmp::kPropPublishType,
+      g_param_spec_enum("publish-type", "Publish type", "What the server shall do with the stream",
+                        gstrtmp::publish_type_get_type(), static_cast<gint>(defaults.publish_type),
+                        kReady));
+
+  static GstStaticPadTemplate sink_template =
+      GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-flv"));
+  gst_element_class_add_static_pad_template(element_class, &sink_template);
+  gst_element_class_set_static_metadata(element_class, "RTMP sink", "Sink/Network",
+                                        "Publishes FLV to an RTMP server",
+                                        "The gst-rtmp developers");
+
+  sink_class->start = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_start);
+  sink_class->stop = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_stop);
+  sink_class->set_caps = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_set_caps);
+  sink_class->unlock = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_unlock);
+  sink_class->unlock_stop = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_unlock_stop);
+  sink_class->render = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_render);
+  sink_class->render_list = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_render_list);
+  sink_class->event = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_event);
+}
+
+static void gst_rtmpx_sink_init(GstRtmpxSink* self) {
+  gstrtmp::Private<GstRtmpxSink>::construct(self);
+  // It would keep the last tag's memory, which nobody wants to look at.
+  gst_base_sink_set_last_sample_enabled(GST_BASE_SINK_CAST(self), FALSE);
+}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/rtmppublishlink.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+#include <vector>
+
+#include "net/socket_options.h"
+#include "rtmp/flvinput.h"
+#include "rtmp/rtmplog.h"
+
+namespace gstrtmp {
+namespace {
+
+using namespace std::chrono_literals;  // NOLINT: durations below
+using rtmp::media::PacketClass;
+
+constexpr uint32_t kFirstChunkSize = 4096;
+constexpr uint32_t kSmallestChunkSize = 128;
+constexpr uint32_t kLargestChunkSize = 65536;
+constexpr rtmp::Duration kChunkTime = 20ms;
+constexpr rtmp::Duration kUnsentTime = 50ms;
+constexpr uint32_t kSmallestUnsentMark = 16u << 10;
+constexpr uint32_t kLargestUnsentMark = 4u << 20;
+constexpr rtmp::Duration kTick = 1s;
+constexpr rtmp::Duration kWatchInterval = 500ms;
+// A list of many buffers is handed to the socket in pieces of that size.
+constexpr uint64_t kFlushAt = 512u << 10;
+constexpr rtmp::Duration kLingerAfterEos = 2s;
+constexpr rtmp::Duration kLingerAbandoned = 500ms;
+// Acknowledgements of the peer's kernel come without an event of ours.
+constexpr rtmp::Duration kAcknowledgementPoll = 5ms;
+
+// The tags of queued messages: 0 for what every player needs, 1 + PacketClass for the rest, and the
+// top bit for a pool's memory.
+constexpr uint32_t kKeptTag = 0;
+constexpr uint32_t kBorrowedTag = 1u << 31;
+
+uint32_t make_tag(PacketClass packet_class, bool borrowed) {
+  bool kept = packet_class == PacketClass::kSequenceHeader || packet_class == PacketClass::kCommand;
+  uint32_t tag = kept ? kKeptTag : 1 + static_cast<uint32_t>(packet_class);
+  return borrowed ? tag | kBorrowedTag : tag;
+}
+bool is_kept(uint32_t tag) {
+  return (tag & ~kBorrowedTag) == kKeptTag;
+}
+
+uint64_t amount_in(uint64_t rate, rtmp::Duration time) {
+  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+  return rate * static_cast<uint64_t>(ms) / 1000;
+}
+
+}  // namespace
+
+std::shared_ptr<PublishLink> PublishLink::create(GstElement* element,
+                                                 const ConnectionSettings& connection,
+                                                 const PublishSettings& settings,
+                                                 const std::atomic<bool>& interrupted) {
+  std::shared_ptr<PublishLink> made(new PublishLink(element, settings, interrupted));
+  LinkRequest request;
+  request.start = rtmp::Publish{{}, settings.publish_type};
+  request.options.chunk_size = settings.chunk_size > 0 ? settings.chunk_size : kFirstChunkSize;
+  made->link_ = ClientLink::create(connection, std::move(request), *made);
+  made->alarm_ = Loop::shared()->alarm([weak = std::weak_ptr<PublishLink>(made)] {
+    if (auto self = weak.lock()) {
+      self->on_alarm();
+    }
+  });
+  return made;
+}
+
+PublishLink::PublishLink(GstElement* element, const PublishSettings& settings,
+                         const std::atomic<bool>& interrupted)
+    : element_(element), interrupted_(interrupted), settings_(settings) {}
+
+PublishLink::~PublishLink() {
+  alarm_.reset();
+  link_->close();
+}
+
+void PublishLink::open() {
+  link_->open();
+}
+
+void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
+  if (state == LinkState::kHandshaking) {
+    set_pacing_rate(locked.fd(), uint64_t{settings_.peak_kbps} * 1000 / 8);
+    apply_unsent_mark(locked);
+  } else if (state == LinkState::kRunning) {
+    rtmp::Time now = monotonic_now();
+    progressed_at_ = now;
+    watched_at_ = now;
+    set_alarm(now);
+  } else if (state == LinkState::kEnded && !streaming_inside_) {
+    // Nobody may come by for long to report it.
+    if (auto failure = take_failure(locked)) {
+      post_failure_async(element_, *std::move(failure));
+    }
+  }
+}
+
+void PublishLink::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
+  auto* status = std::get_if<rtmp::event::StreamStatus>(&event);
+  if (status == nullptr) {
+    return;
+  }
+  GST_INFO_OBJECT(element_, "server: %s",
+                  link_->settings().masked(status->status.code_text).c_str());
+  using rtmp::StatusCode;
+  switch (status->status.code) {
+    case StatusCode::kRecordFailed:
+    case StatusCode::kRecordNoAccess:
+    case StatusCode::kRecordDiskQuotaExceeded:
+      // The server's own recording; players still get the stream.
+      GST_WARNING_OBJECT(element_, "the server cannot record the stream");
+      return;
+    case StatusCode::kConnectClosed:
+    case StatusCode::kConnectAppShutdown:
+    case StatusCode::kConnectIdleTimeout:
+      break;
+    default:
+      if (!status->status.is_error()) {
+        return;
+      }
+  }
+  if (link_->state(locked) < LinkState::kStopping) {
+    link_->fail_with_status(locked, status->status);
+  }
+}
+
+std::optional<Failure> PublishLink::take_failure(Connection::Locked& locked) {
+  const Failure* failure = link_->failure(locked);
+  if (failure == nullptr || abandoned_ || std::exchange(reported_, true)) {
+    return std::nullopt;
+  }
+  return *failure;
+}
+
+bool PublishLink::has_room(Connection::Locked& locked) {
+  if (unflushed_ >= kFlushAt) {
+    locked.flush();
+    unflushed_ = 0;
+  }
+  if (!locked.socket_full()) {
+    waiting_for_room_ = false;
+    return true;
+  }
+  was_full_ = true;
+  const rtmp::WriterBacklog backlog = link_->client(locked).backlog();
+  const uint64_t part = waiting_for_room_ ? 2 : 1;
+  const auto most_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kMaxQueuedTime);
+  waiting_for_room_ = backlog.bytes * part > kMaxQueuedBytes ||
+                      static_cast<uint64_t>(std::max<int64_t>(backlog.media_span_ms, 0)) * part >
+                          static_cast<uint64_t>(most_ms.count());
+  return !waiting_for_room_;
+}
+
+PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked) {
+  while (true) {
+    if (has_ended(locked)) {
+      return Outcome::kEnded;
+    }
+    if (interrupted_) {
+      return Outcome::kInterrupted;
+    }
+    std::optional<rtmp::Time> until;
+    if (link_->state(locked) == LinkState::kRunning) {
+      if (has_room(locked)) {
+        return Outcome::kReady;
+      }
+      rtmp::Time now = monotonic_now();
+      watch_progress(locked, now);
+      until = now + kWatchInterval;
+    }
+    locked.wait(until);
+  }
+}
+
+void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64_t timestamp,
+                       rtmp::GatherPayload payload, PacketClass packet_class, bool borrowed) {
+  rtmp::Time now = monotonic_now();
+  unflushed_ += payload.size();
+  rtmp::Misuse misuse =
+      link_->client(locked).send_media(link_->stream(locked), type, timestamp, std::move(payload),
+                                       make_tag(packet_class, borrowed), now);
+  if (misuse != rtmp::Misuse::kNone) {
+    GST_WARNING_OBJECT(element_, "message of type %d not taken", static_cast<int>(type));
+    return;
+  }
+  if (borrowed && !oldest_borrowed_) {
+    oldest_borrowed_ = now;
+    set_alarm(now);
+  }
+  if (packet_class == PacketClass::kCommand) {
+    // Alone, or audio that comes behind it would overtake it.
+    locked.flush();
+    unflushed_ = 0;
+  }
+}
+
+void PublishLink::drop_media() {
+  auto locked = lock();
+  size_t dropped = locked.session().writer().drop(
+      [](const rtmp::OutgoingMessage& message) { return !is_kept(message.tag); });
+  GST_DEBUG_OBJECT(element_, "flushed %" G_GSIZE_FORMAT " messages", dropped);
+}
+
+void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
+  if (now - watched_at_ < kWatchInterval) {
+    return;
+  }
+  watched_at_ = now;
+  const SocketStats socket = locked.socket_stats();
+  const rtmp::SessionStats session = link_->client(locked).stats();
+  const uint64_t in_kernel = socket.unsent_bytes + socket.unacknowledged_bytes;
+  const uint64_t progress =
+      session.bytes_in + session.bytes_out - std::min(session.bytes_out, in_kernel);
+  const bool under_way = in_kernel > 0 || link_->client(locked).wants_write();
+  if (progress != progress_ || !under_way) {
+    progress_ = progress;
+    progressed_at_ = now;
+    return;
+  }
+  const guint timeout = link_->settings().timeout_seconds;
+  const rtmp::Duration limit = std::chrono::seconds(timeout) * kStalledTimeouts;
+  if (timeout > 0 && now - progressed_at_ >= limit) {
+    link_->fail(locked, failure_stalled(Role::kSink, link_->settings(), now - progressed_at_));
+  }
+}
+
+uint32_t PublishLink::chunk_size(Connection::Locked& locked) const {
+  return link_->client(locked).stats().chunk_size_out;
+}
+
+void PublishLink::apply_unsent_mark(Connection::Locked& locked) {
+  uint64_t mark = std::max<uint64_t>(amount_in(rate_, kUnsentTime), kSmallestUnsentMark);
+  mark = std::max<uint64_t>(mark, uint64_t{2} * std::min(chunk_size(locked), kLargestChunkSize));
+  set_unsent_mark(locked.fd(), static_cast<uint32_t>(std::min<uint64_t>(mark, kLargestUnsentMark)));
+}
+
+void PublishLink::fit_to_rate(Connection::Locked& locked, rtmp::Time now) {
+  const SocketStats socket = locked.socket_stats();
+  const uint64_t out = link_->client(locked).stats().bytes_out;
+  const uint64_t delivered = out - std::min(out, socket.unsent_bytes + socket.unacknowledged_bytes);
+  const uint64_t before = std::exchange(delivered_, delivered);
+  const std::optional<rtmp::Time> since = std::exchange(fitted_at_, now);
+  const bool full = std::exchange(was_full_, locked.socket_full());
+  if (!since || now - *since < kTick / 2) {
+    return;
+  }
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(now - *since).count();
+  rate_ = (delivered - std::min(delivered, before)) * 1'000'000 / static_cast<uint64_t>(us);
+  if (settings_.chunk_size == 0) {
+    const uint64_t fits = std::clamp<uint64_t>(std::bit_floor(amount_in(rate_, kChunkTime)),
+                                               kSmallestChunkSize, kLargestChunkSize);
+    const uint32_t current = chunk_size(locked);
+    // What was sent is less than what the link carries, unless the socket was full.
+    if (fits > current || (fits < current && full)) {
+      (void)link_->client(locked).set_chunk_size(static_cast<uint32_t>(fits));
+      GST_DEBUG_OBJECT(element_, "chunk size %u at %" G_GUINT64_FORMAT " octets/s",
+                       static_cast<guint>(fits), rate_);
+    }
+  }
+  apply_unsent_mark(locked);
+}
+
+void PublishLink::copy_borrowed(Connection::Locked& locked, rtmp::Time now) {
+  if (!oldest_borrowed_ || now - *oldest_borrowed_ < kMaxBorrowed) {
+    return;
+  }
+  oldest_borrowed_.reset();
+  size_t copied = 0;
+  link_->client(locked).writer().for_each_waiting([&](rtmp::OutgoingMessage& message) {
+    if ((message.tag & kBorrowedTag) == 0) {
+      return;
+    }
+    if (now - message.queued_at < kMaxBorrowed) {
+      oldest_borrowed_ = std::min(oldest_borrowed_.value_or(message.queued_at), message.queued_at);
+      return;
+    }
+    std::vector<uint8_t> bytes;
+    bytes.reserve(message.payload.size());
+    for (size_t i = 0; i < message.payload.piece_count(); i++) {
+      rtmp::Bytes piece = message.payload.piece(i);
+      bytes.insert(bytes.end(), piece.begin(), piece.end());
+    }
+    HoldPtr copy(BufferHold::copy(bytes));
+    message.payload.replace(copy->piece(0), copy->owner());
+    message.tag &= ~kBorrowedTag;
+    copied++;
+  });
+  if (copied > 0) {
+    GST_LOG_OBJECT(element_, "copied %" G_GSIZE_FORMAT " messages out of a pool", copied);
+  }
+}
+
+void PublishLink::set_alarm(rtmp::Time now) {
+  rtmp::Time next = fitted_at_.value_or(now) + kTick;
+  if (oldest_borrowed_) {
+    next = std::min(next, *oldest_borrowed_ + kMaxBorrowed);
+  }
+  alarm_->set(next);
+}
+
+void PublishLink::on_alarm() {
+  auto locked = lock();
+  if (link_->state(locked) != LinkState::kRunning) {
+    return;
+  }
+  rtmp::Time now = monotonic_now();
+  copy_borrowed(locked, now);
+  if (!fitted_at_ || now - *fitted_at_ >= kTick) {
+    fit_to_rate(locked, now);
+    watch_progress(locked, now);
+  }
+  set_alarm(now);
+}
+
+PublishLink::Outcome PublishLink::finish(const std::function<bool()>& cancelled) {
+  {
+    auto locked = lock();
+    Inside inside(*this, locked);
+    // Nothing was sent before the stream was published, since wait_ready() comes first.
+    if (link_->state(locked) < LinkState::kRunning) {
+      link_->stop(locked, settings_.stop_commands);
+    }
+    locked.flush();
+    while (link_->state(locked) == LinkState::kRunning && link_->client(locked).wants_write()) {
+      if (cancelled()) {
+        return Outcome::kInterrupted;
+      }
+      rtmp::Time now = monotonic_now();
+      watch_progress(locked, now);
+      if (link_->state(locked) == LinkState::kRunning) {
+        locked.wait(now + kWatchInterval);
+      }
+    }
+    if (link_->state(locked) == LinkState::kRunning) {
+      link_->stop(locked, settings_.stop_commands);
+      locked.flush();
+    }
+    while (!has_ended(locked)) {
+      if (cancelled()) {
+        return Outcome::kInterrupted;
+      }
+      locked.wait(std::nullopt);
+    }
+    if (has_failed(locked)) {
+      return Outcome::kEnded;
+    }
+    // The answer is proof that all arrived; a server that does not answer leaves this.
+    rtmp::Time give_up = monotonic_now() + kLingerAfterEos;
+    while (locked.is_open() && monotonic_now() < give_up) {
+      SocketStats socket = locked.socket_stats();
+      if (socket.unsent_bytes + socket.unacknowledged_bytes == 0) {
+        break;
+      }
+      if (cancelled()) {
+        return Outcome::kInterrupted;
+      }
+      locked.wait(monotonic_now() + kAcknowledgementPoll);
+    }
+  }
+  link_->linger(monotonic_now() + kLingerAfterEos);
+  return Outcome::kReady;
+}
+
+void PublishLink::abandon() {
+  bool linger = false;
+  {
+    auto locked = lock();
+    abandoned_ = true;
+    linger = link_->state(locked) == LinkState::kRunning;
+    if (linger) {
+      locked.session().writer().drop(
+          [](const rtmp::OutgoingMessage& message) { return message.lane >= rtmp::Lane::kAudio; });
+      link_->stop(locked, settings_.stop_commands);
+    }
+  }
+  if (linger) {
+    link_->linger(monotonic_now() + kLingerAbandoned);
+  }
+  link_->close();
+}
+
+void PublishLink::set_chunk_size(guint chunk_size) {
+  auto locked = lock();
+  settings_.chunk_size = chunk_size;
+  if (chunk_size > 0 && link_->client(locked).set_chunk_size(chunk_size) == rtmp::Misuse::kNone) {
+    apply_unsent_mark(locked);
+  }
+}
+
+void PublishLink::set_peak_kbps(guint peak_kbps) {
+  auto locked = lock();
+  settings_.peak_kbps = peak_kbps;
+  set_pacing_rate(locked.fd(), uint64_t{peak_kbps} * 1000 / 8);
+}
+
+void PublishLink::add_stats(GstStructure* stats) {
+  auto locked = lock();
+  link_->add_stats(locked, stats);
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include <gst/gst.h>
+
+#include "net/loop.h"
+#include "rtmp/rtmpclientlink.h"
+#include "wire/media.h"
+
+namespace gstrtmp {
+
+/// PublishSettings are rtmpsink's own, copied when it connects.
+struct PublishSettings {
+  guint chunk_size = 0;  ///< octets; 0 = automatic
+  guint peak_kbps = 0;   ///< 0 = no limit
+  rtmp::StopCommands stop_commands;
+  rtmp::PublishType publish_type = rtmp::PublishType::kLive;
+};
+
+/// PublishLink is one attempt to publish: a ClientLink with what a sender needs around it. It
+/// bounds the queue, watches that the server takes bytes, fits chunk size and the kernel's share of
+/// the queue to the rate, gives pools their memory back, and reports a failure once.
+///
+/// The streaming thread calls wait_ready(), send(), finish() and report_failure(); any thread may
+/// call the rest.
+class PublishLink final : private ClientLink::Observer,
+                          public std::enable_shared_from_this<PublishLink> {
+ public:
+  /// The queue's bounds: what waits in the element for the socket, not counting what the kernel
+  /// has. Past either, send() is not to be called until half of it is gone: wait_ready().
+  /// Dropping instead of waiting belongs into has_room().
+  static constexpr uint64_t kMaxQueuedBytes = 2u << 20;
+  static constexpr rtmp::Duration kMaxQueuedTime = std::chrono::seconds(2);
+  /// How long memory of a pool may wait before it is copied, so that no encoder starves.
+  static constexpr rtmp::Duration kMaxBorrowed = std::chrono::milliseconds(50);
+  /// Without any progress for that many `timeout`s a running connection counts as dead. More than
+  /// one, since a slow receiver with a large window opens it seldom.
+  static constexpr int kStalledTimeouts = 2;
+
+  /// `element` is borrowed until abandon() has returned, or this is destroyed. `interrupted` is the
+  /// element's: true between its unlock() and unlock_stop(), which calls wake().
+  static std::shared_ptr<PublishLink> create(GstElement* element,
+                                             const ConnectionSettings& connection,
+                                             const PublishSettings& settings,
+                                             const std::atomic<bool>& interrupted);
+  ~PublishLink() override;
+
+  void open();
+  Connection::Locked lock() { return link_->lock(); }
+  /// wake() ends waits of the streaming thread, which then look at `interrupted`.
+  void wake() { link_->connection().wake(); }
+
+  enum class Outcome : uint8_t {
+    kReady,
+    kInterrupted,
+    kEnded,  ///< failed, or ended in good order: see failure()
+  };
+  /// wait_ready() waits until the stream is published and the queue has room.
+  Outcome wait_ready(Connection::Locked& locked);
+  /// send() queues one message; the Locked's release sends it. `borrowed` = of a pool's memory.
+  void send(Connection::Locked& locked, rtmp::MessageType type, int64_t timestamp,
+            rtmp::GatherPayload payload, rtmp::media::PacketClass packet_class, bool borrowed);
+  /// drop_media() forgets what has not begun to be sent, as a flush wants.
+  void drop_media();
+
+  /// finish() sends all that is queued and the closing commands, and waits for the server to have
+  /// it: until the answer, or Options::close_timeout; `cancelled` is looked at whenever wake() was
+  /// called. kReady = all is sent.
+  Outcome finish(const std::function<bool()>& cancelled);
+  /// abandon() ends at once: what was not sent is dropped, the closing commands are left to the
+  /// loop. Nothing is reported any more.
+  void abandon();
+
+  /// take_failure() is what report must be made of, the first time it is asked for; then nothing.
+  std::optional<Failure> take_failure(Connection::Locked& locked);
+  bool has_failed(const Connection::Locked& locked) const {
+    return link_->failure(locked) != nullptr;
+  }
+  bool has_ended(const Connection::Locked& locked) const {
+    return link_->state(locked) == LinkState::kEnded;
+  }
+
+  void set_chunk_size(guint chunk_size);
+  void set_peak_kbps(guint peak_kbps);
+  void add_stats(GstStructure* stats);
+
+  /// Inside tells that a streaming thread is about and will report a failure itself.
+  class Inside {
+   public:
+    Inside(PublishLink& link, Connection::Locked& /*locked*/) : link_(link) {
+      link_.streaming_inside_ = true;
+    }
+    ~Inside() { link_.streaming_inside_ = false; }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+   private:
+    PublishLink& link_;
+  };
+
+ private:
+  PublishLink(GstElement* element, const PublishSettings& settings,
+              const std::atomic<bool>& interrupted);
+  void on_link_state(Connection::Locked& locked, LinkState state) override;
+  void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
+
+  bool has_room(Connection::Locked& locked);
+  void watch_progress(Connection::Locked& locked, rtmp::Time now);
+  void on_alarm();
+  void fit_to_rate(Connection::Locked& locked, rtmp::Time now);
+  void copy_borrowed(Connection::Locked& locked, rtmp::Time now);
+  void set_alarm(rtmp::Time now);
+  uint32_t chunk_size(Connection::Locked& locked) const;
+  void apply_unsent_mark(Connection::Locked& locked);
+
+  GstElement* const element_;
+  const std::atomic<bool>& interrupted_;
+  std::shared_ptr<ClientLink> link_;
+  std::unique_ptr<Loop::Alarm> alarm_;
+
+  // The rest is under the connection's lock.
+  PublishSettings settings_;
+  bool streaming_inside_ = false;
+  bool reported_ = false;
+  bool abandoned_ = false;
+  bool waiting_for_room_ = false;
+  bool was_full_ = false;       // since the last fit_to_rate()
+  uint64_t unflushed_ = 0;      // octets since the last flush
+  uint64_t progress_ = 0;       // octets that came through, either way
+  rtmp::Time progressed_at_{};  // when that last grew, or nothing was under way
+  rtmp::Time watched_at_{};
+  uint64_t delivered_ = 0;  // octets that the peer's kernel has, at the last fit_to_rate()
+  std::optional<rtmp::Time> fitted_at_;
+  uint64_t rate_ = 0;  // octets a second that came through lately; 0 = unknown
+  std::optional<rtmp::Time> oldest_borrowed_;
+};
+
+}  // namespace gstrtmp
