@@ -20,14 +20,15 @@ namespace rtmp {
 /// SessionState: a session only moves forward through these.
 enum class SessionState : uint8_t { kIdle, kHandshaking, kOpen, kClosed };
 
-/// kMinChunkSizeOut: no peer is known to want less, some take less for an error (Red5 clamps to it).
+/// kMinChunkSizeOut: no peer is known to want less, some take less for an error (Red5 clamps to
+/// it).
 inline constexpr uint32_t kMinChunkSizeOut = 128;
 
 struct SessionStats {
-  uint64_t bytes_in = 0;   ///< handshake included
-  uint64_t bytes_out = 0;  ///< taken by the transport, handshake included
-  uint64_t bytes_acknowledged = 0;       ///< of ours, by the peer's last Acknowledgement, unwrapped
-  uint64_t bytes_in_acknowledged = 0;    ///< of the peer's, by ours
+  uint64_t bytes_in = 0;               ///< handshake included
+  uint64_t bytes_out = 0;              ///< taken by the transport, handshake included
+  uint64_t bytes_acknowledged = 0;     ///< of ours, by the peer's last Acknowledgement, unwrapped
+  uint64_t bytes_in_acknowledged = 0;  ///< of the peer's, by ours
   uint32_t chunk_size_in = 0;
   uint32_t chunk_size_out = 0;
   uint32_t window_in = 0;   ///< we acknowledge that often
@@ -50,10 +51,11 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// receive() takes bytes from the transport. After an error: a Closed event, and input is ignored.
+  /// receive() takes bytes from the transport. After an error: a Closed event, and input is
+  /// ignored.
   void receive(Bytes input, Time now);
-  /// receive_end() tells that the transport has ended: orderly, or with an error. -> Closed, with an
-  /// error unless the peer had nothing left to do.
+  /// receive_end() tells that the transport has ended: orderly, or with an error. -> Closed, with
+  /// an error unless the peer had nothing left to do.
   void receive_end(Time now);
 
   /// gather(), consume(): see ChunkWriter. After Closed, what was queued before may still be sent.
@@ -76,14 +78,14 @@ class Session {
   /// (a server's player). `timestamp` in milliseconds; `tag` see OutgoingMessage.
   [[nodiscard]] Misuse send_media(StreamHandle stream, MessageType type, int64_t timestamp,
                                   GatherPayload payload, uint32_t tag, Time now);
-  /// send_command() queues any command on a stream or, with kNoStream, on the connection. A reply to
-  /// it arrives as OtherCommand.
+  /// send_command() queues any command on a stream or, with kNoStream, on the connection. A reply
+  /// to it arrives as OtherCommand.
   [[nodiscard]] Misuse send_command(StreamHandle stream, const Command& command, Time now);
   /// send_message() queues a message as it is: shared objects, AMF3 data, aggregates.
   [[nodiscard]] Misuse send_message(MessageType type, uint32_t message_stream_id, int64_t timestamp,
                                     GatherPayload payload, Time now);
-  /// send_control() queues a user control event, in front of all else; StreamEof of a stream that is
-  /// playing behind its media.
+  /// send_control() queues a user control event, in front of all else; StreamEof of a stream that
+  /// is playing behind its media.
   [[nodiscard]] Misuse send_control(const UserControl& control, Time now);
   /// set_chunk_size() changes the outgoing chunk size, at any time: kMinChunkSizeOut .. 2^31 - 1.
   [[nodiscard]] Misuse set_chunk_size(uint32_t size);
