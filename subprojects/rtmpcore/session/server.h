@@ -13,7 +13,8 @@ struct ServerOptions : Options {
 };
 
 /// Server is the accepting role of one connection. Connect, publish and play are three decisions of
-/// the application: each arrives as an event and waits for accept or reject; silence is not consent.
+/// the application: each arrives as an event and waits for accept or reject; silence is not
+/// consent.
 class Server final : public Session {
  public:
   Server(const ServerOptions& options, const Environment& environment);
