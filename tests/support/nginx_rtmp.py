@@ -6,6 +6,7 @@ Applications: `live` relays; `record` relays and records what is published into 
 of the folder `vod`. Run as a program it serves until it is interrupted, and prints its URLs.
 """
 
+import argparse
 import os
 import pathlib
 import shutil
@@ -84,7 +85,8 @@ class NginxRtmp:
     `live_directives` and `server_directives` are nginx configuration text for the application and the server.
     """
 
-    def __init__(self, *, chunk_size=4096, live_directives="", server_directives="", keep_dir=None):
+    def __init__(self, *, port=None, chunk_size=4096, live_directives="", server_directives="", keep_dir=None):
+        self._wanted_port = port
         self.chunk_size = chunk_size
         self.live_directives = live_directives
         self.server_directives = server_directives
@@ -120,7 +122,7 @@ class NginxRtmp:
 
     def _start(self):
         for attempt in range(5):
-            self.port = procs.free_port()
+            self.port = self._wanted_port or procs.free_port()
             self.http_port = procs.free_port()
             config = self.dir / "nginx.conf"
             config.write_text(CONFIG.format(
@@ -142,7 +144,7 @@ class NginxRtmp:
             except AssertionError:
                 self.child.end()
                 # Somebody else may have taken a port between our look and nginx's bind.
-                if attempt == 4 or "Address already in use" not in self.log():
+                if attempt == 4 or self._wanted_port or "Address already in use" not in self.log():
                     raise
 
     def statistics(self):
@@ -188,7 +190,10 @@ class NginxRtmp:
 
 
 def main():
-    with NginxRtmp() as server:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, help="RTMP port (default: a free one)")
+    args = parser.parse_args()
+    with NginxRtmp(port=args.port) as server:
         print(f"{server.url}/live/NAME, {server.url}/record/NAME, {server.url}/vod/FILE.flv")
         print(f"files in {server.dir}; Ctrl-C ends it", flush=True)
         try:
