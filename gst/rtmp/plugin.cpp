@@ -7,9 +7,16 @@
 
 #include <gst/gst.h>
 
+#include "rtmp/gstrtmpxsink.h"
+#include "rtmp/gstrtmpxsrc.h"
+
 static gboolean plugin_init(GstPlugin* plugin) {
-  (void)plugin;
-  return TRUE;
+  bool ok = true;
+  ok &= GST_ELEMENT_REGISTER(rtmpsink, plugin);
+  ok &= GST_ELEMENT_REGISTER(rtmpxsink, plugin);
+  ok &= GST_ELEMENT_REGISTER(rtmpsrc, plugin);
+  ok &= GST_ELEMENT_REGISTER(rtmpxsrc, plugin);
+  return ok;
 }
 
 GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, rtmp,

@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/**
+ * SECTION:element-rtmpsrc
+ * @title: rtmpsrc
+ * @short_description: Plays a stream from an RTMP server
+ *
+ * rtmpsrc connects to an RTMP server, plays a stream, live or recorded, and yields it as FLV: each
+ * buffer is one whole tag with a DTS, after one buffer with the FLV file header. Metadata and
+ * decoder configuration are in the caps' `streamheader` as well, so that sinks which serve late
+ * comers can hand them out.
+ *
+ * ## Live streams and time
+ *
+ * With #GstRtmpxSrc:play-type live, the default, the source is live: it produces buffers in PLAYING
+ * only. A tag's time stamp and its buffer's DTS are one number, and the segment says which running
+ * time that number stands for: the first tag's is that of its arrival. So a stream whose sender has
+ * been on air for hours, or one that takes long to connect, is shown at once and not late. The
+ * sender's clock and the pipeline's drift apart; with #GstRtmpxSrc:clock-mode pipeline the time
+ * stamps follow the pipeline's clock, slewed by at most 500 ppm.
+ *
+ * A server may send what it has cached since the last key frame in one burst when a player joins.
+ * With #GstRtmpxSrc:join live-edge this picture material is passed on, in its proper place in the
+ * past: sinks drop what is late and show the newest picture at once. With key-frame it is left out,
+ * and the stream begins with the next key frame.
+ *
+ * While downstream is busy the source reads on. When a tag has waited for
+ * #GstRtmpxSrc:max-queue-time, it drops everything up to a key frame that has not, marks the next
+ * buffer DISCONT and counts what it dropped in #GstRtmpxSrc:stats.
+ *
+ * ## Recorded streams
+ *
+ * With #GstRtmpxSrc:play-type recorded the source is not live: it has a duration, can be sought,
+ * and asks the server to pause while #GstRtmpxSrc:max-queue-time of media waits.
+ *
+ * ## The end
+ *
+ * StreamEOF, Play.Stop, Play.Complete and UnpublishNotify end the stream: EOS, after what was
+ * queued. A connection that is closed without any of these is EOS as well, or an error if
+ * #GstRtmpxSrc:no-eof-is-error is set.
+ *
+ * Also registered as `rtmpxsrc`, a name that no other plugin has.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 rtmpsrc location=rtmp://localhost/live/stream ! flvdemux name=d d.video ! queue !
+ * decodebin ! autovideosink d.audio ! queue ! decodebin ! autoaudiosink
+ * ]| Watches a live stream.
+ * |[
+ * gst-launch-1.0 -e rtmpsrc location=rtmp://localhost/live/stream ! flvchunk ! filesink
+ * location=recording.flv
+ * ]| Records it, without transcoding.
+ * |[
+ * gst-launch-1.0 rtmpsrc location=rtmp://localhost/vod/film.flv play-type=recorded ! decodebin !
+ * autovideosink
+ * ]| Plays a recorded one.
+ */
+#include "rtmp/gstrtmpxsrc.h"
+
+#include <memory>
+
+#include "common/glue.h"
+#include "common/locked.h"
+#include "rtmp/player.h"
+
+GST_DEBUG_CATEGORY_STATIC(gst_rtmpx_src_debug);
+#define GST_CAT_DEFAULT gst_rtmpx_src_debug
+
+namespace {
+
+using gstrtmp::ConnectionSettings;
+using gstrtmp::Guarded;
+using gstrtmp::ObjectLock;
+using gstrtmp::Player;
+using gstrtmp::PlaySettings;
+
+enum Property : guint {
+  kPropPlayType = gstrtmp::kFirstOwnProperty,
+  kPropClockMode,
+  kPropJoin,
+  kPropLatency,
+  kPropMaxQueueTime,
+  kPropHeaderWait,
+  kPropIdleTimeout,
+  kPropNoEofIsError,
+  kPropStats,
+};
+
+GType play_type_get_type() {
+  static const GEnumValue values[] = {
+      {static_cast<gint>(gstrtmp::PlayType::kLive), "A live stream", "live"},
+      {static_cast<gint>(gstrtmp::PlayType::kRecorded), "A recorded stream, which can be sought",
+       "recorded"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstRtmpxPlayType", values);
+  return type;
+}
+
+GType clock_mode_get_type() {
+  static const GEnumValue values[] = {{static_cast<gint>(gstrtmp::ClockMode::kPipeline),
+                                       "Time stamps follow the pipeline's clock", "pipeline"},
+                                      {static_cast<gint>(gstrtmp::ClockMode::kSender),
+                                       "Time stamps stay as the sender made them", "sender"},
+                                      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstRtmpxClockMode", values);
+  return type;
+}
+
+GType join_get_type() {
+  static const GEnumValue values[] = {
+      {static_cast<gint>(gstrtmp::Join::kLiveEdge),
+       "Pass on what the server sends at first, as late as it is", "live-edge"},
+      {static_cast<gint>(gstrtmp::Join::kKeyFrame),
+       "Leave it out, and begin with the next key frame", "key-frame"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstRtmpxJoin", values);
+  return type;
+}
+
+/// Settings are under the object lock.
+struct Settings {
+  ConnectionSettings connection;
+  PlaySettings play;
+};
+
+}  // namespace
+
+/// The player exists between start() and stop(). Lock order: `player`, then the connection's lock,
+/// then the object lock.
+struct GstRtmpxSrcPrivate {
+  Settings settings;
+  Guarded<std::shared_ptr<Player>> player;
+  gstrtmp::GstStructurePtr last_stats;  // of the player before, under the object lock
+};
+
+struct _GstRtmpxSrc {
+  GstPushSrc parent;
+  GstRtmpxSrcPrivate* priv;
+};
+
+#define gst_rtmpx_src_parent_class parent_class
+G_DEFINE_FINAL_TYPE_WITH_CODE(GstRtmpxSrc, gst_rtmpx_src, GST_TYPE_PUSH_SRC,
+                              G_IMPLEMENT_INTERFACE(GST_TYPE_URI_HANDLER,
+                                                    gstrtmp::uri_handler_init<GST_URI_SRC>))
+
+GST_ELEMENT_REGISTER_DEFINE(rtmpsrc, "rtmpsrc", GST_RANK_PRIMARY + 2, GST_TYPE_RTMPX_SRC)
+GST_ELEMENT_REGISTER_DEFINE(rtmpxsrc, "rtmpxsrc", GST_RANK_PRIMARY + 2, GST_TYPE_RTMPX_SRC)
+
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-flv"));
+
+namespace {
+
+std::shared_ptr<Player> current_player(GstRtmpxSrc* self) {
+  return *self->priv->player.lock();
+}
+
+GstStructure* make_stats(GstRtmpxSrc* self) {
+  std::shared_ptr<Player> player = current_player(self);
+  if (player == nullptr) {
+    ObjectLock lock(self);
+    if (self->priv->last_stats) {
+      return gst_structure_copy(self->priv->last_stats.get());
+    }
+  }
+  GstStructure* stats = gst_structure_new_empty("GstRtmpxSrcStats");
+  player != nullptr ? player->add_stats(stats) : Player::add_idle_stats(stats);
+  return stats;
+}
+
+void set_property(GObject* object, guint id, const GValue* value, GParamSpec* pspec) {
+  auto* self = GST_RTMPX_SRC(object);
+  Settings& settings = self->priv->settings;
+  if (gstrtmp::set_connection_property(object, settings.connection, id, value)) {
+    return;
+  }
+  ObjectLock lock(self);
+  PlaySettings& play = settings.play;
+  switch (id) {
+    case kPropPlayType:
+      play.play_type = static_cast<gstrtmp::PlayType>(g_value_get_enum(value));
+      break;
+    case kPropClockMode:
+      play.clock_mode = static_cast<gstrtmp::ClockMode>(g_value_get_enum(value));
+      break;
+    case kPropJoin:
+      play.join = static_cast<gstrtmp::Join>(g_value_get_enum(value));
+      break;
+    case kPropLatency:
+      play.latency_ms = g_value_get_uint(value);
+      break;
+    case kPropMaxQueueTime:
+      play.max_queue_time = g_value_get_uint64(value);
+      break;
+    case kPropHeaderWait:
+      play.header_wait = g_value_get_uint64(value);
+      break;
+    case kPropIdleTimeout:
+      play.idle_timeout_seconds = g_value_get_uint(value);
+      break;
+    case kPropNoEofIsError:
+      play.no_eof_is_error = g_value_get_boolean(value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  }
+}
+
+void get_property(GObject* object, guint id, GValue* value, GParamSpec* pspec) {
+  auto* self = GST_RTMPX_SRC(object);
+  const Settings& settings = self->priv->settings;
+  if (gstrtmp::get_connection_property(object, settings.connection, id, value)) {
+    return;
+  }
+  if (id == kPropStats) {
+    g_value_take_boxed(value, make_stats(self));
+    return;
+  }
+  ObjectLock lock(self);
+  const PlaySettings& play = settings.play;
+  switch (id) {
+    case kPropPlayType:
+      g_value_set_enum(value, static_cast<gint>(play.play_type));
+      break;
+    case kPropClockMode:
+      g_value_set_enum(value, static_cast<gint>(play.clock_mode));
+      break;
+    case kPropJoin:
+      g_value_set_enum(value, static_cast<gint>(play.join));
+      break;
+    case kPropLatency:
+      g_value_set_uint(value, play.latency_ms);
+      break;
+    case kPropMaxQueueTime:
+      g_value_set_uint64(value, play.max_queue_time);
+      break;
+    case kPropHeaderWait:
+      g_value_set_uint64(value, play.header_wait);
+      break;
+    case kPropIdleTimeout:
+      g_value_set_uint(value, play.idle_timeout_seconds);
+      break;
+    case kPropNoEofIsError:
+      g_value_set_boolean(value, play.no_eof_is_error);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  }
+}
+
+bool is_live(GstRtmpxSrc* self) {
+  ObjectLock lock(self);
+  return self->priv->settings.play.play_type == gstrtmp::PlayType::kLive;
+}
+
+GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
+  auto* self = GST_RTMPX_SRC(element);
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
+    // The base class asks for it on the way to PAUSED.
+    gst_base_src_set_live(GST_BASE_SRC(self), is_live(self));
+  } else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
+    if (auto player = current_player(self)) {
+      player->resume();
+    }
+  }
+  return GST_ELEMENT_CLASS(parent_class)->change_state(element, transition);
+}
+
+gboolean start(GstBaseSrc* base) {
+  auto* self = GST_RTMPX_SRC(base);
+  Settings settings;
+  {
+    ObjectLock lock(self);
+    settings = self->priv->settings;
+  }
+  if (auto sentence = gstrtmp::check_settings(settings.connection)) {
+    gstrtmp::post_failure(GST_ELEMENT(self),
+                          gstrtmp::failure_from_settings(gstrtmp::Role::kSource, *sentence));
+    return FALSE;
+  }
+  auto player = std::make_shared<Player>(GST_ELEMENT(self), settings.connection, settings.play);
+  *self->priv->player.lock() = player;
+  if (settings.connection.async_connect) {
+    player->open();
+  }
+  return TRUE;
+}
+
+gboolean stop(GstBaseSrc* base) {
+  auto* self = GST_RTMPX_SRC(base);
+  gstrtmp::GstStructurePtr last(make_stats(self));
+  {
+    ObjectLock lock(self);
+    self->priv->last_stats = std::move(last);
+  }
+  // Out of the lock: closing waits for whoever holds the connection.
+  std::shared_ptr<Player> player = std::exchange(*self->priv->player.lock(), nullptr);
+  player.reset();
+  return TRUE;
+}
+
+gboolean unlock(GstBaseSrc* base) {
+  if (auto player = current_player(GST_RTMPX_SRC(base))) {
+    player->interrupt(true);
+  }
+  return TRUE;
+}
+
+gboolean unlock_stop(GstBaseSrc* base) {
+  if (auto player = current_player(GST_RTMPX_SRC(base))) {
+    player->interrupt(false);
+  }
+  return TRUE;
+}
+
+gboolean is_seekable(GstBaseSrc* base) {
+  return !is_live(GST_RTMPX_SRC(base));
+}
+
+gboolean do_seek(GstBaseSrc* base, GstSegment* segment) {
+  auto* self = GST_RTMPX_SRC(base);
+  if (is_live(self)) {
+    return TRUE;
+  }
+  auto player = current_player(self);
+  // The first segment is where the stream begins anyway.
+  if (player == nullptr || (segment->position == 0 && !player->has_begun())) {
+    return TRUE;
+  }
+  if (segment->rate <= 0) {
+    GST_WARNING_OBJECT(self, "RTMP cannot play backwards");
+    return FALSE;
+  }
+  return player->seek(segment->start);
+}
+
+void set_duration(GstRtmpxSrc* self, GstClockTime duration) {
+  {
+    ObjectLock lock(self);
+    GST_BASE_SRC(self)->segment.duration = static_cast<gint64>(duration);
+  }
+  gst_element_post_message(GST_ELEMENT(self), gst_message_new_duration_changed(GST_OBJECT(self)));
+}
+
+GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
+  auto* self = GST_RTMPX_SRC(push);
+  auto* base = GST_BASE_SRC(push);
+  auto player = current_player(self);
+  if (player == nullptr) {
+    return GST_FLOW_FLUSHING;
+  }
+  Player::Output output = player->produce();
+  if (output.failure) {
+    gstrtmp::post_failure(GST_ELEMENT(self), *output.failure);
+  }
+  if (output.flow != GST_FLOW_OK) {
+    return output.flow;
+  }
+  if (output.duration) {
+    set_duration(self, *output.duration);
+  }
+  if (output.segment) {
+    GstSegment segment;
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    segment.start = output.segment->start;
+    segment.time = output.segment->start;
+    segment.position = output.segment->start;
+    segment.base = output.segment->base;
+    gst_base_src_new_segment(base, &segment);
+  }
+  if (output.caps && !gst_base_src_set_caps(base, output.caps.get())) {
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+  *buffer = output.buffer.release();
+  return GST_FLOW_OK;
+}
+
+gboolean query(GstBaseSrc* base, GstQuery* query) {
+  auto* self = GST_RTMPX_SRC(base);
+  switch (GST_QUERY_TYPE(query)) {
+    case GST_QUERY_LATENCY: {
+      if (!is_live(self)) {
+        break;
+      }
+      ObjectLock lock(self);
+      const PlaySettings& play = self->priv->settings.play;
+      const GstClockTime latency = play.latency_ms * GST_MSECOND;
+      gst_query_set_latency(query, TRUE, latency, latency + play.max_queue_time);
+      return TRUE;
+    }
+    case GST_QUERY_SCHEDULING:
+      gst_query_set_scheduling(
+          query,
+          static_cast<GstSchedulingFlags>(GST_SCHEDULING_FLAG_SEQUENTIAL |
+                                          GST_SCHEDULING_FLAG_BANDWIDTH_LIMITED),
+          1, -1, 0);
+      gst_query_add_scheduling_mode(query, GST_PAD_MODE_PUSH);
+      return TRUE;
+    default:
+      break;
+  }
+  return GST_BASE_SRC_CLASS(parent_class)->query(base, query);
+}
+
+void install_properties(GObjectClass* klass) {
+  const auto flags = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                              GST_PARAM_MUTABLE_READY);
+  const PlaySettings defaults;
+  /**
+   * GstRtmpxSrc:play-type:
+   *
+   * Whether the stream is live or recorded. It decides whether the source is live and can be
+   * sought, hence has to be known before the source connects.
+   */
+  g_object_class_install_property(
+      klass, kPropPlayType,
+      g_param_spec_enum("play-type", "Play type", "Whether the stream is live or recorded",
+                        play_type_get_type(), static_cast<gint>(defaults.play_type), flags));
+  /**
+   * GstRtmpxSrc:clock-mode:
+   *
+   * Whose clock the time stamps of a live stream follow: the pipeline's, or the sender's, in which
+   * case they are passed on as they came.
+   */
+  g_object_class_install_property(
+      klass, kPropClockMode,
+      g_param_spec_enum("clock-mode", "Clock mode",
+                        "Whose clock the time stamps of a live stream follow",
+                        clock_mode_get_type(), static_cast<gint>(defaults.clock_mode), flags));
+  /**
+   * GstRtmpxSrc:join:
+   *
+   * What becomes of the burst in which a server may send all since the last key frame when a player
+   * joins a live stream. Neither way adds to the delay.
+   */
+  g_object_class_install_property(
+      klass, kPropJoin,
+      g_param_spec_enum("join", "Join", "Where to begin when joining a live stream",
+                        join_get_type(), static_cast<gint>(defaults.join), flags));
+  /**
+   * GstRtmpxSrc:latency:
+   *
+   * The latency in milliseconds that a live source reports, which sinks wait for each frame: what
+   * the network may delay a packet before it is late.
+   */
+  g_object_class_install_property(
+      klass, kPropLatency,
+      g_param_spec_uint("latency", "Latency", "Reported minimum latency of a live stream, in ms", 0,
+                        G_MAXINT, defaults.latency_ms, flags));
+  /**
+   * GstRtmpxSrc:max-queue-time:
+   *
+   * How long, in nanoseconds, a tag of a live stream may wait for downstream before everything up
+   * to a key frame is dropped; of a recorded stream, how much media waits before the server is
+   * asked to pause.
+   */
+  g_object_class_install_property(
+      klass, kPropMaxQueueTime,
+      g_param_spec_uint64("max-queue-time", "Maximum queue time",
+                          "How much may wait while downstream is busy, in ns", 0, G_MAXINT64,
+                          defaults.max_queue_time, flags));
+  /**
+   * GstRtmpxSrc:header-wait:
+   *
+   * How long, in nanoseconds, to wait for a second kind of media if the metadata does not tell
+   * which kinds the stream has, before the FLV header is made. A kind that comes later is passed on
+   * all the same.
+   */
+  g_object_class_install_property(
+      klass, kPropHeaderWait,
+      g_param_spec_uint64("header-wait", "Header wait",
+                          "How long to wait for audio and video before the FLV header, in ns", 0,
+                          G_MAXINT64, defaults.header_wait, flags));
+  /**
+   * GstRtmpxSrc:idle-timeout:
+   *
+   * After how many seconds without any media playing fails with an error; 0 = never.
+   */
+  g_object_class_install_property(
+      klass, kPropIdleTimeout,
+      g_param_spec_uint("idle-timeout", "Idle timeout",
+                        "Seconds without media after which playing fails (0 = never)", 0, G_MAXINT,
+                        defaults.idle_timeout_seconds, flags));
+  /**
+   * GstRtmpxSrc:no-eof-is-error:
+   *
+   * Whether a connection that is closed although the server has not said that the stream ends is an
+   * error rather than EOS.
+   */
+  g_object_class_install_property(
+      klass, kPropNoEofIsError,
+      g_param_spec_boolean("no-eof-is-error", "No EOF is error",
+                           "Whether a connection closed without the stream's end is an error",
+                           defaults.no_eof_is_error, flags));
+  /**
+   * GstRtmpxSrc:stats:
+   *
+   * Statistics, as a #GstStructure `GstRtmpxSrcStats`: the fields of the connection that
+   * #GstRtmpxSink:stats describes, and
+   *
+   * - `tags` (guint64): FLV tags passed downstream
+   * - `queue-time` (guint64): media time that waits, in nanoseconds
+   * - `queue-bytes` (guint64): octets that wait
+   * - `dropped-video`, `dropped-audio` (guint64): frames dropped because downstream was busy
+   *
+   * After the source has stopped they are those of its end.
+   */
+  g_object_class_install_property(
+      klass, kPropStats,
+      g_param_spec_boxed("stats", "Statistics", "Statistics of the connection and the queue",
+                         GST_TYPE_STRUCTURE,
+                         static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+}
+
+}  // namespace
+
+static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
+  GST_DEBUG_CATEGORY_INIT(gst_rtmpx_src_debug, "rtmpsrc", 0, "RTMP source");
+
+  auto* object_class = G_OBJECT_CLASS(klass);
+  object_class->set_property = set_property;
+  object_class->get_property = get_property;
+  gstrtmp::Private<GstRtmpxSrc>::install(klass);
+  gstrtmp::install_connection_properties(object_class);
+  install_properties(object_class);
+
+  auto* element_class = GST_ELEMENT_CLASS(klass);
+  element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
+  gst_element_class_add_static_pad_template(element_class, &src_template);
+  gst_element_class_set_static_metadata(element_class, "RTMP source", "Source/Network",
+                                        "Plays a live or recorded stream from an RTMP server",
+                                        "The gst-rtmp developers");
+
+  auto* base_class = GST_BASE_SRC_CLASS(klass);
+  base_class->start = GST_DEBUG_FUNCPTR(start);
+  base_class->stop = GST_DEBUG_FUNCPTR(stop);
+  base_class->unlock = GST_DEBUG_FUNCPTR(unlock);
+  base_class->unlock_stop = GST_DEBUG_FUNCPTR(unlock_stop);
+  base_class->is_seekable = GST_DEBUG_FUNCPTR(is_seekable);
+  base_class->do_seek = GST_DEBUG_FUNCPTR(do_seek);
+  base_class->query = GST_DEBUG_FUNCPTR(query);
+  GST_PUSH_SRC_CLASS(klass)->create = GST_DEBUG_FUNCPTR(create);
+
+  gst_type_mark_as_plugin_api(play_type_get_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(clock_mode_get_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(join_get_type(), static_cast<GstPluginAPIFlags>(0));
+}
+
+static void gst_rtmpx_src_init(GstRtmpxSrc* self) {
+  gstrtmp::Private<GstRtmpxSrc>::construct(self);
+  gst_base_src_set_format(GST_BASE_SRC(self), GST_FORMAT_TIME);
+}

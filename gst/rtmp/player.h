@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include <gst/gst.h>
+
+#include "common/glue.h"
+#include "rtmp/livetimeline.h"
+#include "rtmp/memoryblocks.h"
+#include "rtmp/rtmpclientlink.h"
+#include "rtmp/streamheader.h"
+#include "rtmp/tagqueue.h"
+
+namespace gstrtmp {
+
+enum class PlayType : gint { kLive, kRecorded };
+enum class ClockMode : gint { kPipeline, kSender };
+enum class Join : gint { kLiveEdge, kKeyFrame };
+
+/// PlaySettings are rtmpsrc's own properties.
+struct PlaySettings {
+  PlayType play_type = PlayType::kLive;
+  ClockMode clock_mode = ClockMode::kPipeline;
+  Join join = Join::kLiveEdge;
+  guint latency_ms = 100;
+  guint64 max_queue_time = 2 * GST_SECOND;
+  guint64 header_wait = 300 * GST_MSECOND;
+  guint idle_timeout_seconds = 0;
+  bool no_eof_is_error = false;
+};
+
+/// Player turns one playing connection into FLV for a streaming thread: it waits for the stream's
+/// header, places tags in time, keeps what arrives while downstream is busy, and knows how it ends.
+///
+/// The streaming thread calls produce(); interrupt() makes it return. Everything else happens under
+/// the connection's lock, in whichever thread reads the socket.
+class Player final : private ClientLink::Observer {
+ public:
+  /// Output is what one call to produce() yields, in the order in which it goes downstream.
+  struct Output {
+    GstFlowReturn flow = GST_FLOW_OK;
+    GstPtr<GstCaps> caps;                          ///< new caps
+    std::optional<GstClockTime> duration;          ///< a new duration
+    std::optional<LiveTimeline::Mapping> segment;  ///< a new segment
+    GstPtr<GstBuffer> buffer;                      ///< set if flow is GST_FLOW_OK
+    std::optional<Failure> failure;                ///< set if flow is GST_FLOW_ERROR
+  };
+
+  /// `element` is borrowed; it gives the running time.
+  Player(GstElement* element, const ConnectionSettings& connection, const PlaySettings& settings);
+  ~Player() override;
+
+  /// open() starts connecting, once; further calls do nothing.
+  void open();
+  /// produce() waits for the next buffer. Streaming thread only. Flow: OK, EOS, ERROR, FLUSHING.
+  Output produce();
+  /// interrupt() makes produce() answer FLUSHING until interrupt(false).
+  void interrupt(bool on);
+  /// seek() asks a recorded stream for another position; what was queued is gone.
+  /// False if the server cannot be asked now.
+  bool seek(GstClockTime position);
+  /// has_begun() is true once produce() has yielded something: seeking to the start means
+  /// something.
+  bool has_begun() const { return begun_; }
+  /// resume() tells that the pipeline runs again after a pause: a live stream joins anew.
+  void resume();
+
+  /// add_stats() puts the fields of rtmpsrc's `stats` into the structure.
+  void add_stats(GstStructure* stats);
+  static void add_idle_stats(GstStructure* stats);
+
+ private:
+  /// Phase: a recorded stream seeks, a live stream joins; then both flow.
+  enum class Phase : uint8_t { kJoining, kFlowing, kSeeking };
+
+  void on_link_state(Connection::Locked& locked, LinkState state) override;
+  void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
+  void on_media(Connection::Locked& locked, rtmp::event::Media&& media);
+  void on_status(Connection::Locked& locked, const rtmp::Status& status);
+  void on_control(const rtmp::UserControl& control);
+
+  bool live() const { return settings_.play_type == PlayType::kLive; }
+  bool produce_locked(Connection::Locked& locked, Output& output);
+  bool ready_to_flow(rtmp::Time now) const;
+  bool at_live_edge(rtmp::Time now) const;
+  void start_flowing(rtmp::Time now);
+  void emit(Tag&& tag, rtmp::Time now, Output& output);
+  void throttle(Connection::Locked& locked);
+  rtmp::Time deadline(rtmp::Time now) const;
+  int64_t running_time(rtmp::Time at, rtmp::Time now) const;
+
+  GstElement* const element_;
+  const PlaySettings settings_;
+  MemoryBlocks blocks_;
+  std::shared_ptr<ClientLink> link_;
+  std::atomic<bool> interrupted_ = false;
+  std::atomic<bool> rejoin_ = false;
+  std::atomic<bool> opened_ = false;
+  std::atomic<bool> begun_ = false;
+
+  // From here on: under the connection's lock.
+  Phase phase_ = Phase::kJoining;
+  TagQueue queue_;
+  StreamHeader header_;
+  LiveTimeline timeline_;
+  bool caps_due_ = true;
+  bool file_header_due_ = true;
+  bool discont_due_ = false;
+  bool ended_ = false;   // the link is gone
+  bool eof_ = false;     // the server said that this is all
+  bool paused_ = false;  // recorded: we asked the server to wait
+  std::optional<rtmp::Time> seek_deadline_;
+  std::optional<GstClockTime> duration_;
+  std::optional<GstClockTime> duration_told_;
+  rtmp::Time last_arrival_{};
+  rtmp::Time joined_{};  // arrival of the first tag since joining
+  bool arrived_ = false;
+  // Of the last media tag: is it in step with the clock, or part of a burst?
+  int64_t last_media_ms_ = 0;
+  rtmp::Time last_media_arrival_{};
+  bool in_step_ = false;
+  uint64_t tags_out_ = 0;
+};
+
+}  // namespace gstrtmp

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "session/events.h"
+#include "session/payload.h"
+#include "session/time.h"
+#include "wire/flv.h"
+#include "wire/media.h"
+
+namespace gstrtmp {
+
+/// Tag is one FLV tag that has arrived and waits to be passed on.
+struct Tag {
+  rtmp::flv::TagType type = rtmp::flv::TagType::kScript;
+  rtmp::media::PacketClass packet = rtmp::media::PacketClass::kMetadata;
+  int64_t timestamp = 0;  ///< milliseconds, unwrapped, by the sender's clock
+  rtmp::Time arrival{};
+  bool discont = false;  ///< something before it is missing
+  bool noted = false;    ///< the stream's header knows it already
+  rtmp::Payload payload;
+
+  /// A header describes the stream (metadata, decoder configuration): it has no time of its own.
+  bool is_header() const {
+    return packet == rtmp::media::PacketClass::kSequenceHeader ||
+           packet == rtmp::media::PacketClass::kMetadata;
+  }
+  /// is_media() is true for what has a place in time: audio and video, not scripts and headers.
+  bool is_media() const { return type != rtmp::flv::TagType::kScript && !is_header(); }
+  bool is_video() const { return type == rtmp::flv::TagType::kVideo && is_media(); }
+  bool is_key_frame() const { return is_video() && packet == rtmp::media::PacketClass::kKeyFrame; }
+};
+
+/// make_tag() reads what a media event is. Nothing for what only steers the connection
+/// (|RtmpSampleAccess, onStatus).
+std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival);
+
+/// TagQueue keeps what arrives while downstream is busy, in order. trim() is the only way in which
+/// it loses anything: whole stretches up to a key frame, never a header.
+class TagQueue {
+ public:
+  struct Dropped {
+    uint64_t audio = 0;
+    uint64_t video = 0;
+  };
+
+  /// push() appends, unless the queue skips to a key frame and this is none: then it counts it.
+  void push(Tag&& tag);
+  std::optional<Tag> pop();
+  void clear();
+
+  bool empty() const { return tags_.empty(); }
+  bool has_media() const;
+  uint64_t bytes() const { return bytes_; }
+  const std::deque<Tag>& tags() const { return tags_; }
+  /// media_span_ms() is the media time between the first and the last media tag.
+  int64_t media_span_ms() const;
+  /// waited() is how long the first media tag has been here.
+  rtmp::Duration waited(rtmp::Time now) const;
+
+  /// trim() drops from the front, to the next key frame (audio only: to the next frame), until
+  /// nothing has waited longer than `bound` and no more than max_bytes are held. If there is no key
+  /// frame, everything goes, and what arrives before the next one. Headers stay.
+  void trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes);
+  /// skip_to_key_frame() drops all media that waits, and what arrives before the next key frame.
+  void skip_to_key_frame();
+  const Dropped& dropped() const { return dropped_; }
+
+ private:
+  bool starts_decoding(const Tag& tag) const;
+  void drop_media_before(size_t end);
+
+  std::deque<Tag> tags_;
+  uint64_t bytes_ = 0;
+  bool video_seen_ = false;
+  bool skipping_ = false;
+  bool discont_ = false;  // for the next media tag that comes in
+  Dropped dropped_;
+};
+
+}  // namespace gstrtmp
