@@ -106,7 +106,7 @@ TEST_P(Amf0Cases, ReadAndWritten) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Amf0, Amf0Cases, testing::ValuesIn(kCases),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Amf0, MalformedValuesAreRefusedWhereTheyAre) {
   expect_error(parse_amf0, "04", ErrorKind::kMalformed, 1);

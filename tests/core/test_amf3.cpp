@@ -128,7 +128,7 @@ TEST_P(Amf3Cases, ReadAndWritten) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Amf3, Amf3Cases, testing::ValuesIn(kCases),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& test) { return std::string(test.param.name); });
 
 // All of AMF3 survives inside an AMF0 message, whatever part of it AMF0 can say itself.
 TEST_P(Amf3Cases, SurvivesAmf0) {
