@@ -7,11 +7,13 @@
 
 #include <gst/gst.h>
 
+#include "rtmp/gstflvchunk.h"
 #include "rtmp/gstrtmpxsink.h"
 #include "rtmp/gstrtmpxsrc.h"
 
 static gboolean plugin_init(GstPlugin* plugin) {
   bool ok = true;
+  ok &= GST_ELEMENT_REGISTER(flvchunk, plugin);
   ok &= GST_ELEMENT_REGISTER(rtmpsink, plugin);
   ok &= GST_ELEMENT_REGISTER(rtmpxsink, plugin);
   ok &= GST_ELEMENT_REGISTER(rtmpsrc, plugin);

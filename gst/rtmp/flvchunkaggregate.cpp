@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvchunkaggregate.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <gst/video/video-event.h>
+
+#include "config.h"
+#include "rtmp/gstflvchunk.h"
+#include "wire/metadata.h"
+
+GST_DEBUG_CATEGORY_EXTERN(gst_flv_chunk_debug);
+#define GST_CAT_DEFAULT gst_flv_chunk_debug
+
+namespace gstrtmp {
+namespace {
+
+// What is pushed downstream at once, of what is there: enough to spread the cost of a push, and too
+// little to hold anything up.
+constexpr size_t kMaxBatch = 64;
+
+// `auto` lets a track run ahead of another by this much before it waits: more than the granularity
+// of audio and video frames and the jitter of capture, less than any player's buffer.
+constexpr int64_t kMaxLead = 100 * kNsPerMs;
+
+/// running_time() is signed: a DTS may lie before the segment.
+std::optional<int64_t> running_time(const GstSegment& segment, GstClockTime time) {
+  if (!GST_CLOCK_TIME_IS_VALID(time)) {
+    return std::nullopt;
+  }
+  if (segment.format != GST_FORMAT_TIME) {
+    return static_cast<int64_t>(time);
+  }
+  guint64 running = 0;
+  const int sign = gst_segment_to_running_time_full(&segment, GST_FORMAT_TIME, time, &running);
+  if (sign == 0) {
+    return std::nullopt;
+  }
+  return sign > 0 ? static_cast<int64_t>(running) : -static_cast<int64_t>(running);
+}
+
+bool has_seekable_peer(GstAggregator* aggregator) {
+  auto query = adopt(gst_query_new_seeking(GST_FORMAT_BYTES));
+  gboolean seekable = FALSE;
+  if (gst_pad_peer_query(GST_AGGREGATOR_SRC_PAD(aggregator), query.get())) {
+    gst_query_parse_seeking(query.get(), nullptr, &seekable, nullptr, nullptr);
+  }
+  return seekable;
+}
+
+}  // namespace
+
+// ---- life ----
+
+void FlvChunk::reset() {
+  writer_.reset();
+  candidates_.clear();
+  pads_cookie_.reset();
+  owners_ = {};
+  tags_ = nullptr;
+  batch_.clear();
+  flow_ = GST_FLOW_OK;
+  for_each_pad([](FlvChunkPad& pad) { pad.reset_aggregation(); });
+}
+
+void FlvChunk::flush() {
+  batch_.clear();
+  flow_ = GST_FLOW_OK;
+  if (writer_) {
+    writer_->restart();
+  }
+  for_each_pad([](FlvChunkPad& pad) { pad.last_time.reset(); });
+}
+
+/// writer() is made with the first thing to write, when downstream is linked and can be asked.
+FlvWriter& FlvChunk::writer() {
+  if (writer_) {
+    return *writer_;
+  }
+  const FlvChunkSettings chosen = settings.copy();
+  interleave_ = chosen.interleave;
+  FlvWriter::Options options;
+  options.streamable = chosen.streamable || chosen.chunk_mode != ChunkMode::kTag;
+  if (!options.streamable && !has_seekable_peer(GST_AGGREGATOR_CAST(element_))) {
+    GST_INFO_OBJECT(element_,
+                    "downstream cannot seek: writing a stream, without duration and index");
+    options.streamable = true;
+  }
+  options.skip_backwards = chosen.skip_backwards;
+  options.enforce_increasing = chosen.enforce_increasing;
+  options.zero_based_pieces = chosen.chunk_timestamps == ChunkTimestamps::kZero;
+  options.cutter = {chosen.chunk_mode, static_cast<int64_t>(chosen.chunk_duration / GST_MSECOND),
+                    chosen.chunk_max_bytes};
+  FlvMetadata metadata(kProgramName);
+  metadata.set_creator(chosen.creator);
+  metadata.set_encoder(chosen.encoder);
+  writer_.emplace(static_cast<FlvOutput&>(*this), std::move(metadata), options);
+  return *writer_;
+}
+
+// ---- choosing ----
+
+/// survey() lists the pads with what waits at their heads.
+void FlvChunk::survey() {
+  candidates_.clear();
+  {
+    ObjectLock lock(element_);
+    for (GList* item = GST_ELEMENT_CAST(element_)->sinkpads; item != nullptr; item = item->next) {
+      candidates_.emplace_back().pad = share(GST_FLV_CHUNK_PAD(item->data));
+    }
+  }
+  for (Candidate& candidate : candidates_) {
+    look(candidate);
+  }
+}
+
+/// look() sees what is next on a pad.
+void FlvChunk::look(Candidate& candidate) {
+  GstAggregatorPad* pad = GST_AGGREGATOR_PAD_CAST(candidate.pad.get());
+  FlvChunkPad& priv = *candidate.pad->priv;
+  candidate.head = adopt(gst_aggregator_pad_peek_buffer(pad));
+  candidate.tag.reset();
+  if (!candidate.head) {
+    candidate.eos = gst_aggregator_pad_is_eos(pad);
+    return;
+  }
+  GstBuffer* head = candidate.head.get();
+  auto time = running_time(pad->segment, GST_BUFFER_DTS_OR_PTS(head));
+  candidate.time = time ? *time : priv.last_time.value_or(0);
+  candidate.deadline = candidate.time;
+  if (priv.kind() == PadKind::kFlv) {
+    candidate.tag = flv_tag_of(head);
+    // A sender's timestamps say nothing about our clock: it is the arrival that waiting counts
+    // from.
+    if (GST_CLOCK_TIME_IS_VALID(candidate.tag->arrival)) {
+      const GstClockTime upstream = priv.upstream.copy().min;
+      candidate.deadline =
+          static_cast<int64_t>(candidate.tag->arrival) - static_cast<int64_t>(upstream);
+    }
+  }
+}
+
+GstPtr<GstBuffer> FlvChunk::take(Candidate& candidate) {
+  candidate.head = nullptr;
+  auto buffer = adopt(gst_aggregator_pad_pop_buffer(GST_AGGREGATOR_PAD_CAST(candidate.pad.get())));
+  if (buffer) {
+    candidate.pad->priv->bound.leave(gst_buffer_get_size(buffer.get()));
+  }
+  return buffer;
+}
+
+FlvChunk::Candidate* FlvChunk::lowest() {
+  Candidate* best = nullptr;
+  for (Candidate& candidate : candidates_) {
+    if (candidate.head && (best == nullptr || candidate.time < best->time)) {
+      best = &candidate;
+    }
+  }
+  return best;
+}
+
+/// may_go() is true if the lowest head need not wait for the pads that have none.
+bool FlvChunk::may_go(const Candidate& first) const {
+  const bool live = is_live();
+  if (live && interleave_ == Interleave::kArrival) {
+    return true;
+  }
+  return std::ranges::none_of(candidates_, [&](const Candidate& other) {
+    if (!other.is_waited_for()) {
+      return false;
+    }
+    if (!live || interleave_ == Interleave::kDts) {
+      return !live || !gst_aggregator_pad_is_inactive(GST_AGGREGATOR_PAD_CAST(other.pad.get()));
+    }
+    const auto& last = other.pad->priv->last_time;
+    return last && first.time > *last + kMaxLead;
+  });
+}
+
+bool FlvChunk::finished() const {
+  return !candidates_.empty() &&
+         std::ranges::all_of(candidates_, [](const Candidate& c) { return !c.head && c.eos; });
+}
+
+GstClockTime FlvChunk::next_time() {
+  survey();
+  GstClockTime next = GST_CLOCK_TIME_NONE;
+  const Candidate* first = lowest();
+  if (first != nullptr) {
+    int64_t deadline = first->deadline;
+    for (const Candidate& candidate : candidates_) {
+      if (candidate.head) {
+        deadline = std::min(deadline, candidate.deadline);
+      }
+    }
+    const bool begun = writer_ && writer_->has_begun();
+    const GstClockTime now = gst_element_get_current_running_time(GST_ELEMENT_CAST(element_));
+    if (begun && GST_CLOCK_TIME_IS_VALID(now) && may_go(*first)) {
+      // At once, whatever the latency, which the base class adds to what it is told. This wraps
+      // around below zero, and back where it is added.
+      deadline = static_cast<int64_t>(now) - static_cast<int64_t>(total_latency());
+    }
+    next = static_cast<GstClockTime>(deadline);
+    if (!GST_CLOCK_TIME_IS_VALID(next)) {
+      next--;
+    }
+  }
+  candidates_.clear();
+  return next;
+}
+
+// ---- aggregating ----
+
+GstFlowReturn FlvChunk::aggregate(bool timeout) {
+  if (flow_ != GST_FLOW_OK) {
+    return fail(flow_);
+  }
+  see_pads();
+  survey();
+  const bool all_ready = read_setup();
+  if (flow_ == GST_FLOW_OK && lowest() != nullptr && !writer().has_begun() &&
+      (all_ready || timeout)) {
+    begin();
+  }
+  bool forced = timeout;
+  while (flow_ == GST_FLOW_OK && writer().has_begun() && batch_.size() < kMaxBatch) {
+    Candidate* first = lowest();
+    if (first == nullptr || !(std::exchange(forced, false) || may_go(*first))) {
+      break;
+    }
+    consume(*first);
+    look(*first);
+  }
+  const bool end = flow_ == GST_FLOW_OK && finished();
+  candidates_.clear();
+  if (end) {
+    return finish();
+  }
+  flush_batch();
+  return flow_ == GST_FLOW_OK ? GST_FLOW_OK : fail(flow_);
+}
+
+/// read_setup() takes what describes tracks off the heads of FLV inputs. True if every pad that may
+/// deliver has a frame at its head.
+bool FlvChunk::read_setup() {
+  bool all_ready = true;
+  for (Candidate& candidate : candidates_) {
+    while (flow_ == GST_FLOW_OK && candidate.head && candidate.tag && candidate.tag->is_setup()) {
+      consume(candidate);
+      look(candidate);
+    }
+    all_ready = all_ready && !candidate.is_waited_for();
+  }
+  return all_ready;
+}
+
+void FlvChunk::begin() {
+  int64_t earliest = lowest()->time;
+  for (const Candidate& candidate : candidates_) {
+    const auto header = candidate.pad->priv->file_header.copy();
+    if (!header || writer().metadata().has_input()) {
+      continue;
+    }
+    for (auto [kind, there] : {std::pair(TrackKind::kAudio, header->has_audio),
+                               {TrackKind::kVideo, header->has_video}}) {
+      if (there) {
+        writer().expect(kind, true);
+      }
+    }
+  }
+  refresh_tags();
+  writer().begin(earliest);
+}
+
+void FlvChunk::consume(Candidate& candidate) {
+  const std::optional<FlvTag> tag = candidate.tag;
+  auto buffer = take(candidate);
+  if (!buffer) {
+    return;
+  }
+  if (tag) {
+    consume_tag(candidate, *tag, std::move(buffer));
+    return;
+  }
+  FlvChunkPad& priv = *candidate.pad->priv;
+  if (gst_buffer_get_size(buffer.get()) == 0) {
+    // A gap, or an encoder's empty buffer: time passes.
+    priv.last_time = candidate.time;
+    return;
+  }
+  const GstSegment& segment = GST_AGGREGATOR_PAD_CAST(candidate.pad.get())->segment;
+  FlvFrame frame;
+  frame.kind = priv.track_kind();
+  frame.dts = running_time(segment, GST_BUFFER_DTS(buffer.get()));
+  frame.pts = running_time(segment, GST_BUFFER_PTS(buffer.get()));
+  frame.is_key = !GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DELTA_UNIT);
+  frame.payload = std::move(buffer);
+  consume_frame(candidate, std::move(frame));
+}
+
+void FlvChunk::consume_tag(Candidate& candidate, const FlvTag& tag, GstPtr<GstBuffer> body) {
+  using rtmp::flv::TagType;
+  if (tag.type != TagType::kAudio && tag.type != TagType::kVideo) {
+    consume_script(std::move(body), tag.type);
+    return;
+  }
+  FlvChunkPad& priv = *candidate.pad->priv;
+  const TrackKind kind = tag.type == TagType::kVideo ? TrackKind::kVideo : TrackKind::kAudio;
+  if (!owns(priv, kind)) {
+    return;
+  }
+  if (tag.packet_class == rtmp::media::PacketClass::kSequenceHeader) {
+    MappedBuffer map(body.get());
+    writer().set_sequence_header(kind, {map.bytes().begin(), map.bytes().end()});
+    return;
+  }
+  FlvFrame frame;
+  frame.kind = kind;
+  frame.dts = static_cast<int64_t>(GST_BUFFER_DTS(body.get()));
+  frame.pts = static_cast<int64_t>(GST_BUFFER_PTS(body.get()));
+  frame.is_key = tag.packet_class == rtmp::media::PacketClass::kKeyFrame;
+  frame.is_whole = true;
+  frame.filtered = tag.filtered;
+  frame.payload = std::move(body);
+  consume_frame(candidate, std::move(frame));
+}
+
+void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type) {
+  if (type == rtmp::flv::TagType::kScript) {
+    MappedBuffer map(body.get());
+    const rtmp::Bytes data = rtmp::without_set_data_frame(map.bytes());
+    if (rtmp::script_handler(data) == rtmp::kOnMetaData) {
+      auto script = rtmp::parse_script_data(data);
+      if (!script || script->arguments.empty()) {
+        GST_WARNING_OBJECT(element_, "onMetaData of an input left out: it cannot be read");
+        return;
+      }
+      const rtmp::amf::Value& metadata = script->arguments.front();
+      const rtmp::MediaPresence presence = rtmp::media_presence(metadata);
+      if (presence.audio.value_or(false)) {
+        writer().expect(TrackKind::kAudio, true);
+      }
+      if (presence.video.value_or(false)) {
+        writer().expect(TrackKind::kVideo, true);
+      }
+      if (writer().metadata().merge(metadata)) {
+        writer().metadata_changed();
+      }
+      return;
+    }
+  }
+  if (writer().write_script(std::move(body), type) == FlvWriter::Outcome::kTooLarge) {
+    GST_WARNING_OBJECT(element_, "script data of an input left out: it is too large for a tag");
+  }
+}
+
+void FlvChunk::consume_frame(Candidate& candidate, FlvFrame frame) {
+  FlvChunkPad& priv = *candidate.pad->priv;
+  priv.last_time = std::max(priv.last_time.value_or(candidate.time), candidate.time);
+  const bool wants_format = !frame.is_whole;
+  switch (writer().write(std::move(frame))) {
+    case FlvWriter::Outcome::kWritten:
+      break;
+    case FlvWriter::Outcome::kSkipped:
+      GST_DEBUG_OBJECT(candidate.pad.get(), "skipped a frame that steps back");
+      break;
+    case FlvWriter::Outcome::kTooLarge:
+      GST_ELEMENT_ERROR(element_, STREAM, MUX, ("A frame is too large for FLV."),
+                        ("pad %s: the body of an FLV tag holds 16777215 octets at most",
+                         GST_PAD_NAME(candidate.pad.get())));
+      flow_ = GST_FLOW_ERROR;
+      break;
+    case FlvWriter::Outcome::kNoConfiguration:
+      g_assert(wants_format);
+      GST_ELEMENT_ERROR(
+          element_, STREAM, FORMAT,
+          ("The input on pad %s cannot be put into FLV.", GST_PAD_NAME(candidate.pad.get())),
+          ("%s", priv.format_error != nullptr
+                     ? priv.format_error
+                     : "frames came before caps with the decoder configuration (codec_data)"));
+      flow_ = GST_FLOW_NOT_NEGOTIATED;
+      break;
+  }
+}
+
+/// owns() is false for the second pad that brings a track of `kind`: FLV has one of each.
+bool FlvChunk::owns(FlvChunkPad& pad, TrackKind kind) {
+  const FlvChunkPad*& owner = owners_[static_cast<size_t>(kind)];
+  if (owner == nullptr) {
+    owner = &pad;
+  }
+  if (owner != &pad && !std::exchange(pad.warned_conflict, true)) {
+    GST_ELEMENT_WARNING(
+        element_, STREAM, MUX,
+        ("A second %s track is left out.", kind == TrackKind::kVideo ? "video" : "audio"),
+        ("several inputs bring one, and FLV has room for one"));
+  }
+  return owner == &pad;
+}
+
+/// see_pads() notes the tracks of pads that came or went.
+void FlvChunk::see_pads() {
+  {
+    ObjectLock lock(element_);
+    if (pads_cookie_ == GST_ELEMENT_CAST(element_)->pads_cookie) {
+      return;
+    }
+    pads_cookie_ = GST_ELEMENT_CAST(element_)->pads_cookie;
+  }
+  std::array<bool, 2> owner_there{};
+  for_each_pad([&](FlvChunkPad& pad) {
+    if (pad.kind() != PadKind::kFlv) {
+      const TrackKind kind = pad.track_kind();
+      owners_[static_cast<size_t>(kind)] = &pad;
+      writer().expect(kind, true);
+      if (writer().has_begun()) {
+        writer().metadata_changed();
+      }
+    }
+    for (size_t i = 0; i < owner_there.size(); i++) {
+      owner_there[i] |= owners_[i] == &pad;
+    }
+  });
+  for (size_t i = 0; i < owners_.size(); i++) {
+    if (!owner_there[i]) {
+      owners_[i] = nullptr;
+    }
+  }
+}
+
+// ---- events ----
+
+void FlvChunk::see_event(GstFlvChunkPad* pad, GstEvent* event) {
+  FlvChunkPad& priv = *pad->priv;
+  if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS && priv.kind() != PadKind::kFlv) {
+    GstCaps* caps = nullptr;
+    gst_event_parse_caps(event, &caps);
+    auto format = track_format_from_caps(caps, priv.track_kind());
+    priv.format.reset();
+    priv.format_error = nullptr;
+    if (!format) {
+      priv.format_error = format.error();
+      GST_WARNING_OBJECT(pad, "%s Caps: %" GST_PTR_FORMAT, priv.format_error, caps);
+    } else {
+      priv.format = *format;
+    }
+    // Frames must not go on under a configuration that is no longer theirs.
+    if (priv.format) {
+      writer().set_format(*priv.format);
+    } else {
+      writer().clear_format(priv.track_kind());
+    }
+  } else if (GST_EVENT_TYPE(event) == GST_EVENT_TAG) {
+    GstTagList* tags = nullptr;
+    gst_event_parse_tag(event, &tags);
+    guint bitrate = 0;
+    if (priv.kind() != PadKind::kFlv &&
+        (gst_tag_list_get_uint(tags, GST_TAG_BITRATE, &bitrate) ||
+         gst_tag_list_get_uint(tags, GST_TAG_NOMINAL_BITRATE, &bitrate)) &&
+        writer().metadata().set_bitrate(priv.track_kind(), bitrate)) {
+      writer().metadata_changed();
+    }
+    tags_ = adopt(gst_tag_list_merge(tags_.get(), tags, GST_TAG_MERGE_REPLACE));
+    refresh_tags();
+  }
+}
+
+/// refresh_tags() joins the application's tags and those of the inputs.
+void FlvChunk::refresh_tags() {
+  GstTagSetter* setter = GST_TAG_SETTER(element_);
+  auto merged = adopt(gst_tag_list_merge(gst_tag_setter_get_tag_list(setter), tags_.get(),
+                                         gst_tag_setter_get_tag_merge_mode(setter)));
+  if (writer().metadata().set_tags(merged.get())) {
+    writer().metadata_changed();
+  }
+}
+
+// ---- end ----
+
+GstFlowReturn FlvChunk::finish() {
+  refresh_tags();
+  writer().finish();
+  flush_batch();
+  if (flow_ == GST_FLOW_OK && writer().rewritten() > 0) {
+    GST_INFO_OBJECT(element_, "%" G_GUINT64_FORMAT " DTS had to be raised, as they stepped back",
+                    writer().rewritten());
+  }
+  return fail(flow_ == GST_FLOW_OK ? GST_FLOW_EOS : flow_);
+}
+
+/// fail() ends aggregation: nobody will make room in the pads any more.
+GstFlowReturn FlvChunk::fail(GstFlowReturn flow) {
+  for_each_pad([](FlvChunkPad& pad) { pad.bound.lift(); });
+  return flow;
+}
+
+// ---- output ----
+
+void FlvChunk::push(GstPtr<GstBuffer> buffer) {
+  batch_.push_back(std::move(buffer));
+}
+
+void FlvChunk::flush_batch() {
+  if (batch_.empty()) {
+    return;
+  }
+  GstAggregator* aggregator = GST_AGGREGATOR_CAST(element_);
+  if (flow_ != GST_FLOW_OK) {
+    batch_.clear();
+  } else if (batch_.size() == 1) {
+    flow_ = gst_aggregator_finish_buffer(aggregator, batch_.front().release());
+    batch_.clear();
+  } else {
+    GstBufferList* list = gst_buffer_list_new_sized(batch_.size());
+    for (auto& buffer : batch_) {
+      gst_buffer_list_add(list, buffer.release());
+    }
+    batch_.clear();
+    flow_ = gst_aggregator_finish_buffer_list(aggregator, list);
+  }
+}
+
+void FlvChunk::stream_header(const std::vector<GstPtr<GstBuffer>>& buffers) {
+  flush_batch();
+  auto caps = adopt(gst_caps_new_empty_simple("video/x-flv"));
+  GValue array = G_VALUE_INIT;
+  g_value_init(&array, GST_TYPE_ARRAY);
+  for (const auto& buffer : buffers) {
+    GValue value = G_VALUE_INIT;
+    g_value_init(&value, GST_TYPE_BUFFER);
+    gst_value_set_buffer(&value, buffer.get());
+    gst_value_array_append_and_take_value(&array, &value);
+  }
+  gst_structure_take_value(gst_caps_get_structure(caps.get(), 0), "streamheader", &array);
+  gst_aggregator_set_src_caps(GST_AGGREGATOR_CAST(element_), caps.get());
+}
+
+void FlvChunk::piece_ends(const FlvPiece& next) {
+  flush_batch();
+  gst_pad_push_event(GST_AGGREGATOR_SRC_PAD(GST_AGGREGATOR_CAST(element_)),
+                     gst_video_event_new_downstream_force_key_unit(next.start, next.start,
+                                                                   next.start, TRUE, next.index));
+  gst_element_post_message(
+      GST_ELEMENT_CAST(element_),
+      gst_message_new_element(
+          GST_OBJECT_CAST(element_),
+          gst_structure_new("flvchunk-piece", "index", G_TYPE_UINT, next.index, "running-time",
+                            GST_TYPE_CLOCK_TIME, next.start, "previous-duration",
+                            GST_TYPE_CLOCK_TIME, next.duration, "previous-bytes", G_TYPE_UINT64,
+                            next.bytes, nullptr)));
+}
+
+void FlvChunk::rewrite(uint64_t offset, GstPtr<GstBuffer> buffer) {
+  flush_batch();
+  if (flow_ != GST_FLOW_OK) {
+    return;
+  }
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_BYTES);
+  segment.start = segment.time = offset;
+  gst_aggregator_update_segment(GST_AGGREGATOR_CAST(element_), &segment);
+  flow_ = gst_aggregator_finish_buffer(GST_AGGREGATOR_CAST(element_), buffer.release());
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gst/base/gstaggregator.h>
+
+#include "common/glue.h"
+#include "common/locked.h"
+#include "rtmp/flvwriter.h"
+#include "rtmp/gstflvchunk.h"
+#include "rtmp/gstflvchunkpad.h"
+
+namespace gstrtmp {
+
+/// Interleave says in what order tracks are written; see the property `interleave`.
+enum class Interleave : int { kAuto, kDts, kArrival };
+enum class ChunkTimestamps : int { kContinue, kZero };
+
+/// kProgramName is what onMetaData names unless told otherwise.
+extern const char kProgramName[];
+
+/// FlvChunkSettings are the properties.
+struct FlvChunkSettings {
+  bool streamable = false;
+  std::string creator;  ///< empty = the default text
+  std::string encoder;
+  bool skip_backwards = false;
+  bool enforce_increasing = false;
+  Interleave interleave = Interleave::kAuto;
+  ChunkMode chunk_mode = ChunkMode::kTag;
+  GstClockTime chunk_duration = 10 * GST_SECOND;
+  uint64_t chunk_max_bytes = 0;
+  ChunkTimestamps chunk_timestamps = ChunkTimestamps::kContinue;
+  GstClockTime min_upstream_latency = 0;
+};
+
+/// FlvChunk is the aggregating half of the element: it picks the next frame from the pads, hands it
+/// to the FlvWriter and pushes what comes out. All of it runs in the source pad's thread, but for
+/// `settings` and the latency.
+class FlvChunk : private FlvOutput {
+ public:
+  explicit FlvChunk(GstFlvChunk* element) : element_(element) {}
+
+  Guarded<FlvChunkSettings> settings;
+
+  // ---- any thread ----
+
+  /// see_latency() takes in what the peer of a pad answered to a LATENCY query, and lets all pads
+  /// queue what the latest of them needs.
+  void see_latency(GstFlvChunkPad* pad, const UpstreamLatency& answer);
+  /// answer_latency() completes the base class's answer: how long the pads can hold data back.
+  void answer_latency(GstQuery* query);
+  /// set_min_upstream_latency() is the property's setter.
+  void set_min_upstream_latency(GstClockTime latency);
+
+  // ---- source pad's thread ----
+
+  /// reset() forgets all; flush() keeps the tracks and begins the file anew.
+  void reset();
+  void flush();
+  GstFlowReturn aggregate(bool timeout);
+  /// next_time() is the running time at which aggregate() is to be called at the latest, the
+  /// latency not counted; none = once every pad has a buffer.
+  GstClockTime next_time();
+  /// see_event() takes caps and tags in, in order with the buffers.
+  void see_event(GstFlvChunkPad* pad, GstEvent* event);
+
+ private:
+  /// Candidate is a pad as choose() sees it.
+  struct Candidate {
+    GstPtr<GstFlvChunkPad> pad;
+    GstPtr<GstBuffer> head;     ///< the next buffer, not taken
+    std::optional<FlvTag> tag;  ///< of a `flv_%u` pad's head
+    int64_t time = 0;           ///< running time of its DTS, ns: what interleaving goes by
+    int64_t deadline = 0;  ///< running time at which a live stream waits for others no more, ns
+    bool eos = false;
+
+    bool is_waited_for() const { return !head && !eos; }
+  };
+
+  FlvWriter& writer();
+  void survey();
+  void look(Candidate& candidate);
+  GstPtr<GstBuffer> take(Candidate& candidate);
+  Candidate* lowest();
+  bool may_go(const Candidate& first) const;
+  bool finished() const;
+  bool read_setup();
+  void begin();
+  void consume(Candidate& candidate);
+  void consume_tag(Candidate& candidate, const FlvTag& tag, GstPtr<GstBuffer> body);
+  void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type);
+  void consume_frame(Candidate& candidate, FlvFrame frame);
+  bool owns(FlvChunkPad& pad, TrackKind kind);
+  void see_pads();
+  void refresh_tags();
+  GstFlowReturn finish();
+  GstFlowReturn fail(GstFlowReturn flow);
+  void flush_batch();
+  template <typename F>
+  void for_each_pad(F function);
+  UpstreamLatency upstream_latency();
+  void apply_min_upstream_latency();
+  GstClockTime total_latency();
+  bool is_live() const { return live_.load(std::memory_order_relaxed); }
+
+  // FlvOutput
+  void stream_header(const std::vector<GstPtr<GstBuffer>>& buffers) override;
+  void push(GstPtr<GstBuffer> buffer) override;
+  void piece_ends(const FlvPiece& next) override;
+  void rewrite(uint64_t offset, GstPtr<GstBuffer> buffer) override;
+
+  GstFlvChunk* const element_;
+  std::atomic<bool> live_{false};  ///< as the last LATENCY query had it
+
+  Interleave interleave_ = Interleave::kAuto;  ///< as of the writer's making
+  std::optional<FlvWriter> writer_;
+  std::vector<Candidate> candidates_;  ///< empty outside aggregate() and next_time()
+  std::optional<uint32_t> pads_cookie_;
+  std::array<const FlvChunkPad*, 2> owners_{};
+  GstPtr<GstTagList> tags_;
+  std::vector<GstPtr<GstBuffer>> batch_;
+  GstFlowReturn flow_ = GST_FLOW_OK;
+};
+
+template <typename F>
+void FlvChunk::for_each_pad(F function) {
+  gst_element_foreach_sink_pad(
+      GST_ELEMENT_CAST(element_),
+      [](GstElement*, GstPad* pad, gpointer data) -> gboolean {
+        (*static_cast<F*>(data))(*GST_FLV_CHUNK_PAD(pad)->priv);
+        return TRUE;
+      },
+      &function);
+}
+
+}  // namespace gstrtmp

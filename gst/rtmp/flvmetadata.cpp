@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvmetadata.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "wire/metadata.h"
+
+namespace gstrtmp {
+namespace {
+
+using rtmp::amf::Property;
+using rtmp::amf::Value;
+
+// What an input says of its own file is wrong of ours.
+constexpr std::array<std::string_view, 12> kFileBound = {"filesize",
+                                                         "fileSize",
+                                                         "datasize",
+                                                         "videosize",
+                                                         "audiosize",
+                                                         "keyframes",
+                                                         "hasKeyframes",
+                                                         "lasttimestamp",
+                                                         "seekpoints",
+                                                         "padding",
+                                                         "lastkeyframetimestamp",
+                                                         "lastkeyframelocation"};
+
+struct TagName {
+  const char* tag;
+  const char* name;
+};
+constexpr std::array<TagName, 8> kTagNames = {{{GST_TAG_TITLE, "title"},
+                                               {GST_TAG_ARTIST, "creator"},
+                                               {GST_TAG_ALBUM, "album"},
+                                               {GST_TAG_GENRE, "genre"},
+                                               {GST_TAG_COMMENT, "comment"},
+                                               {GST_TAG_DESCRIPTION, "description"},
+                                               {GST_TAG_COPYRIGHT, "copyright"},
+                                               {GST_TAG_KEYWORDS, "keywords"}}};
+
+const Value* find(const std::vector<Property>& properties, std::string_view name) {
+  auto it = std::ranges::find(properties, name, &Property::first);
+  return it == properties.end() ? nullptr : &it->second;
+}
+
+// A number takes nine octets in AMF0.
+constexpr size_t kIndexEntrySize = 2 * 9;
+constexpr std::string_view kPadding = "padding";
+// The name, its length, the string's marker and its length.
+constexpr size_t kPaddingOverhead = 2 + kPadding.size() + 1 + 2;
+
+// FFmpeg gives up on strings of 1 kB and more.
+constexpr size_t kMaxPadding = 1000;
+
+/// append_padding() adds properties of `size` octets: none, or at least kPaddingOverhead.
+void append_padding(std::vector<Property>& out, size_t size) {
+  while (size > 0) {
+    size_t part = std::min(size, kPaddingOverhead + kMaxPadding);
+    if (size - part > 0 && size - part < kPaddingOverhead) {
+      part -= kPaddingOverhead;
+    }
+    out.emplace_back(std::string(kPadding), std::string(part - kPaddingOverhead, ' '));
+    size -= part;
+  }
+}
+
+std::string now_text() {
+  GDateTime* now = g_date_time_new_now_utc();
+  GCharPtr text(g_date_time_format(now, "%a %b %e %H:%M:%S %Y"));
+  g_date_time_unref(now);
+  return text.get();
+}
+
+}  // namespace
+
+FlvMetadata::FlvMetadata(std::string program) : program_(std::move(program)), date_(now_text()) {}
+
+void FlvMetadata::set_presence(bool has_audio, bool has_video) {
+  has_audio_ = has_audio;
+  has_video_ = has_video;
+}
+
+void FlvMetadata::set_format(const TrackFormat& format) {
+  (format.kind == TrackKind::kVideo ? video_ : audio_) = format;
+}
+
+bool FlvMetadata::set_bitrate(TrackKind kind, unsigned bits_per_second) {
+  unsigned& bitrate = kind == TrackKind::kVideo ? video_bitrate_ : audio_bitrate_;
+  return std::exchange(bitrate, bits_per_second) != bits_per_second;
+}
+
+bool FlvMetadata::set_tags(const GstTagList* tags) {
+  Properties properties;
+  for (const TagName& known : kTagNames) {
+    gchar* text = nullptr;
+    if (tags != nullptr && gst_tag_list_get_string(tags, known.tag, &text)) {
+      GCharPtr owned(text);
+      properties.emplace_back(known.name, std::string(text));
+    }
+  }
+  const bool news = properties != tags_;
+  tags_ = std::move(properties);
+  return news;
+}
+
+bool FlvMetadata::merge(const Value& metadata) {
+  bool news = false;
+  for (const Property& member : metadata.members()) {
+    if (std::ranges::find(kFileBound, member.first) != kFileBound.end()) {
+      continue;
+    }
+    auto it = std::ranges::find(input_, member.first, &Property::first);
+    if (it == input_.end()) {
+      input_.push_back(member);
+      news = true;
+    } else if (!(it->second == member.second)) {
+      it->second = member.second;
+      news = true;
+    }
+  }
+  return news;
+}
+
+FlvMetadata::Properties FlvMetadata::track_properties() const {
+  Properties out;
+  auto add = [&out](const char* name, Value value) { out.emplace_back(name, std::move(value)); };
+  if (video_) {
+    add("videocodecid", static_cast<int>(video_->video.codec));
+    if (video_->width > 0 && video_->height > 0) {
+      add("width", video_->width);
+      add("height", video_->height);
+    }
+    if (video_->par_n > 0 && video_->par_d > 0) {
+      add("AspectRatioX", video_->par_n);
+      add("AspectRatioY", video_->par_d);
+    }
+    if (video_->framerate > 0) {
+      add("framerate", video_->framerate);
+    }
+  }
+  // Kilobits of 1024 bits, as every other muxer counts them.
+  if (video_bitrate_ > 0) {
+    add("videodatarate", video_bitrate_ / 1024.0);
+  }
+  if (audio_) {
+    add("audiocodecid", static_cast<int>(audio_->audio.codec));
+    if (audio_->rate > 0) {
+      add("audiosamplerate", audio_->rate);
+    }
+    add("audiosamplesize", audio_->audio.sixteen_bit ? 16 : 8);
+    if (audio_->channels > 0) {
+      add("audiochannels", audio_->channels);
+      add("stereo", audio_->channels > 1);
+    }
+  }
+  if (audio_bitrate_ > 0) {
+    add("audiodatarate", audio_bitrate_ / 1024.0);
+  }
+  return out;
+}
+
+/// write() leaves all but every `stride`th key frame out; 0 = all of them.
+rtmp::Buffer FlvMetadata::write(const FileFacts* facts, size_t stride, size_t padding) const {
+  Properties out;
+  if (facts != nullptr) {
+    out.emplace_back("duration", facts->duration);
+    out.emplace_back("filesize", static_cast<double>(facts->size));
+  }
+  for (Property& property : track_properties()) {
+    out.push_back(std::move(property));
+  }
+  out.emplace_back("hasVideo", has_video_);
+  out.emplace_back("hasAudio", has_audio_);
+  out.emplace_back("hasMetadata", true);
+  out.insert(out.end(), tags_.begin(), tags_.end());
+  for (auto [name, chosen] : {std::pair("metadatacreator", &creator_), {"encoder", &encoder_}}) {
+    if (!chosen->empty() || find(input_, name) == nullptr) {
+      out.emplace_back(name, chosen->empty() ? program_ : *chosen);
+    }
+  }
+  if (find(input_, "creationdate") == nullptr) {
+    out.emplace_back("creationdate", date_);
+  }
+  for (const Property& property : input_) {
+    if (find(out, property.first) == nullptr) {
+      out.push_back(property);
+    }
+  }
+  if (facts != nullptr && stride > 0) {
+    std::vector<Value> positions;
+    std::vector<Value> times;
+    for (size_t i = 0; i < facts->key_frames.size(); i += stride) {
+      positions.emplace_back(static_cast<double>(facts->key_frames[i].position));
+      times.emplace_back(facts->key_frames[i].seconds);
+    }
+    out.emplace_back("hasKeyframes", !times.empty());
+    out.emplace_back("keyframes",
+                     Value::object({{"filepositions", Value::strict_array(std::move(positions))},
+                                    {"times", Value::strict_array(std::move(times))}}));
+  }
+  append_padding(out, padding);
+  rtmp::Buffer body;
+  rtmp::Builder builder(body);
+  // Only a name over 65535 octets cannot be expressed, and no AMF0 input has one.
+  if (!rtmp::write_script_data(
+          builder, {std::string(rtmp::kOnMetaData), {Value::ecma_array(std::move(out))}})) {
+    body.clear();
+  }
+  return body;
+}
+
+size_t FlvMetadata::room_for(size_t num_key_frames) const {
+  const FileFacts empty;
+  return write(&empty, 1, 0).size() + num_key_frames * kIndexEntrySize + kPaddingOverhead;
+}
+
+std::optional<rtmp::Buffer> FlvMetadata::padded_body(const FileFacts& facts, size_t size) const {
+  const FileFacts empty{facts.duration, facts.size, {}};
+  const size_t bare = write(&empty, 1, 0).size();
+  const size_t num_entries = facts.key_frames.size();
+  size_t room = size > bare ? (size - bare) / kIndexEntrySize : 0;
+  size_t stride = room == 0 ? 0 : std::max<size_t>(1, (num_entries + room - 1) / room);
+  for (;; stride++) {
+    const bool no_entries = stride == 0 || stride > num_entries;
+    const FileFacts& chosen = no_entries ? empty : facts;
+    const size_t length = write(&chosen, std::max<size_t>(stride, 1), 0).size();
+    if (length == size || length + kPaddingOverhead <= size) {
+      return write(&chosen, std::max<size_t>(stride, 1), size - length);
+    }
+    if (no_entries) {
+      return std::nullopt;
+    }
+  }
+}
+
+}  // namespace gstrtmp

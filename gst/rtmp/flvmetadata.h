@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/flvcaps.h"
+#include "common/glue.h"
+#include "wire/amf.h"
+#include "wire/bytes.h"
+
+/// onMetaData (FLV 10.1, E.5): what a muxer tells of its file.
+namespace gstrtmp {
+
+/// KeyFrame is one entry of the index that seeking readers use.
+struct KeyFrame {
+  double seconds = 0;
+  uint64_t position = 0;  ///< of the tag's first octet in the file
+};
+
+/// FileFacts are known once a file is finished.
+struct FileFacts {
+  double duration = 0;  ///< seconds
+  uint64_t size = 0;    ///< octets
+  std::vector<KeyFrame> key_frames;
+};
+
+/// FlvMetadata gathers what onMetaData says, from the tracks, from tags and from the metadata of
+/// FLV inputs, and writes it. Our own words win over an input's, but for the names of the programs
+/// that made it, unless the user gave other names.
+class FlvMetadata {
+ public:
+  explicit FlvMetadata(std::string program);
+
+  /// set_creator() and set_encoder() are the user's choice; empty = the input's, else `program`.
+  void set_creator(std::string text) { creator_ = std::move(text); }
+  void set_encoder(std::string text) { encoder_ = std::move(text); }
+  void set_presence(bool has_audio, bool has_video);
+  void set_format(const TrackFormat& format);
+  /// set_bitrate() tells the bit/s of a track. True if that is news, as all of these.
+  bool set_bitrate(TrackKind kind, unsigned bits_per_second);
+  bool set_tags(const GstTagList* tags);
+  /// merge() takes the members of an input's onMetaData over, but for what cannot hold any more in
+  /// what we write: positions, sizes, dates of last things.
+  bool merge(const rtmp::amf::Value& metadata);
+  bool has_input() const { return !input_.empty(); }
+
+  /// body() is a script tag's body.
+  rtmp::Buffer body() const { return write(nullptr, 0, 0); }
+  /// room_for() is the size that padded_body() is to have for `num_key_frames` to fit.
+  size_t room_for(size_t num_key_frames) const;
+  /// padded_body() is exactly `size` octets long. Key frames that do not fit are left out evenly;
+  /// empty if not even the rest fits.
+  std::optional<rtmp::Buffer> padded_body(const FileFacts& facts, size_t size) const;
+
+ private:
+  using Properties = std::vector<rtmp::amf::Property>;
+  rtmp::Buffer write(const FileFacts* facts, size_t stride, size_t padding) const;
+  Properties track_properties() const;
+
+  const std::string program_;
+  std::string creator_;
+  std::string encoder_;
+  std::string date_;
+  bool has_audio_ = false;
+  bool has_video_ = false;
+  std::optional<TrackFormat> video_;
+  std::optional<TrackFormat> audio_;
+  unsigned video_bitrate_ = 0;
+  unsigned audio_bitrate_ = 0;
+  Properties tags_;
+  Properties input_;
+};
+
+}  // namespace gstrtmp

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvreframer.h"
+
+#include <array>
+
+namespace gstrtmp {
+namespace {
+
+using rtmp::flv::ScannedTag;
+using rtmp::flv::TagType;
+using rtmp::media::PacketClass;
+
+bool is_known(uint8_t type) {
+  switch (static_cast<TagType>(type)) {
+    case TagType::kAudio:
+    case TagType::kVideo:
+    case TagType::kScript:
+    case TagType::kScriptAmf3:
+      return true;
+  }
+  return false;
+}
+
+bool is_frame(PacketClass packet_class) {
+  return packet_class == PacketClass::kKeyFrame || packet_class == PacketClass::kInterFrame ||
+         packet_class == PacketClass::kDisposableFrame || packet_class == PacketClass::kAudioFrame;
+}
+
+}  // namespace
+
+std::optional<rtmp::PeerError> FlvReframer::push(GstPtr<GstBuffer> input,
+                                                 std::vector<FlvBody>& out) {
+  // Tags are taken from the adapter, memory by memory: mapping the whole buffer would merge it.
+  std::vector<GstPtr<GstMemory>> memories;
+  for (unsigned i = 0; i < gst_buffer_n_memory(input.get()); i++) {
+    memories.push_back(adopt(gst_buffer_get_memory(input.get(), i)));
+  }
+  gst_adapter_push(adapter_.get(), input.release());
+  for (auto& memory : memories) {
+    MappedMemory map(std::move(memory));
+    if (!map) {
+      return rtmp::PeerError{rtmp::ErrorKind::kMalformed, scanner_.position(),
+                             "memory that cannot be read"};
+    }
+    if (auto error = scan(map.bytes(), out)) {
+      return error;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<rtmp::PeerError> FlvReframer::scan(rtmp::Bytes bytes, std::vector<FlvBody>& out) {
+  while (!bytes.empty()) {
+    auto step = scanner_.scan(bytes);
+    if (!step) {
+      return step.error();
+    }
+    if (step->file_header) {
+      if (file_header_) {
+        time_.restart();
+      }
+      file_header_ = step->file_header;
+    }
+    if (step->tag) {
+      take(*step->tag, out);
+    }
+    bytes = bytes.subspan(step->consumed);
+  }
+  return std::nullopt;
+}
+
+void FlvReframer::take(const ScannedTag& tag, std::vector<FlvBody>& out) {
+  gst_adapter_flush(adapter_.get(), tag.body_offset - adapter_position_);
+  adapter_position_ = tag.body_offset + tag.header.data_size;
+  FlvBody body;
+  body.buffer = adopt(tag.header.data_size == 0
+                          ? gst_buffer_new()
+                          : gst_adapter_take_buffer_fast(adapter_.get(), tag.header.data_size));
+  if (!is_known(tag.header.type)) {
+    return;
+  }
+  body.type = static_cast<TagType>(tag.header.type);
+  body.filtered = tag.header.encrypted;
+  int32_t composition = 0;
+  if (body.is_media()) {
+    std::array<uint8_t, 16> storage;
+    const size_t size = gst_buffer_extract(body.buffer.get(), 0, storage.data(), storage.size());
+    const rtmp::Bytes head(storage.data(), size);
+    body.packet_class = body.type == TagType::kVideo ? rtmp::media::classify_video(head)
+                                                     : rtmp::media::classify_audio(head);
+    if (body.type == TagType::kVideo) {
+      rtmp::Cursor in(head);
+      if (auto header = rtmp::media::parse_video_header(in); header && !header->extended) {
+        composition = header->composition_time;
+      }
+    }
+  }
+  // The timestamps of headers and scripts are often 0 in mid-stream: no clock should hear them.
+  const bool has_time = is_frame(body.packet_class);
+  body.dts = has_time ? time_.unwrap(tag.header.timestamp) : time_.last().value_or(0);
+  body.pts = body.dts + (has_time ? composition : 0);
+  out.push_back(std::move(body));
+}
+
+void FlvReframer::reset() {
+  gst_adapter_clear(adapter_.get());
+  adapter_position_ = 0;
+  scanner_.reset();
+  file_header_.reset();
+  time_.restart();
+}
+
+}  // namespace gstrtmp

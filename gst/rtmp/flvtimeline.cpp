@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvtimeline.h"
+
+#include <algorithm>
+
+namespace gstrtmp {
+
+TagTime TrackClock::place(std::optional<int64_t> dts_ns, std::optional<int64_t> pts_ns,
+                          int64_t shift_ms, int64_t earliest) {
+  constexpr int64_t kMaxComposition = 0x7FFFFF;
+  const std::optional<int64_t> decode = dts_ns ? dts_ns : pts_ns;
+  // Nothing before the shift's zero can be told, so a track that starts below it is held there.
+  const int64_t floor = std::max({int64_t{0}, last_.value_or(0), earliest});
+  const int64_t wanted = decode ? floor_ms(*decode) + shift_ms : floor;
+  TagTime time;
+  time.dts = std::max(wanted, floor);
+  if (time.dts != wanted) {
+    rewritten_++;
+  }
+  const int64_t present = pts_ns ? floor_ms(*pts_ns) + shift_ms : time.dts;
+  time.composition =
+      static_cast<int32_t>(std::clamp(present - time.dts, -kMaxComposition - 1, kMaxComposition));
+  last_ = time.dts;
+  return time;
+}
+
+int64_t TimestampUnwrapper::unwrap(uint32_t timestamp) {
+  int64_t time = timestamp;
+  if (last_) {
+    const int64_t raw_last = *last_ - offset_;
+    time = raw_last + static_cast<int32_t>(timestamp - static_cast<uint32_t>(raw_last));
+    if (restarted_ && time < raw_last) {
+      time = timestamp;
+      offset_ = *last_ - time;
+    }
+  }
+  restarted_ = false;
+  last_ = time + offset_;
+  return *last_;
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+/// From running times to FLV timestamps, and back. No GStreamer in here: times are signed
+/// nanoseconds or milliseconds.
+namespace gstrtmp {
+
+inline constexpr int64_t kNsPerMs = 1'000'000;
+
+/// floor_ms() is the millisecond that `ns` lies in; negative times too are rounded down.
+constexpr int64_t floor_ms(int64_t ns) {
+  return ns >= 0 ? ns / kNsPerMs : -((-ns + kNsPerMs - 1) / kNsPerMs);
+}
+
+/// TagTime is where a frame is put: milliseconds, 64 bits, the shift included.
+struct TagTime {
+  int64_t dts = 0;
+  int32_t composition = 0;  ///< PTS - DTS, signed 24 bits
+};
+
+/// TrackClock gives the frames of one track their timestamps. DTS is floored to the millisecond and
+/// never decreases; a missing DTS is the PTS, a missing PTS the DTS, and without both the frame is
+/// put where the last one was. PTS stays: where DTS had to move, the composition time makes up.
+class TrackClock {
+ public:
+  /// place() answers the time of the next frame. `earliest` is a floor for DTS that other tracks
+  /// impose, in milliseconds after the shift.
+  TagTime place(std::optional<int64_t> dts_ns, std::optional<int64_t> pts_ns, int64_t shift_ms,
+                int64_t earliest = std::numeric_limits<int64_t>::min());
+
+  std::optional<int64_t> last_dts() const { return last_; }
+  /// rewritten() counts the frames whose DTS had to be raised.
+  uint64_t rewritten() const { return rewritten_; }
+
+ private:
+  std::optional<int64_t> last_;
+  uint64_t rewritten_ = 0;
+};
+
+/// shift_for() is the whole number of milliseconds by which every track must move for `dts_ns`, the
+/// earliest of all, not to lie below zero.
+constexpr int64_t shift_for(int64_t dts_ns) {
+  return dts_ns < 0 ? -floor_ms(dts_ns) : 0;
+}
+
+/// TimestampUnwrapper makes 64-bit times of FLV's 32-bit ones. A step of less than half the range
+/// is taken as it is, forwards or backwards.
+class TimestampUnwrapper {
+ public:
+  int64_t unwrap(uint32_t timestamp);
+  /// restart() says that another file begins here, whose timestamps may begin anew: if they step
+  /// back, they are continued from the last one.
+  void restart() { restarted_ = true; }
+  std::optional<int64_t> last() const { return last_; }
+
+ private:
+  std::optional<int64_t> last_;  ///< with the offset
+  int64_t offset_ = 0;
+  bool restarted_ = false;
+};
+
+}  // namespace gstrtmp

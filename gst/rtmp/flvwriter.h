@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "common/flvcaps.h"
+#include "common/glue.h"
+#include "rtmp/flvcutter.h"
+#include "rtmp/flvmetadata.h"
+#include "rtmp/flvtimeline.h"
+#include "wire/bytes.h"
+#include "wire/flv.h"
+
+/// The muxer proper: frames in, FLV out, one tag a buffer. It knows buffers, but neither pads,
+/// threads nor clocks; what it has to say it says to an FlvOutput.
+namespace gstrtmp {
+
+/// FlvPiece is one self-contained run of tags, as `chunk-mode` cuts them.
+struct FlvPiece {
+  unsigned index = 0;
+  GstClockTime start = 0;  ///< DTS of its first buffer
+  uint64_t bytes = 0;      ///< of the piece before
+  GstClockTime duration = 0;
+};
+
+/// FlvOutput is where an FlvWriter's product goes, in the order of the calls.
+class FlvOutput {
+ public:
+  virtual ~FlvOutput() = default;
+  /// stream_header() tells what a late joiner needs: before the first buffer, and at each change.
+  virtual void stream_header(const std::vector<GstPtr<GstBuffer>>& buffers) = 0;
+  virtual void push(GstPtr<GstBuffer> buffer) = 0;
+  /// piece_ends() comes between two pieces, before the file header of `next`.
+  virtual void piece_ends(const FlvPiece& next) = 0;
+  /// rewrite() replaces what was pushed at `offset` octets from the start of the file.
+  virtual void rewrite(uint64_t offset, GstPtr<GstBuffer> buffer) = 0;
+};
+
+/// FlvFrame is a coded frame. Times are running times in nanoseconds and may be negative.
+struct FlvFrame {
+  TrackKind kind = TrackKind::kVideo;
+  GstPtr<GstBuffer> payload;
+  std::optional<int64_t> dts;
+  std::optional<int64_t> pts;
+  bool is_key = false;    ///< video only
+  bool is_whole = false;  ///< the payload is a tag's body: its media header is in front already
+  bool filtered = false;  ///< is_whole only: the tag had the Filter bit (Annex F)
+};
+
+class FlvWriter {
+ public:
+  struct Options {
+    /// A stream has no end to go back to: no duration, size or index; metadata may come again.
+    bool streamable = true;
+    bool zero_based_pieces = false;
+    bool skip_backwards = false;
+    bool enforce_increasing = false;
+    FlvCutter::Options cutter;
+  };
+  enum class Outcome : uint8_t { kWritten, kSkipped, kTooLarge, kNoConfiguration };
+
+  FlvWriter(FlvOutput& output, FlvMetadata metadata, const Options& options);
+
+  FlvMetadata& metadata() { return metadata_; }
+  /// metadata_changed() has onMetaData written again before the next frame, if a stream has begun.
+  void metadata_changed() { metadata_due_ = true; }
+
+  /// expect() says whether there is to be a track of `kind`, which is what the file header tells.
+  void expect(TrackKind kind, bool expected);
+  /// set_format() begins or changes a track; its sequence header is due if it differs.
+  void set_format(const TrackFormat& format);
+  /// clear_format() ends a track whose new format cannot be written: frames of it are refused.
+  void clear_format(TrackKind kind);
+  /// set_sequence_header() is set_format() for a track whose tags come as they are: the body of its
+  /// sequence header.
+  void set_sequence_header(TrackKind kind, rtmp::Buffer body);
+
+  bool has_begun() const { return begun_; }
+  /// begin() writes the opening. `earliest` is the earliest DTS known, in nanoseconds: below zero,
+  /// it decides the shift of all tracks.
+  void begin(int64_t earliest);
+  Outcome write(FlvFrame frame);
+  /// write_script() passes script data on which is no onMetaData; `type` is 18, or 15 for AMF3.
+  Outcome write_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type);
+  /// restart() begins a new file with the tracks as they are, as after a flush.
+  void restart();
+  /// finish() ends the file, and goes back to complete its metadata unless it is a stream.
+  void finish();
+
+  /// last_dts() is that of the last frame of a track, before the shift; nothing before its first.
+  std::optional<int64_t> last_dts(TrackKind kind) const;
+  int64_t shift_ms() const { return file_.shift_ms; }
+  /// rewritten() counts the DTS that had to be changed.
+  uint64_t rewritten() const;
+
+ private:
+  struct Track {
+    bool expected = false;
+    bool started = false;
+    std::optional<TrackFormat> format;
+    rtmp::Buffer sequence_header;  ///< the tag's body; empty if the codec has none
+    bool sequence_header_due = false;
+    bool skipping = false;  ///< skip_backwards: up to the next key frame
+    TrackClock clock;
+  };
+  Track& track(TrackKind kind) { return tracks_[static_cast<size_t>(kind)]; }
+  const Track& track(TrackKind kind) const { return tracks_[static_cast<size_t>(kind)]; }
+  bool has_video() const { return track(TrackKind::kVideo).expected; }
+
+  bool must_skip(Track& track, const FlvFrame& frame);
+  void set_sequence_header(Track& track, rtmp::Buffer body);
+  void write_opening(int64_t dts);
+  void write_metadata(int64_t dts);
+  void write_sequence_headers(int64_t dts);
+  void write_due(int64_t dts, Track& track);
+  void begin_piece(int64_t dts);
+  void note_key_frame(const FlvFrame& frame, int64_t dts);
+  void announce_stream_header();
+  GstPtr<GstBuffer> sequence_header_tag(TrackKind kind, uint32_t timestamp) const;
+  uint32_t timestamp(int64_t dts) const;
+  void push_header(GstPtr<GstBuffer> buffer, int64_t dts);
+  void push(GstPtr<GstBuffer> buffer);
+
+  FlvOutput& output_;
+  FlvMetadata metadata_;
+  const Options options_;
+  FlvCutter cutter_;
+  std::array<Track, 2> tracks_;
+
+  std::vector<std::pair<GstPtr<GstBuffer>, rtmp::flv::TagType>> early_scripts_;
+  bool begun_ = false;
+  bool metadata_due_ = false;
+  bool stream_header_due_ = false;
+
+  /// File is where we are in what is being written; meaningful once begun.
+  struct File {
+    int64_t shift_ms = 0;
+    int64_t piece_base = 0;  ///< ms that tag timestamps count from
+    unsigned piece_index = 0;
+    int64_t first_dts = 0;  ///< ms, after the shift
+    int64_t last_dts = 0;   ///< ms, the greatest of all tracks
+    int64_t end = 0;        ///< ms, where the last frame ends
+    uint64_t position = 0;  ///< octets pushed
+    uint64_t metadata_position = 0;
+    size_t metadata_room = 0;  ///< octets of the first onMetaData's body, to be replaced
+    std::vector<KeyFrame> key_frames;
+    int64_t key_frame_spacing = 0;  ///< ms between entries of the index; grows with the file
+  };
+  File file_;
+};
+
+}  // namespace gstrtmp

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gst/base/gstaggregator.h>
+
+#include "common/flvcaps.h"
+#include "common/glue.h"
+#include "common/locked.h"
+#include "rtmp/flvreframer.h"
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_FLV_CHUNK_PAD (gst_flv_chunk_pad_get_type())
+G_DECLARE_FINAL_TYPE(GstFlvChunkPad, gst_flv_chunk_pad, GST, FLV_CHUNK_PAD, GstAggregatorPad)
+
+G_END_DECLS
+
+namespace gstrtmp {
+
+/// PadKind says what a sink pad of flvchunk takes.
+enum class PadKind : uint8_t { kVideo, kAudio, kFlv };
+
+/// UpstreamLatency is what a pad's peer answered to the last LATENCY query.
+struct UpstreamLatency {
+  bool live = false;
+  GstClockTime min = 0;
+  GstClockTime max = GST_CLOCK_TIME_NONE;
+};
+
+/// QueueBound holds a streaming thread back once very much waits in a pad. GstAggregatorPad counts
+/// its queue in time, which bounds nothing where timestamps are missing or stand still.
+class QueueBound {
+ public:
+  /// enter() waits for room and takes it. Returns at once while the bound is lifted.
+  void enter(size_t bytes);
+  void leave(size_t bytes);
+  /// lift() lets all through, as long as the pad flushes or has failed; restore() begins anew.
+  void lift();
+  void restore();
+
+ private:
+  struct State {
+    size_t buffers = 0;
+    size_t bytes = 0;
+    bool lifted = false;
+  };
+  Guarded<State> state_;
+  std::condition_variable room_;
+};
+
+/// FlvChunkPad is what a sink pad knows. Members belong to the streaming thread or to the
+/// aggregating one, as grouped; `bound` and `upstream` to both.
+class FlvChunkPad {
+ public:
+  explicit FlvChunkPad(GstFlvChunkPad* pad) : pad_(pad) {}
+
+  void set_kind(PadKind kind) { kind_ = kind; }
+  PadKind kind() const { return kind_; }
+  /// track_kind() is the track of a `video` or `audio` pad.
+  TrackKind track_kind() const {
+    return kind_ == PadKind::kVideo ? TrackKind::kVideo : TrackKind::kAudio;
+  }
+
+  // ---- streaming thread ----
+
+  /// chain() queues a buffer in the base class; on a `flv_%u` pad, one for each tag that it ends.
+  GstFlowReturn chain(GstObject* parent, GstPtr<GstBuffer> buffer);
+  /// filter_event() sees events before they are queued and may replace or drop them.
+  GstPtr<GstEvent> filter_event(GstPtr<GstEvent> event);
+  void set_active(bool active);
+
+  QueueBound bound;
+  Guarded<UpstreamLatency> upstream;
+  /// What the file header of an FLV input says of its tracks.
+  Guarded<std::optional<rtmp::flv::FileHeader>> file_header;
+
+  // ---- aggregating thread ----
+
+  std::optional<TrackFormat> format;
+  const char* format_error = nullptr;  ///< why there is no format; static
+  std::optional<int64_t> last_time;    ///< running time of the last frame taken, ns
+  bool warned_conflict = false;
+  unsigned bitrate = 0;
+
+  void reset_aggregation();
+
+  GstPadChainFunction parent_chain = nullptr;
+  GstPadActivateModeFunction parent_activate_mode = nullptr;
+
+ private:
+  GstFlowReturn chain_flv(GstObject* parent, GstPtr<GstBuffer> buffer);
+  GstFlowReturn chain_bodies(GstObject* parent, std::vector<FlvBody>& bodies);
+  GstFlowReturn chain_one(GstObject* parent, GstPtr<GstBuffer> buffer);
+  void take_stream_header(const GstCaps* caps);
+
+  GstFlvChunkPad* const pad_;
+  PadKind kind_ = PadKind::kVideo;
+  FlvReframer reframer_;
+  std::vector<FlvBody> stream_header_;  ///< from caps, to be queued before the first tag
+  bool malformed_ = false;
+};
+
+/// FlvTag is a buffer of a `flv_%u` pad as chain() queued it: the body of a tag, DTS and PTS its
+/// timestamps.
+struct FlvTag {
+  rtmp::flv::TagType type;
+  bool filtered;
+  rtmp::media::PacketClass packet_class;
+  GstClockTime arrival;  ///< running time when it was queued; none without a clock
+
+  /// is_setup() is true for what describes frames to come: script data and sequence headers.
+  bool is_setup() const;
+};
+FlvTag flv_tag_of(const GstBuffer* buffer);
+
+}  // namespace gstrtmp
+
+struct _GstFlvChunkPad {
+  GstAggregatorPad parent;
+  gstrtmp::FlvChunkPad* priv;
+};
+
+/// gst_flv_chunk_pad_new() makes a sink pad with a floating reference.
+GstFlvChunkPad* gst_flv_chunk_pad_new(const char* name, GstPadTemplate* templ,
+                                      gstrtmp::PadKind kind);
