@@ -113,7 +113,6 @@ void TagScanner::reset() {
 
 PeerError TagScanner::fail(ErrorKind kind, uint64_t offset, const char* text) {
   state_ = State::kFailed;
-  held_size_ = 0;
   error_ = {kind, offset, text};
   return error_;
 }

@@ -45,7 +45,8 @@ bool is_key(FrameType type) {
 ///     ModEx:       size - 1 U8, or 0xFF and size - 1 U16 | data | modifier type U4, packet type U4
 ///     Multitrack:  multitrack type U4, packet type U4
 ///
-/// Nothing if the message ends before that, or nests what must not be nested.
+/// Nothing if the message ends before that. A kModEx or kMultitrack that comes out is nested where
+/// it must not be.
 template <typename PacketType>
 std::optional<PacketType> unwrap(PacketType type, Cursor& in) {
   while (type == PacketType::kModEx) {
@@ -76,9 +77,6 @@ std::optional<PacketType> unwrap(PacketType type, Cursor& in) {
       return std::nullopt;
     }
     type = static_cast<PacketType>(*next & 0x0F);
-    if (type == PacketType::kMultitrack || type == PacketType::kModEx) {
-      return std::nullopt;
-    }
   }
   return type;
 }
