@@ -330,6 +330,9 @@ class Demo:
         latencies = seen.latencies()
         for percent in (50, 99) if latencies else ():
             rows.append((f"{name} latency p{percent}", f"{percentile(latencies, percent) * 1000:.1f} ms"))
+        waits = self.player.source_latency()
+        if latencies and has_video and waits is not None:
+            rows.append(("  of it the source's `latency`", f"{waits} ms"))
         rows.append(("FLV data", f"{self.publisher.num_bytes / 1e6:.2f} MB in {self.elapsed:.1f} s"))
         if has_video:
             rows.append(("snapshot", self.picture_path if self._save_picture() else "none"))

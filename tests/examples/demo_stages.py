@@ -233,6 +233,11 @@ class Player(Stage):
         self.last_video = None
         self.last_activity = 0.0
 
+    def source_latency(self):
+        """Returns the milliseconds that the source lets a viewer wait so that nobody sees jitter, if it says."""
+        source = self.element("source")
+        return source.get_property("latency") if source.find_property("latency") else None
+
     def _on_pad(self, _demux, pad):
         name = pad.get_current_caps().get_structure(0).get_name()
         if name.startswith("video/"):

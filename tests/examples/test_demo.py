@@ -86,6 +86,7 @@ class Demo(unittest.TestCase):
         status, output = self.run_demo("! identity drop-probability=0.1", "--seconds", "3", "--size", "320x180",
                                        program=("-c", WITH_FAULT))
         self.assertEqual(status, 1, output)
+        self.assertRegex(output, "PROBLEM: .* lost")
 
     def test_a_text_file_is_an_error(self):
         text = self.out / "note.txt"
