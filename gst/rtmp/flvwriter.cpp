@@ -143,11 +143,12 @@ void FlvWriter::begin_piece(int64_t dts) {
 
 void FlvWriter::write_opening(int64_t dts) {
   push_header(make_file_header(track(TrackKind::kAudio).expected, has_video()), dts);
-  write_metadata(dts);
+  // FFmpeg takes an onMetaData that does not stand at 0 for a stream of subtitles.
+  write_metadata(dts, 0);
   write_sequence_headers(dts);
 }
 
-void FlvWriter::write_metadata(int64_t dts) {
+void FlvWriter::write_metadata(int64_t dts, uint32_t tag_timestamp) {
   metadata_due_ = false;
   rtmp::Buffer body;
   if (!options_.streamable) {
@@ -157,7 +158,7 @@ void FlvWriter::write_metadata(int64_t dts) {
   } else {
     body = metadata_.body();
   }
-  push_header(make_tag(body, TagType::kScript, timestamp(dts)), dts);
+  push_header(make_tag(body, TagType::kScript, tag_timestamp), dts);
 }
 
 void FlvWriter::write_sequence_headers(int64_t dts) {
@@ -272,7 +273,7 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
 void FlvWriter::write_due(int64_t dts, Track& frame_track) {
   if (metadata_due_ && options_.streamable) {
     announce_stream_header();
-    write_metadata(dts);
+    write_metadata(dts, timestamp(dts));
   }
   if (stream_header_due_) {
     announce_stream_header();
@@ -363,8 +364,7 @@ void FlvWriter::finish() {
   FileFacts facts{static_cast<double>(file_.end - file_.first_dts) / 1000, file_.position,
                   file_.key_frames};
   if (auto body = metadata_.padded_body(facts, file_.metadata_room)) {
-    output_.rewrite(file_.metadata_position,
-                    make_tag(*body, TagType::kScript, timestamp(file_.first_dts)));
+    output_.rewrite(file_.metadata_position, make_tag(*body, TagType::kScript, 0));
   }
 }
 

@@ -112,7 +112,7 @@ class FlvWriter {
   bool must_skip(Track& track, const FlvFrame& frame);
   void set_sequence_header(Track& track, rtmp::Buffer body);
   void write_opening(int64_t dts);
-  void write_metadata(int64_t dts);
+  void write_metadata(int64_t dts, uint32_t tag_timestamp);
   void write_sequence_headers(int64_t dts);
   void write_due(int64_t dts, Track& track);
   void begin_piece(int64_t dts);

@@ -224,6 +224,18 @@ GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* 
                   : GST_FLOW_OK;
 }
 
+gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* query) {
+  // A muxer in front must not go back to complete its header: that place has long been passed on.
+  // The default would ask downstream.
+  if (GST_QUERY_TYPE(query) == GST_QUERY_SEEKING) {
+    GstFormat format = GST_FORMAT_UNDEFINED;
+    gst_query_parse_seeking(query, &format, nullptr, nullptr, nullptr);
+    gst_query_set_seeking(query, format, FALSE, 0, -1);
+    return TRUE;
+  }
+  return parent_class()->sink_query(aggregator, pad, query);
+}
+
 gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
   // What has been muxed cannot be sought in.
   if (GST_EVENT_TYPE(event) == GST_EVENT_SEEK) {
@@ -342,6 +354,7 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   aggregator_class->get_next_time = get_next_time;
   aggregator_class->sink_event = sink_event;
   aggregator_class->sink_event_pre_queue = sink_event_pre_queue;
+  aggregator_class->sink_query = sink_query;
   aggregator_class->src_event = src_event;
   aggregator_class->src_query = src_query;
   aggregator_class->create_new_pad = create_new_pad;
