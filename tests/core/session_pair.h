@@ -9,9 +9,9 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/hmac_sha256.h"
 #include "session/client.h"
 #include "session/server.h"
-#include "support/hmac_sha256.h"
 
 /// A client and a server with a wire between them, on a clock that the test turns.
 namespace rtmp::testing {

@@ -166,6 +166,12 @@ void Client::Role::prepare(Stream& stream, Time now) {
   }
 }
 
+bool Client::Role::is_creating(const Stream& stream) const {
+  return std::any_of(pending_.begin(), pending_.end(), [&](const Pending& p) {
+    return p.asked == Asked::kCreateStream && p.stream == stream.handle;
+  });
+}
+
 /// begin() sends publish or play.
 void Client::Role::begin(Stream& stream, Time now) {
   stream.deadline.reset();
@@ -198,6 +204,9 @@ Misuse Client::Role::request(StreamHandle handle, const Request& request, Time n
     return Misuse::kWrongState;
   }
   if (const auto* length = std::get_if<GetStreamLength>(&request)) {
+    if (pending_.size() >= options().limits.max_pending_commands) {
+      return Misuse::kFull;
+    }
     ask(nullptr, *length, Asked::kStreamLength, handle, now);
     return Misuse::kNone;
   }
@@ -250,7 +259,7 @@ Misuse Client::Role::close_stream(StreamHandle handle, const StopCommands& comma
   if (!is_live() || stream.state == StreamState::kClosing) {
     return Misuse::kWrongState;
   }
-  if (stream.state == StreamState::kWaiting) {
+  if (stream.state == StreamState::kWaiting || (!stream.id && !is_creating(stream))) {
     stream_closed(stream);
   } else if (!stream.id) {
     stream.stop = commands;
@@ -335,18 +344,14 @@ void Client::Role::on_stream_timeouts(Time now) {
   for (Stream* stream = expired(); stream != nullptr && is_live(); stream = expired()) {
     stream->deadline.reset();
     switch (stream->state) {
-      case StreamState::kPreparing: {
-        bool creating = std::any_of(pending_.begin(), pending_.end(), [&](const Pending& p) {
-          return p.asked == Asked::kCreateStream && p.stream == stream->handle;
-        });
-        if (creating) {
+      case StreamState::kPreparing:
+        if (is_creating(*stream)) {
           fail(ErrorKind::kTimeout, "No answer to createStream");
         } else {
           stream->awaited = 0;
           prepare(*stream, now);
         }
         break;
-      }
       case StreamState::kAsked:
         if (stream->reset) {
           started(*stream, *stream->reset);

@@ -43,7 +43,8 @@ class Client final : public Session {
   Client(const ClientOptions& options, const Environment& environment);
   ~Client() override;
 
-  /// start() begins the handshake. Once only.
+  /// start() begins the handshake. Once only. kInvalid: no source of randomness, a chunk size under
+  /// kMinChunkSizeOut, a window of 2^31 or more.
   [[nodiscard]] Misuse start(Time now);
   /// connect() asks for the application. Once only. -> Connected or Refused.
   [[nodiscard]] Misuse connect(const Connect& connect, Time now);
@@ -56,11 +57,14 @@ class Client final : public Session {
   /// create_stream() makes a stream without using it. -> StreamCreated or Refused.
   StreamHandle create_stream(Time now);
 
-  /// close_stream() sends the closing commands behind all media queued so far, and waits for the
-  /// server's answer within Options::close_timeout. -> StreamClosed.
+  /// close_stream() sends the closing commands behind all media queued so far, and a ping behind
+  /// them, since many servers answer none of the commands. -> StreamClosed with the first answer,
+  /// or Options::close_timeout after the ping has left. The handle ends with that event.
   [[nodiscard]] Misuse close_stream(StreamHandle stream, const StopCommands& commands, Time now);
 
-  /// For a playing stream. -> StreamStatus with Pause.Notify, Seek.Notify and so on.
+  /// request() is for a playing stream: Play (another name), Play2, Pause, Seek, ReceiveAudio and
+  /// ReceiveVideo -> StreamStatus with Pause.Notify, Seek.Notify and so on; GetStreamLength ->
+  /// StreamLength. Any other is kInvalid.
   [[nodiscard]] Misuse request(StreamHandle stream, const Request& request, Time now);
   [[nodiscard]] Misuse set_buffer_length(StreamHandle stream, uint32_t milliseconds, Time now);
 

@@ -322,7 +322,7 @@ void Client::Role::refused(Stream& stream, Status status) {
 /// Media before Play.Start tells that playing has started: some servers send no Play.Start, and
 /// where audio or video comes, there is something to play.
 NetStream* Client::Role::media_stream(const MessageHeader& header, Bytes body, Time) {
-  NetStream* found = header.stream_id != 0 ? find_id(header.stream_id) : nullptr;
+  NetStream* found = find_id(header.stream_id);
   Stream* stream = found != nullptr ? &own(*found) : sole(false);
   if (stream == nullptr || !stream->is_play()) {
     return nullptr;

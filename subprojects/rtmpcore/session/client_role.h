@@ -81,6 +81,7 @@ class Client::Role final : public Session::Core {
   void begin_chunks(Time now);
   std::vector<Request> preparation(const Stream& stream) const;
   void prepare(Stream& stream, Time now);
+  bool is_creating(const Stream& stream) const;
   void begin(Stream& stream, Time now);
   void send_stop(Stream& stream, const StopCommands& commands, Time now);
   void stream_closed(Stream& stream);

@@ -78,8 +78,9 @@ struct StreamCreated {
   uint32_t id = 0;
 };
 
-/// Started: publishing or playing was accepted (Publish.Start; Play.Start, or the first of
-/// Play.Reset, Play.PublishNotify and media from servers that send no Play.Start).
+/// Started: publishing or playing was accepted: by Publish.Start or a _result to publish; by
+/// Play.Start or, from servers that send none, the first of Play.PublishNotify and media, or
+/// Play.Reset when nothing better came in time. Once for each stream.
 struct Started {
   StreamHandle stream = kNoStream;
   Status status;
@@ -131,8 +132,10 @@ struct PlayRequested {
   StreamHandle stream = kNoStream;
   Play play;
 };
-/// Requested is any other known command: pause, seek, receiveAudio, deleteStream, FCPublish ...
-/// The server role has already answered what RTMP says must be answered.
+/// Requested is any other known command. Already answered: createStream, deleteStream, closeStream,
+/// releaseStream, FCPublish, FCUnpublish, FCSubscribe, _checkbw. The application's to answer: pause
+/// and seek (send_status()), getStreamLength (send_reply()), play2, receiveAudio, receiveVideo.
+/// After deleteStream the handle ends.
 struct Requested {
   StreamHandle stream = kNoStream;
   double transaction_id = 0;
@@ -146,11 +149,11 @@ struct Closed {
 
 }  // namespace event
 
-using Event = std::variant<event::HandshakeDone, event::Media, event::OtherMessage,
-                           event::OtherCommand, event::Control, event::RoundTrip, event::Connected,
-                           event::StreamCreated, event::Started, event::Refused,
-                           event::StreamStatus, event::StreamLength, event::Reply,
-                           event::StreamClosed, event::ConnectRequested, event::PublishRequested,
-                           event::PlayRequested, event::Requested, event::Closed>;
+using Event =
+    std::variant<event::HandshakeDone, event::Media, event::OtherMessage, event::OtherCommand,
+                 event::Control, event::RoundTrip, event::Connected, event::StreamCreated,
+                 event::Started, event::Refused, event::StreamStatus, event::StreamLength,
+                 event::Reply, event::StreamClosed, event::ConnectRequested,
+                 event::PublishRequested, event::PlayRequested, event::Requested, event::Closed>;
 
 }  // namespace rtmp

@@ -20,7 +20,8 @@ class Server final : public Session {
   Server(const ServerOptions& options, const Environment& environment);
   ~Server() override;
 
-  /// start() waits for the client's handshake. Once only.
+  /// start() waits for the client's handshake, then Options::command_timeout for connect. Once
+  /// only. kInvalid: as for a client.
   [[nodiscard]] Misuse start(Time now);
 
   /// After ConnectRequested. `information` is added to the reply's information object.
@@ -28,12 +29,15 @@ class Server final : public Session {
   /// reject_connect() answers _error and closes once that is sent.
   [[nodiscard]] Misuse reject_connect(const Status& status, Time now);
 
-  /// After PublishRequested or PlayRequested on that stream.
+  /// After PublishRequested or PlayRequested on that stream. Media of a publisher that did not wait
+  /// for accept_publish() is dropped. accept_play() announces the stream; then send_media() may
+  /// run.
   [[nodiscard]] Misuse accept_publish(StreamHandle stream, Time now);
   [[nodiscard]] Misuse accept_play(StreamHandle stream, Time now);
   [[nodiscard]] Misuse reject_stream(StreamHandle stream, const Status& status, Time now);
 
-  /// send_status() sends onStatus on a stream, or on the connection with kNoStream.
+  /// send_status() sends onStatus on a stream, or on the connection with kNoStream. To a player it
+  /// goes out behind the media that waits.
   [[nodiscard]] Misuse send_status(StreamHandle stream, const Status& status, Time now);
   /// send_reply() answers a command with a transaction id: `ok` chooses _result or _error.
   [[nodiscard]] Misuse send_reply(double transaction_id, bool ok, std::vector<amf::Value> values,

@@ -7,6 +7,17 @@
 /// What clients ask of a server, and the answers that need no decision.
 namespace rtmp {
 
+namespace {
+
+// Real clients have nothing to say before connect is answered; impatient ones a few commands.
+constexpr uint64_t kMaxHeldBytes = 64u << 10;
+
+bool is_unused(const NetStream& stream) {
+  return std::holds_alternative<std::monostate>(stream.purpose);
+}
+
+}  // namespace
+
 void Server::Role::on_command(const MessageHeader& header, Command command, Time now) {
   if (command.name == "connect") {
     on_connect({header, command.transaction_id, now}, Connect::from(command));
@@ -17,7 +28,8 @@ void Server::Role::on_command(const MessageHeader& header, Command command, Time
       fail(ErrorKind::kUnexpected, "A command came before connect");
       break;
     case ConnectState::kAsked:
-      if (held_.size() >= options().limits.max_pending_commands) {
+      held_bytes_ += header.length;
+      if (held_.size() >= options().limits.max_pending_commands || held_bytes_ > kMaxHeldBytes) {
         fail(ErrorKind::kLimit, "Too many commands before connect was answered");
       } else {
         held_.emplace_back(header, std::move(command));
@@ -200,10 +212,12 @@ void Server::Role::on(const Asked& asked, const Play& request) {
 
 // ---- media ----
 
-/// Media on a stream that does not exist, or on stream 0, is the only publisher's, if there is one.
+/// Media on stream 0, or on one that was never used, is the only publisher's, if there is one:
+/// cameras that publish on the wrong stream send their media on another.
 NetStream* Server::Role::media_stream(const MessageHeader& header, Bytes, Time) {
-  if (NetStream* stream = find_id(header.stream_id)) {
-    return stream->state == StreamState::kPublishing ? stream : nullptr;
+  NetStream* named = find_id(header.stream_id);
+  if (named != nullptr && !is_unused(*named)) {
+    return named->state == StreamState::kPublishing ? named : nullptr;
   }
   NetStream* sole = nullptr;
   for (const auto& stream : streams()) {

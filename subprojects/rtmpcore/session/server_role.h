@@ -83,6 +83,7 @@ class Server::Role final : public Session::Core {
   double connect_transaction_ = 1;
   /// Commands that came while the application decides on connect.
   std::vector<std::pair<MessageHeader, Command>> held_;
+  uint64_t held_bytes_ = 0;  // on the wire
 };
 
 }  // namespace rtmp

@@ -34,6 +34,9 @@ constexpr auto kSteps = [] {
   };
 }();
 
+// FFmpeg takes more, like 0, for an error.
+constexpr uint32_t kMaxWindow = 0x7FFFFFFF;
+
 bool is_media(MessageType type) {
   return type == MessageType::kAudio || type == MessageType::kVideo ||
          type == MessageType::kDataAmf0 || type == MessageType::kDataAmf3;
@@ -58,7 +61,7 @@ Misuse Session::Core::start(Time now) {
     return Misuse::kWrongState;
   }
   if (environment_.random == nullptr || options_.chunk_size < kMinChunkSizeOut ||
-      options_.chunk_size > kMaxChunkSize) {
+      options_.chunk_size > kMaxChunkSize || options_.window_ack_size > kMaxWindow) {
     return Misuse::kInvalid;
   }
   state_ = SessionState::kHandshaking;
