@@ -324,6 +324,10 @@ TEST(Amf0Writer, WhatNoEncodingHasIsMisuse) {
   expect_misuse(write_amf0, Value::strict_array({1, cycle(0)}), Misuse::kInvalid);
   expect_misuse(write_amf0, Value(Value::Storage(std::shared_ptr<const Object>())),
                 Misuse::kInvalid);
+  expect_misuse(write_amf0, Value(Value::Storage(std::shared_ptr<const EcmaArray>())),
+                Misuse::kInvalid);
+  expect_misuse(write_amf0, Value(Value::Storage(std::shared_ptr<const StrictArray>())),
+                Misuse::kInvalid);
   expect_misuse(write_amf0, Value(Value::Storage(std::shared_ptr<const Vector>())),
                 Misuse::kInvalid);
   // A Cycle that leads out of AMF3 to something that only AMF0 can hold.

@@ -256,6 +256,13 @@ TEST(Amf3Limits, StringReferencesAreChargedInFull) {
                17, limits);
 }
 
+TEST(Amf3Limits, ValuesAreCounted) {
+  const Buffer octets = wire("09 07 01 01 01 01");
+  Cursor in{Bytes(octets)};
+  EXPECT_TRUE(parse_amf3(in, {.max_values = 4}));
+  expect_error(parse_amf3, "09 07 01 01 01 01", ErrorKind::kLimit, 6, {.max_values = 3});
+}
+
 TEST(Amf3Limits, VectorsAreChargedItemByItem) {
   expect_error(parse_amf3, "0D 07 00 00000001 00000002 00000003", ErrorKind::kLimit, 15,
                {.max_values = 3});

@@ -68,14 +68,14 @@ class Amf0Writer {
   /// write() appends one value, or nothing at all: kFull when the message passes its Limits,
   /// kInvalid for what no encoding has: a name over 65535 octets, a Cycle that leads nowhere, a
   /// vector item outside its kind's range, an externalizable object of an unknown class.
-  Misuse write(const Value& value);
+  [[nodiscard]] Misuse write(const Value& value);
 
  private:
   internal::Sink sink_;
 };
 
 /// write_amf0() is Amf0Writer::write() for a value that stands alone or holds no Cycle.
-Misuse write_amf0(Builder& out, const Value& value, const Limits& limits = {});
+[[nodiscard]] Misuse write_amf0(Builder& out, const Value& value, const Limits& limits = {});
 
 /// These append one value each without the detour of a Value. A string over 65535 octets becomes a
 /// long string; 4 GiB is the caller's to avoid.
@@ -98,7 +98,7 @@ class Amf0ObjectWriter {
   Amf0ObjectWriter& null(std::string_view name);
   Amf0ObjectWriter& value(std::string_view name, const Value& value);
   /// finish() writes the end marker. It is called once, last; on misuse the object is taken back.
-  Misuse finish();
+  [[nodiscard]] Misuse finish();
 
  private:
   Amf0ObjectWriter(Builder& out, uint8_t marker);

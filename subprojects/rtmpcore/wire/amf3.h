@@ -51,13 +51,13 @@ class Amf3Writer {
   /// write() appends one value, or nothing at all: kFull when the values pass the Limits, kInvalid
   /// for what the format lacks: an empty dynamic name, a length over 2^28 - 1, a Cycle that leads
   /// nowhere, a vector item outside its kind's range, an unknown externalizable class.
-  Misuse write(const Value& value);
+  [[nodiscard]] Misuse write(const Value& value);
 
  private:
   internal::Sink sink_;
 };
 
 /// write_amf3() is Amf3Writer::write() for a value that stands alone or holds no Cycle.
-Misuse write_amf3(Builder& out, const Value& value, const Limits& limits = {});
+[[nodiscard]] Misuse write_amf3(Builder& out, const Value& value, const Limits& limits = {});
 
 }  // namespace rtmp::amf
