@@ -312,6 +312,11 @@ gboolean unlock_stop(GstBaseSrc* base) {
   return TRUE;
 }
 
+/// The caps come from the stream, in create(); what the base class would choose has no streamheader.
+gboolean negotiate(GstBaseSrc* /*base*/) {
+  return TRUE;
+}
+
 gboolean is_seekable(GstBaseSrc* base) {
   return !is_live(GST_RTMPX_SRC(base));
 }
@@ -535,6 +540,7 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
   base_class->stop = GST_DEBUG_FUNCPTR(stop);
   base_class->unlock = GST_DEBUG_FUNCPTR(unlock);
   base_class->unlock_stop = GST_DEBUG_FUNCPTR(unlock_stop);
+  base_class->negotiate = GST_DEBUG_FUNCPTR(negotiate);
   base_class->is_seekable = GST_DEBUG_FUNCPTR(is_seekable);
   base_class->do_seek = GST_DEBUG_FUNCPTR(do_seek);
   base_class->query = GST_DEBUG_FUNCPTR(query);
