@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "chunk_cases.h"
+#include "chunk_traces.h"
 #include "session/chunk_reader.h"
 
 namespace rtmp::test {
@@ -102,6 +103,59 @@ TEST(ChunkReader, ATruncatedMessageIsNone) {
   }
 }
 
+// ---- what real programs sent ----
+
+Summary summary(const Message& m) {
+  uint32_t hash = 2166136261u;
+  for (uint8_t octet : m.body) {
+    hash = (hash ^ octet) * 16777619u;
+  }
+  return {
+      m.chunk_stream_id, static_cast<int>(m.type), m.stream_id, m.timestamp, m.body.size(), hash};
+}
+
+void expect_summaries(const Receiver& receiver, const std::vector<Summary>& expected) {
+  ASSERT_EQ(receiver.messages.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); i++) {
+    EXPECT_TRUE(summary(receiver.messages[i]) == expected[i]) << i << ": " << receiver.messages[i];
+  }
+}
+
+TEST(ChunkReader, ReadsTraces) {
+  for (const Trace& trace : {ffmpeg_trace(), rtmp2sink_trace()}) {
+    SCOPED_TRACE(trace.name);
+    for (const size_t step : {trace.wire.size(), size_t{1}, size_t{7}, size_t{1448}}) {
+      Receiver receiver;
+      for (Bytes rest(trace.wire); !rest.empty();) {
+        const Bytes part = rest.first(std::min(step, rest.size()));
+        EXPECT_FALSE(feed_exact(receiver, part));
+        rest = rest.subspan(part.size());
+      }
+      expect_summaries(receiver, trace.messages);
+    }
+  }
+}
+
+TEST(ChunkReader, ReadsATraceWithoutTheRepeatedFields) {
+  Trace trace = ffmpeg_trace();
+  // C4 and C6 are chunks that continue audio and video.
+  size_t removed = 0;
+  for (const Buffer& chunk : {octets("C4 01312C80"), octets("C6 01312D00")}) {
+    for (auto at = trace.wire.begin();;) {
+      at = std::search(at, trace.wire.end(), chunk.begin(), chunk.end());
+      if (at == trace.wire.end()) {
+        break;
+      }
+      at = trace.wire.erase(at + 1, at + static_cast<ptrdiff_t>(chunk.size()));
+      removed++;
+    }
+  }
+  EXPECT_EQ(removed, 10u);
+  Receiver receiver;
+  EXPECT_FALSE(feed_exact(receiver, trace.wire));
+  expect_summaries(receiver, trace.messages);
+}
+
 // ---- the extended time stamp that some peers do not repeat ----
 
 TEST(ChunkReader, HoldsAShortRestOnlyWhileItLooksLikeTheField) {
@@ -173,6 +227,14 @@ TEST(ChunkReader, ControlAndDataDoNotMoveTheClock) {
              "05 000000 000001 12 01000000 C1 44 000014 000001 08 A2"));
   EXPECT_EQ(receiver.messages[2].timestamp, 0x90000000);
   EXPECT_EQ(receiver.messages.back().timestamp, 0x90000014);
+}
+
+TEST(ChunkReader, DataThatHasNoTimeIsNotFarAhead) {
+  Receiver receiver;
+  receiver.feed(
+      octets("04 FFFFFF 000001 08 01000000 90000000 A1"
+             "05 000000 000001 12 01000000 C1"));
+  EXPECT_EQ(receiver.messages[1].timestamp, 0);
 }
 
 TEST(ChunkReader, EachMessageStreamHasItsClock) {

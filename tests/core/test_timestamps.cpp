@@ -78,10 +78,23 @@ TEST(TimestampUnwrapper, FollowsAClockForYears) {
 
 TEST(TimestampUnwrapper, PeekRemembersNothing) {
   TimestampUnwrapper unwrapper;
+  EXPECT_EQ(unwrapper.peek(0xFFFFFFFF), 0xFFFFFFFF);
+  EXPECT_EQ(unwrapper.unwrap(7), 7);
+  EXPECT_EQ(unwrapper.peek(0x7FFFFFFF), 0x7FFFFFFF);
+  EXPECT_EQ(unwrapper.unwrap(0x80000007u), 7 - 0x80000000LL);
+}
+
+TEST(TimestampUnwrapper, PeekIsNeverFarAhead) {
+  TimestampUnwrapper unwrapper;
+  unwrapper.unwrap(3'000'000'000);
   EXPECT_EQ(unwrapper.peek(0), 0);
-  EXPECT_EQ(unwrapper.unwrap(3'000'000'000), 3'000'000'000);
+  EXPECT_EQ(unwrapper.peek(2'999'999'000), 2'999'999'000);
+  EXPECT_EQ(unwrapper.peek(3'000'001'000), 3'000'001'000);
+  unwrapper.unwrap(0xFFFFFF00);
+  EXPECT_EQ(unwrapper.peek(0), kRange);  // just behind the wrap
+  unwrapper.unwrap(1'000'000'000);
+  unwrapper.unwrap(3'000'000'000);
   EXPECT_EQ(unwrapper.peek(0), kRange);
-  EXPECT_EQ(unwrapper.unwrap(3'000'000'040), 3'000'000'040);
 }
 
 TEST(TimestampUnwrapper, ResetForgets) {

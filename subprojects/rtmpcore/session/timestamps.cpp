@@ -11,6 +11,8 @@ namespace {
 /// for it.
 constexpr uint32_t kNarrowWrapWindow = 10'000;
 
+constexpr int64_t kMaxPeekAhead = 3'600'000;
+
 }  // namespace
 
 int64_t TimestampUnwrapper::nearest(uint32_t wire, int bits) const {
@@ -26,7 +28,10 @@ int64_t TimestampUnwrapper::peek(uint32_t wire) const {
     return wire;
   }
   const bool fits = bits_ == 32 || (wire >> bits_) == 0;
-  return nearest(wire, fits ? bits_ : 32);
+  const int bits = fits ? bits_ : 32;
+  const int64_t near = nearest(wire, bits);
+  const int64_t lap_before = near - (int64_t{1} << bits);
+  return near - latest_ > kMaxPeekAhead && lap_before >= 0 ? lap_before : near;
 }
 
 int64_t TimestampUnwrapper::unwrap(uint32_t wire) {
