@@ -376,8 +376,8 @@ ChunkHeader ChunkWriter::Queue::begin(Entry& entry) {
   header.length = length;
   header.type = message.type;
   header.stream_id = message.stream_id;
-  if (stream.absolute_next || stream.stream_id != message.stream_id || delta < 0 ||
-      delta >= kExtendedTimestamp) {
+  if (stream.absolute_next || message.absolute || stream.stream_id != message.stream_id ||
+      delta < 0 || delta >= kExtendedTimestamp) {
     header.format = 0;
     header.timestamp = static_cast<uint32_t>(message.timestamp);
   } else {

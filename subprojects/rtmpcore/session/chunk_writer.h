@@ -29,6 +29,7 @@ struct OutgoingMessage {
   int64_t timestamp = 0;  ///< milliseconds
   /// `tag` is the owner's: what drop() decides by, such as the media's class.
   uint32_t tag = 0;
+  bool absolute = false;  ///< begins with a type 0 chunk even where a shorter header would do
   Time queued_at{};
   GatherPayload payload;
 };

@@ -287,6 +287,8 @@ void Session::Core::write_message(MessageType type, Route way, uint32_t message_
   message.stream_id = message_stream_id;
   message.timestamp = timestamp;
   message.tag = tag;
+  // Control messages are few, and a whole header is what no peer gets wrong.
+  message.absolute = way.chunk_stream_id == kControlChunkStream;
   message.queued_at = now;
   message.payload = std::move(payload);
   writer_.write(std::move(message));
