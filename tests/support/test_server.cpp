@@ -471,6 +471,7 @@ TestServer::~TestServer() {
     peers_.clear();
     raw_.clear();
   });
+  run([] {});  // what the peers have left behind has run after this
 }
 
 std::string TestServer::url(const std::string& key, const std::string& app) const {
@@ -517,6 +518,9 @@ void TestServer::run(const std::function<void()>& task) const {
 }
 
 void TestServer::later(std::chrono::nanoseconds delay, std::function<void()> task) {
+  if (!alarm_) {
+    return;  // the end
+  }
   scheduled_.emplace(monotonic_now() + delay, std::move(task));
   alarm_->set(scheduled_.begin()->first);
 }

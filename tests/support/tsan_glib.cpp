@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Tells ThreadSanitizer what GLib's locks order. GLib builds GMutex and GCond on futexes, and
+// counts references with atomics, all in code that is not instrumented: without this, whatever they
+// protect looks like a race. These definitions stand in front of GLib's in every program they are
+// linked to.
+#include <dlfcn.h>
+#include <gst/gst.h>
+
+extern "C" {
+void __tsan_acquire(void* address);
+void __tsan_release(void* address);
+}
+
+namespace {
+
+template <typename Function>
+Function* next(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+#define NEXT(function) static auto* const real = next<decltype(function)>(#function)
+
+extern "C" {
+
+// ---- GMutex ----
+
+#undef g_mutex_lock
+void g_mutex_lock(GMutex* mutex) {
+  NEXT(g_mutex_lock);
+  real(mutex);
+  __tsan_acquire(mutex);
+}
+
+gboolean g_mutex_trylock(GMutex* mutex) {
+  NEXT(g_mutex_trylock);
+  gboolean locked = real(mutex);
+  if (locked) {
+    __tsan_acquire(mutex);
+  }
+  return locked;
+}
+
+void g_mutex_unlock(GMutex* mutex) {
+  NEXT(g_mutex_unlock);
+  __tsan_release(mutex);
+  real(mutex);
+}
+
+// ---- GRecMutex ----
+
+void g_rec_mutex_lock(GRecMutex* mutex) {
+  NEXT(g_rec_mutex_lock);
+  real(mutex);
+  __tsan_acquire(mutex);
+}
+
+gboolean g_rec_mutex_trylock(GRecMutex* mutex) {
+  NEXT(g_rec_mutex_trylock);
+  gboolean locked = real(mutex);
+  if (locked) {
+    __tsan_acquire(mutex);
+  }
+  return locked;
+}
+
+void g_rec_mutex_unlock(GRecMutex* mutex) {
+  NEXT(g_rec_mutex_unlock);
+  __tsan_release(mutex);
+  real(mutex);
+}
+
+// ---- GCond: what it does to the mutex ----
+
+void g_cond_wait(GCond* cond, GMutex* mutex) {
+  NEXT(g_cond_wait);
+  __tsan_release(mutex);
+  real(cond, mutex);
+  __tsan_acquire(mutex);
+}
+
+gboolean g_cond_wait_until(GCond* cond, GMutex* mutex, gint64 end_time) {
+  NEXT(g_cond_wait_until);
+  __tsan_release(mutex);
+  gboolean signalled = real(cond, mutex, end_time);
+  __tsan_acquire(mutex);
+  return signalled;
+}
+
+// ---- initialised once ----
+
+#undef g_once_init_enter
+gboolean g_once_init_enter(volatile void* location) {
+  NEXT(g_once_init_enter);
+  gboolean first = real(location);
+  __tsan_acquire(const_cast<void*>(location));
+  return first;
+}
+
+#undef g_once_init_leave
+void g_once_init_leave(volatile void* location, gsize result) {
+  NEXT(g_once_init_leave);
+  __tsan_release(const_cast<void*>(location));
+  real(location, result);
+}
+
+// ---- references: whoever drops the last one comes after all who dropped theirs ----
+
+void g_object_unref(gpointer object) {
+  NEXT(g_object_unref);
+  __tsan_release(object);
+  __tsan_acquire(object);
+  real(object);
+}
+
+void gst_object_unref(gpointer object) {
+  NEXT(gst_object_unref);
+  __tsan_release(object);
+  __tsan_acquire(object);
+  real(object);
+}
+
+void gst_mini_object_unref(GstMiniObject* object) {
+  NEXT(gst_mini_object_unref);
+  __tsan_release(object);
+  __tsan_acquire(object);
+  real(object);
+}
+
+}  // extern "C"
