@@ -7,6 +7,7 @@
 #include "common/locked.h"
 #include "rtmp/rtmpconnectargs.h"
 #include "rtmp/rtmplog.h"
+#include "rtmp/secretparam.h"
 
 namespace gstrtmp {
 namespace {
@@ -62,7 +63,7 @@ gchar* uri_get(GstURIHandler* handler) {
 gboolean uri_set(GstURIHandler* handler, const gchar* uri, GError** error) {
   if (GST_IS_ELEMENT(handler)) {
     ObjectLock lock(handler);
-    if (GST_STATE(handler) > GST_STATE_READY) {
+    if (std::max(GST_STATE(handler), GST_STATE_TARGET(handler)) > GST_STATE_READY) {
       g_set_error_literal(error, GST_URI_ERROR, GST_URI_ERROR_BAD_STATE,
                           "The location cannot be changed while the element is running; set it to "
                           "READY or NULL first.");
@@ -155,9 +156,14 @@ void install_connection_properties(GObjectClass* klass) {
     g_object_class_install_property(klass, id,
                                     g_param_spec_string(name, nick, blurb, standard, kFlags));
   };
+  auto secret = [klass](guint id, const char* name, const char* nick, const char* blurb,
+                        const char* standard) {
+    g_object_class_install_property(klass, id,
+                                    secret_param_spec(name, nick, blurb, standard, kFlags));
+  };
   const ConnectionSettings defaults;
 
-  text(
+  secret(
       kPropLocation, "location", "Location",
       "Whole RTMP URL: rtmp://[user:password@]host[:port]/application/stream; sets the parts below",
       kDefaultLocation);
@@ -170,15 +176,17 @@ void install_connection_properties(GObjectClass* klass) {
       klass, kPropPort,
       g_param_spec_int("port", "Port", "TCP port of the server", 1, 65535,
                        rtmp::effective_port(defaults.url), kFlags));
-  text(kPropApplication, "application", "Application",
-       "Application path, with the instance and query if there are any", defaults.url.app.c_str());
-  text(kPropStream, "stream", "Stream", "Stream name or key, with its query",
-       defaults.url.stream.c_str());
+  secret(kPropApplication, "application", "Application",
+         "Application path, with the instance and query if there are any",
+         defaults.url.app.c_str());
+  secret(kPropStream, "stream", "Stream", "Stream name or key, with its query",
+         defaults.url.stream.c_str());
   text(kPropUsername, "username", "User name", "User name for servers that ask for a login",
        nullptr);
-  text(kPropPassword, "password", "Password", "Password for servers that ask for a login", nullptr);
-  text(kPropSecureToken, "secure-token", "Secure token",
-       "Token for servers that ask for a token challenge", nullptr);
+  secret(kPropPassword, "password", "Password", "Password for servers that ask for a login",
+         nullptr);
+  secret(kPropSecureToken, "secure-token", "Secure token",
+         "Token for servers that ask for a token challenge", nullptr);
   g_object_class_install_property(
       klass, kPropAuthmod,
       g_param_spec_enum("authmod", "Login mode", "How to log in if the server asks for it",
@@ -195,9 +203,9 @@ void install_connection_properties(GObjectClass* klass) {
                          G_TYPE_TLS_CERTIFICATE_FLAGS, defaults.tls_validation_flags, kFlags));
   text(kPropFlashVersion, "flash-version", "Flash version",
        "Version string sent to the server (unset = one that fits the role)", nullptr);
-  text(kPropExtraConnectArgs, "extra-connect-args", "Extra connect arguments",
-       "Arguments behind connect's, as librtmp writes them: conn=B:1 conn=S:text conn=O:1 ...",
-       nullptr);
+  secret(kPropExtraConnectArgs, "extra-connect-args", "Extra connect arguments",
+         "Arguments behind connect's, as librtmp writes them: conn=B:1 conn=S:text conn=O:1 ...",
+         nullptr);
   g_object_class_install_property(
       klass, kPropAsyncConnect,
       g_param_spec_boolean("async-connect", "Connect early",
