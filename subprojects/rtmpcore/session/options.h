@@ -21,8 +21,8 @@ enum class HandshakeKind : uint8_t {
 /// Limits bound what a peer can make a session keep.
 struct Limits {
   uint32_t max_message_length = 16u << 20;  ///< wire maximum is 2^24 - 1; a 4K key frame is about 4 MB
-  /// Octets of all messages under assembly. Memory grows with what has arrived, not with what was
-  /// announced, beyond `eager_allocation` a message.
+  /// Storage of all messages under assembly. It grows with what has arrived, not with what was
+  /// announced, beyond `eager_allocation` a message (or twice the longest message so far).
   uint64_t max_partial_bytes = 64u << 20;
   uint32_t eager_allocation = 64u << 10;
   uint32_t max_chunk_streams = 1024;   ///< with a header kept each; real peers use fewer than 10
@@ -44,8 +44,8 @@ struct Options {
   /// Window told to the peer: it acknowledges that often. 2.5 MB is what every server sends.
   uint32_t window_ack_size = 2'500'000;
 
-  /// Room before and behind each incoming audio, video and data payload in its block: FLV's tag
-  /// header and back pointer fit, so that a tag is made in place.
+  /// Room before and behind each incoming payload in its block: for FLV's tag header (11) and back
+  /// pointer (4), say, so that a tag is made in place.
   uint32_t payload_headroom = 0;
   uint32_t payload_tailroom = 0;
 
