@@ -20,7 +20,7 @@
  *
  * A server may send what it has cached since the last key frame in one burst when a player joins.
  * With #GstRtmpxSrc:join live-edge this picture material is passed on, in its proper place in the
- * past: sinks drop what is late and show the newest picture at once. With key-frame it is left out,
+ * past: sinks drop what is late and show the newest picture at once. With keyframe it is left out,
  * and the stream begins with the next key frame.
  *
  * While downstream is busy the source reads on. When a tag has waited for
@@ -110,7 +110,7 @@ GType join_get_type() {
       {static_cast<gint>(gstrtmp::Join::kLiveEdge),
        "Pass on what the server sends at first, as late as it is", "live-edge"},
       {static_cast<gint>(gstrtmp::Join::kKeyFrame),
-       "Leave it out, and begin with the next key frame", "key-frame"},
+       "Leave it out, and begin with the next key frame", "keyframe"},
       {0, nullptr, nullptr}};
   static const GType type = g_enum_register_static("GstRtmpxJoin", values);
   return type;
@@ -247,16 +247,16 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* pspec) {
   }
 }
 
-bool is_live(GstRtmpxSrc* self) {
-  ObjectLock lock(self);
-  return self->priv->settings.play.play_type == gstrtmp::PlayType::kLive;
-}
-
 GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
   auto* self = GST_RTMPX_SRC(element);
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
+    bool live = false;
+    {
+      ObjectLock lock(self);
+      live = self->priv->settings.play.play_type == gstrtmp::PlayType::kLive;
+    }
     // The base class asks for it on the way to PAUSED.
-    gst_base_src_set_live(GST_BASE_SRC(self), is_live(self));
+    gst_base_src_set_live(GST_BASE_SRC(self), live);
   } else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {
     if (auto player = current_player(self)) {
       player->resume();
@@ -277,6 +277,7 @@ gboolean start(GstBaseSrc* base) {
                           gstrtmp::failure_from_settings(gstrtmp::Role::kSource, *sentence));
     return FALSE;
   }
+  GST_INFO_OBJECT(self, "connecting to %s", rtmp::mask(settings.connection.url).c_str());
   auto player = std::make_shared<Player>(GST_ELEMENT(self), settings.connection, settings.play);
   *self->priv->player.lock() = player;
   if (settings.connection.async_connect) {
@@ -312,30 +313,26 @@ gboolean unlock_stop(GstBaseSrc* base) {
   return TRUE;
 }
 
-/// The caps come from the stream, in create(); what the base class would choose has no streamheader.
+/// The caps come from the stream, in create(); what the base class would choose has no
+/// streamheader.
 gboolean negotiate(GstBaseSrc* /*base*/) {
   return TRUE;
 }
 
 gboolean is_seekable(GstBaseSrc* base) {
-  return !is_live(GST_RTMPX_SRC(base));
+  return !gst_base_src_is_live(base);
 }
 
 gboolean do_seek(GstBaseSrc* base, GstSegment* segment) {
-  auto* self = GST_RTMPX_SRC(base);
-  if (is_live(self)) {
-    return TRUE;
-  }
-  auto player = current_player(self);
-  // The first segment is where the stream begins anyway.
-  if (player == nullptr || (segment->position == 0 && !player->has_begun())) {
-    return TRUE;
+  if (gst_base_src_is_live(base)) {
+    return TRUE;  // the base class's first, for the segment that it begins with
   }
   if (segment->rate <= 0) {
-    GST_WARNING_OBJECT(self, "RTMP cannot play backwards");
+    GST_WARNING_OBJECT(base, "RTMP cannot play backwards");
     return FALSE;
   }
-  return player->seek(segment->start);
+  auto player = current_player(GST_RTMPX_SRC(base));
+  return player != nullptr && player->seek(segment->start);
 }
 
 void set_duration(GstRtmpxSrc* self, GstClockTime duration) {
@@ -383,7 +380,7 @@ gboolean query(GstBaseSrc* base, GstQuery* query) {
   auto* self = GST_RTMPX_SRC(base);
   switch (GST_QUERY_TYPE(query)) {
     case GST_QUERY_LATENCY: {
-      if (!is_live(self)) {
+      if (!gst_base_src_is_live(base)) {
         break;
       }
       ObjectLock lock(self);

@@ -2,45 +2,83 @@
 #include "rtmp/livetimeline.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace gstrtmp {
+namespace {
 
-LiveTimeline::Mapping LiveTimeline::map(int64_t time, int64_t offset) const {
+constexpr auto kMillisecond = static_cast<int64_t>(GST_MSECOND);
+
+}  // namespace
+
+void LiveTimeline::map(int64_t time) {
   // Running time cannot be negative: what would be shown before zero lies before the segment.
-  const int64_t start = std::max({time, -offset, int64_t{0}});
-  return {static_cast<uint64_t>(start),
-          static_cast<uint64_t>(std::max<int64_t>(0, start + offset))};
+  const int64_t start = std::max({time, -offset_, int64_t{0}});
+  mapping_ = {static_cast<uint64_t>(start),
+              static_cast<uint64_t>(std::max<int64_t>(0, start + offset_))};
+  pending_ = mapping_;
 }
 
-void LiveTimeline::begin(int64_t first_ms, int64_t offset, int64_t arrival) {
-  const int64_t first = first_ms * static_cast<int64_t>(GST_MSECOND);
+void LiveTimeline::begin(int64_t first_ms, int64_t arrival, int64_t difference) {
+  const int64_t sender = first_ms * kMillisecond + shift_;
+  const int64_t time = sender + clock_.correction();
   begun_ = true;
-  began_ = arrival;
-  offset_ = offset;
-  last_ms_ = std::max<int64_t>(0, first_ms);
-  pending_ = map(first, offset);
-  clock_.reset();
-  // The clock's first sight is the packet that was least late, whichever it was.
-  clock_.observe(first, first + offset);
+  offset_ = difference - shift_ - clock_.correction();
+  clock_.start(sender, arrival, offset_);
+  joined_ = arrival;
+  moved_ = arrival - kJoiningPause;
+  last_sender_ = std::numeric_limits<int64_t>::max();
+  last_time_ = std::max<int64_t>(0, time);
+  map(time);
+}
+
+/// move_edge() has the segment follow the packets that now come first. The time stamps go on.
+void LiveTimeline::move_edge(int64_t time, int64_t arrival) {
+  offset_ = clock_.edge() - clock_.correction();
+  clock_.set_base(offset_);
+  joined_ = arrival;
+  moved_ = arrival;
+  map(time);
+}
+
+/// on_sender_jump() puts the packet where the clock says that we are.
+bool LiveTimeline::on_sender_jump(int64_t timestamp_ms, int64_t arrival) {
+  const int64_t sender = timestamp_ms * kMillisecond;
+  if (!follow_) {
+    begin(timestamp_ms, arrival, arrival - sender);
+    return true;
+  }
+  const int64_t time = std::max(arrival - offset_, last_time_);
+  shift_ = time - clock_.correction() - sender;
+  clock_.start(sender + shift_, arrival, offset_);
+  joined_ = arrival;
+  return true;
 }
 
 LiveTimeline::Place LiveTimeline::place(int64_t timestamp_ms, int64_t arrival) {
-  const int64_t sender = timestamp_ms * static_cast<int64_t>(GST_MSECOND);
   Place place;
-  SenderClock::Answer seen = clock_.observe(sender, arrival);
-  const int64_t offset = arrival - sender;
-  if (seen.jump) {
-    begin(timestamp_ms, offset, arrival);
-    place.jump = true;
-  } else if (arrival - began_ <= kJoining && offset + kJoiningStep < offset_) {
-    const int64_t began = began_;
-    begin(timestamp_ms, offset, arrival);
-    began_ = began;
+  int64_t sender = timestamp_ms * kMillisecond + shift_;
+  const SenderClock::Sight sight = clock_.observe(sender, arrival);
+  if (sight == SenderClock::Sight::kSenderJumped) {
+    place.jump = on_sender_jump(timestamp_ms, arrival);
+    sender = timestamp_ms * kMillisecond + shift_;
   }
-  const int64_t time = sender + (follow_ ? clock_.correction() : 0);
-  place.time_ms = std::max<int64_t>(0, time / static_cast<int64_t>(GST_MSECOND));
-  last_ms_ = place.time_ms;
+  int64_t time = sender + clock_.correction();
+  if (sender >= last_sender_) {
+    // The correction must not turn round what the sender has in order.
+    time = std::max(time, last_time_);
+  }
+  if (sight == SenderClock::Sight::kEdgeMoved) {
+    move_edge(time, arrival);
+    place.jump = true;
+  } else if (arrival - joined_ <= kJoining && arrival - moved_ >= kJoiningPause &&
+             clock_.edge() - clock_.correction() + kJoiningStep <= offset_) {
+    move_edge(time, arrival);
+  }
+  last_sender_ = sender;
+  last_time_ = std::max<int64_t>(0, time);
+  place.time_ms = header_time_ms();
   place.segment = std::exchange(pending_, std::nullopt);
   return place;
 }

@@ -13,18 +13,24 @@ namespace gstrtmp {
 /// LiveTimeline gives the tags of a live stream their places in the pipeline's running time. One
 /// time line: a tag's time stamp and its buffer's DTS are one number, and the segment says what
 /// running time that number means. Times in nanoseconds.
+///
+/// The numbers go on where the sender starts over, since demuxers downstream do not survive a step
+/// back; they are the sender's own until then, and always with `follow` false.
 class LiveTimeline {
  public:
-  /// For so long after the beginning a packet that shows that we began too late moves the segment
-  /// at once: the rest of a server's burst on joining. Later, the clocks are brought together
-  /// slowly.
+  /// For so long after the beginning, or after the last time that it happened, packets that come
+  /// earlier than any before move the segment at once: the rest of a server's burst on joining.
+  /// Later, the clocks are brought together slowly.
   static constexpr int64_t kJoining = 3 * GST_SECOND;
-  static constexpr int64_t kJoiningStep = 20 * GST_MSECOND;
+  static constexpr int64_t kJoiningStep = 10 * GST_MSECOND;
+  static constexpr int64_t kJoiningPause = 100 * GST_MSECOND;
 
   /// Mapping: a segment with this start and base is to be sent before the buffer.
   struct Mapping {
     uint64_t start = 0;  ///< time stamp at which the running time is `base`
     uint64_t base = 0;
+
+    bool operator==(const Mapping&) const = default;
   };
   struct Place {
     int64_t time_ms = 0;             ///< the tag's time stamp; times GST_MSECOND: the buffer's DTS
@@ -33,29 +39,38 @@ class LiveTimeline {
   };
 
   /// `follow` false leaves the sender's time stamps as they are (clock-mode=sender).
-  explicit LiveTimeline(bool follow = true) : follow_(follow) {}
+  explicit LiveTimeline(bool follow = true) : follow_(follow), clock_(follow) {}
 
-  /// begin() starts with a stream whose earliest known difference of arrival and sender time is
-  /// `offset` (the smallest of all packets that wait): the packet stamped `first_ms` comes next.
-  void begin(int64_t first_ms, int64_t offset, int64_t arrival);
+  /// begin() maps a stream whose smallest known difference of arrival and sender time is
+  /// `difference` (of all packets that wait): the packet stamped `first_ms`, which came at
+  /// `arrival`, is next. Also for another beginning, after a pause.
+  void begin(int64_t first_ms, int64_t arrival, int64_t difference);
   bool begun() const { return begun_; }
   void end() { begun_ = false; }
 
   /// place() is for each audio and video frame, in order; begin() must have been called.
   Place place(int64_t timestamp_ms, int64_t arrival);
   /// header_time_ms() is the time for a tag that has none of its own.
-  int64_t header_time_ms() const { return last_ms_; }
+  int64_t header_time_ms() const { return last_time_ / static_cast<int64_t>(GST_MSECOND); }
+  /// mapping() is the segment that holds now.
+  Mapping mapping() const { return mapping_; }
 
  private:
-  Mapping map(int64_t time, int64_t offset) const;
+  void map(int64_t time);
+  void move_edge(int64_t time, int64_t arrival);
+  bool on_sender_jump(int64_t timestamp_ms, int64_t arrival);
 
   const bool follow_;
   bool begun_ = false;
-  std::optional<Mapping> pending_;
-  int64_t began_ = 0;   // arrival
-  int64_t offset_ = 0;  // running time - time stamp, as the segment has it
-  int64_t last_ms_ = 0;
   SenderClock clock_;
+  int64_t shift_ = 0;   // added to the sender's time stamps since it jumped
+  int64_t offset_ = 0;  // running time - time stamp, as the segment has it; the clock's base
+  Mapping mapping_;
+  std::optional<Mapping> pending_;  // not sent yet
+  int64_t joined_ = 0;              // arrival
+  int64_t moved_ = 0;               // arrival
+  int64_t last_sender_ = 0;
+  int64_t last_time_ = 0;
 };
 
 }  // namespace gstrtmp

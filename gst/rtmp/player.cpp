@@ -12,10 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;  // NOLINT: durations
 
-/// No tag for so long, and whatever burst a server had for us is over.
-constexpr rtmp::Duration kBurstGap = 30ms;
-/// A server that does not answer a seek with Seek.Notify has usually just done it.
-constexpr rtmp::Duration kSeekAnswer = 2s;
+/// A server that is still not through with its burst will not be soon: join=keyframe begins.
+constexpr rtmp::Duration kLongestBurst = 5s;
 /// Memory for what waits, whatever its duration: two seconds at 256 Mbit/s.
 constexpr uint64_t kMaxQueueBytes = 64u << 20;
 
@@ -64,11 +62,14 @@ void Player::resume() {
 
 // ---- what the server sends: under the lock ----
 
-void Player::on_link_state(Connection::Locked& /*locked*/, LinkState state) {
+void Player::on_link_state(Connection::Locked& locked, LinkState state) {
   if (state == LinkState::kEnded) {
     ended_ = true;
   } else if (state == LinkState::kRunning) {
     last_arrival_ = monotonic_now();
+    if (start_at_) {
+      send_seek(locked, *std::exchange(start_at_, std::nullopt));
+    }
   }
 }
 
@@ -76,9 +77,17 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
   if (auto* media = std::get_if<rtmp::event::Media>(&event)) {
     on_media(locked, std::move(*media));
   } else if (auto* status = std::get_if<rtmp::event::StreamStatus>(&event)) {
-    on_status(locked, status->status);
+    const rtmp::StatusCode code = status->status.code;
+    playback_.on_status(code);
+    const bool refuses_seek =
+        code == rtmp::StatusCode::kSeekFailed || code == rtmp::StatusCode::kSeekInvalidTime;
+    if (status->status.is_error() && !refuses_seek) {
+      link_->fail_with_status(locked, status->status);
+    }
   } else if (auto* control = std::get_if<rtmp::event::Control>(&event)) {
-    on_control(control->control);
+    if (control->control.type == rtmp::UserControlType::kStreamEof) {
+      playback_.on_stream_eof();
+    }
   } else if (auto* length = std::get_if<rtmp::event::StreamLength>(&event)) {
     if (length->seconds > 0 && length->seconds < 1e9) {
       duration_ = static_cast<GstClockTime>(length->seconds * GST_SECOND);
@@ -89,30 +98,22 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
 void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
   const rtmp::Time now = monotonic_now();
   last_arrival_ = now;
-  if (phase_ == Phase::kSeeking) {
-    return;  // of the position that we left
-  }
   std::optional<Tag> tag = make_tag(std::move(media), now);
-  if (!tag) {
+  // A position that we left still has the only headers that some servers send.
+  if (!tag || (playback_.seeking() && !tag->is_header())) {
     return;
   }
-  if (!std::exchange(arrived_, true)) {
+  if (!joined_) {
     joined_ = now;
   }
   if (tag->is_media()) {
-    // In step: half as much time has passed since the packet before as lies between their stamps.
-    const auto step = std::chrono::milliseconds(tag->timestamp - last_media_ms_);
-    in_step_ = step > 0ms && step < 1s && now - last_media_arrival_ >= step / 2;
     last_media_ms_ = tag->timestamp;
-    last_media_arrival_ = now;
   }
   if (phase_ == Phase::kJoining) {
     tag->noted = true;
     caps_due_ |= header_.note(*tag);
-    if (settings_.join == Join::kKeyFrame && live() && !in_step_) {
-      queue_.push(std::move(*tag));
-      queue_.skip_to_key_frame();
-      return;
+    if (tag->is_media()) {
+      edge_.arrived(tag->timestamp, now);
     }
   }
   queue_.push(std::move(*tag));
@@ -123,76 +124,55 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
   }
 }
 
-void Player::on_status(Connection::Locked& locked, const rtmp::Status& status) {
-  switch (status.code) {
-    case rtmp::StatusCode::kSeekNotify:
-      if (phase_ == Phase::kSeeking) {
-        phase_ = Phase::kFlowing;
-      }
-      return;
-    case rtmp::StatusCode::kPlayStop:
-    case rtmp::StatusCode::kPlayComplete:
-    case rtmp::StatusCode::kPlayUnpublishNotify:
-      eof_ = eof_ || phase_ != Phase::kSeeking;
-      return;
-    case rtmp::StatusCode::kSeekFailed:
-    case rtmp::StatusCode::kSeekInvalidTime:
-      // Nothing has moved: playing goes on where it was.
-      if (phase_ == Phase::kSeeking) {
-        phase_ = Phase::kFlowing;
-      }
-      return;
-    default:
-      if (status.is_error()) {
-        link_->fail_with_status(locked, status);
-      }
-  }
-}
-
-void Player::on_control(const rtmp::UserControl& control) {
-  // nginx-rtmp says StreamEOF when it pauses and before it seeks, too.
-  if (control.type == rtmp::UserControlType::kStreamEof && phase_ != Phase::kSeeking && !paused_) {
-    eof_ = true;
+void Player::send_pause(Connection::Locked& locked, bool pause) {
+  const rtmp::Time now = monotonic_now();
+  rtmp::Pause request{pause, static_cast<double>(last_media_ms_)};
+  if (link_->client(locked).request(link_->stream(locked), request, now) == rtmp::Misuse::kNone) {
+    playback_.pause_sent(pause, now);
+    last_arrival_ = now;
   }
 }
 
 /// A recorded stream comes as fast as the server likes: it is asked to pause when the queue is
 /// full, and, should it not obey, no more is read.
 void Player::throttle(Connection::Locked& locked) {
-  const int64_t bound = static_cast<int64_t>(settings_.max_queue_time / GST_MSECOND);
+  const auto bound = static_cast<int64_t>(settings_.max_queue_time / GST_MSECOND);
   const int64_t span = queue_.media_span_ms();
-  if (!paused_ && (span > bound || queue_.bytes() > kMaxQueueBytes / 2)) {
-    rtmp::Pause pause{true, static_cast<double>(last_media_ms_)};
-    paused_ = link_->client(locked).request(link_->stream(locked), pause, monotonic_now()) ==
-              rtmp::Misuse::kNone;
-  } else if (paused_ && span <= bound / 2 && queue_.bytes() <= kMaxQueueBytes / 4) {
-    paused_ = false;
-    rtmp::Pause pause{false, static_cast<double>(last_media_ms_)};
-    if (link_->client(locked).request(link_->stream(locked), pause, monotonic_now()) !=
-        rtmp::Misuse::kNone) {
-      GST_DEBUG_OBJECT(element_, "the server could not be asked to go on");
-    }
+  if (!playback_.paused() && (span > bound || queue_.bytes() > kMaxQueueBytes / 2)) {
+    send_pause(locked, true);
+  } else if (playback_.paused() && span <= bound / 2 && queue_.bytes() <= kMaxQueueBytes / 4) {
+    send_pause(locked, false);
   }
-  locked.hold_reading(paused_ && queue_.bytes() > kMaxQueueBytes);
+  locked.hold_reading(playback_.paused() && queue_.bytes() > kMaxQueueBytes);
 }
 
-bool Player::seek(GstClockTime position) {
-  auto locked = link_->lock();
-  if (link_->state(locked) != LinkState::kRunning) {
-    return false;
-  }
+bool Player::send_seek(Connection::Locked& locked, GstClockTime position) {
   const rtmp::Time now = monotonic_now();
   rtmp::Seek seek{static_cast<double>(position / GST_MSECOND)};
   if (link_->client(locked).request(link_->stream(locked), seek, now) != rtmp::Misuse::kNone) {
     return false;
   }
-  phase_ = Phase::kSeeking;
-  seek_deadline_ = now + kSeekAnswer;
+  playback_.seek_sent(now);
+  begun_ = true;
+  last_arrival_ = now;
   queue_.clear();
-  eof_ = false;
   discont_due_ = true;
   throttle(locked);
   return true;
+}
+
+bool Player::seek(GstClockTime position) {
+  auto locked = link_->lock();
+  const LinkState state = link_->state(locked);
+  if (!begun_ && position == 0) {
+    start_at_.reset();
+    return true;
+  }
+  if (state < LinkState::kRunning) {
+    start_at_ = position;
+    return true;
+  }
+  return state == LinkState::kRunning && send_seek(locked, position);
 }
 
 // ---- what goes downstream: the streaming thread ----
@@ -203,41 +183,84 @@ int64_t Player::running_time(rtmp::Time at, rtmp::Time now) const {
   return base - std::chrono::nanoseconds(now - at).count();
 }
 
-bool Player::at_live_edge(rtmp::Time now) const {
-  return in_step_ || now - last_arrival_ >= kBurstGap;
+/// Nothing but headers goes on until a key frame comes with what is live, not with the burst.
+bool Player::ready_at_key_frame(rtmp::Time now) {
+  if (!cut_ && (edge_.reached(now) || now - *joined_ >= kLongestBurst)) {
+    cut_ = true;
+    queue_.begin_at_key_frame(lateness());
+  }
+  return cut_ && queue_.has_media();
 }
 
-bool Player::ready_to_flow(rtmp::Time now) const {
-  if (!arrived_ || queue_.empty()) {
+bool Player::ready_to_flow(rtmp::Time now) {
+  if (queue_.empty() || playback_.seeking()) {
     return false;
   }
-  if (live() && settings_.join == Join::kKeyFrame && !eof_ && !ended_ && !queue_.has_media()) {
-    return false;  // nothing but headers until a key frame comes in step with the clock
-  }
-  if (eof_ || ended_ || now - joined_ >= std::chrono::nanoseconds(settings_.header_wait)) {
+  if (playback_.over() || ended_) {
     return true;
   }
-  return (header_.announced() || header_.both_seen()) && (!live() || at_live_edge(now));
+  if (joins_at_key_frame() && !ready_at_key_frame(now)) {
+    return false;
+  }
+  if (now - *joined_ >= std::chrono::nanoseconds(settings_.header_wait)) {
+    return true;
+  }
+  return (header_.announced() || header_.both_seen()) && (!live() || edge_.reached(now));
 }
 
-void Player::start_flowing(rtmp::Time now) {
-  phase_ = Phase::kFlowing;
-  if (!live()) {
-    return;
-  }
-  // Of all that waits, the packet that was least late shows where the live edge is.
-  int64_t offset = std::numeric_limits<int64_t>::max();
+/// Of all that waits, the packet that was least late shows where the live edge is. If only headers
+/// wait, the first packet will do.
+void Player::begin_timeline(rtmp::Time now) {
+  int64_t difference = std::numeric_limits<int64_t>::max();
   const Tag* first = nullptr;
   for (const Tag& tag : queue_.tags()) {
     if (tag.is_media()) {
       first = first != nullptr ? first : &tag;
-      offset = std::min(offset, running_time(tag.arrival, now) -
-                                    tag.timestamp * static_cast<int64_t>(GST_MSECOND));
+      difference = std::min(difference, running_time(tag.arrival, now) -
+                                            tag.timestamp * static_cast<int64_t>(GST_MSECOND));
     }
   }
   if (first != nullptr) {
-    timeline_.begin(first->timestamp, offset, running_time(first->arrival, now));
+    timeline_.begin(first->timestamp, running_time(first->arrival, now), difference);
   }
+}
+
+/// While the pipeline was paused the stream went on; what waits is late, and the clocks have
+/// parted.
+void Player::rejoin(rtmp::Time now) {
+  if (joins_at_key_frame()) {
+    queue_.begin_at_key_frame(lateness());
+  }
+  timeline_.end();
+  begin_timeline(now);
+  discont_due_ = true;
+}
+
+/// place() answers the tag's time stamp, milliseconds.
+int64_t Player::place(Tag& tag, rtmp::Time now, Output& output) {
+  if (!live()) {
+    return std::max<int64_t>(0, tag.timestamp);
+  }
+  if (!tag.is_media()) {
+    // Encoders stamp headers with zero, or with whatever they like.
+    return timeline_.begun() ? timeline_.header_time_ms() : std::max<int64_t>(0, tag.timestamp);
+  }
+  const int64_t arrival = running_time(tag.arrival, now);
+  if (!timeline_.begun()) {
+    timeline_.begin(tag.timestamp, arrival,
+                    arrival - tag.timestamp * static_cast<int64_t>(GST_MSECOND));
+  }
+  LiveTimeline::Place place = timeline_.place(tag.timestamp, arrival);
+  tag.discont |= place.jump;
+  output.segment = place.segment;
+  // flvdemux makes its first segment from the first frame of a kind, wherever ours begins, and
+  // passes on only those that come later.
+  if (std::exchange(segment_again_, false) && !output.segment) {
+    output.segment = timeline_.mapping();
+  }
+  bool& passed = tag.is_video() ? video_passed_ : audio_passed_;
+  segment_again_ = !std::exchange(passed, true);
+  return place.time_ms;
 }
 
 void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
@@ -251,21 +274,7 @@ void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
     duration_told_ = duration_;
     output.duration = duration_;
   }
-  int64_t time_ms = std::max<int64_t>(0, tag.timestamp);
-  if (live() && tag.is_media()) {
-    const int64_t arrival = running_time(tag.arrival, now);
-    if (!timeline_.begun()) {
-      timeline_.begin(tag.timestamp, arrival - tag.timestamp * static_cast<int64_t>(GST_MSECOND),
-                      arrival);
-    }
-    LiveTimeline::Place place = timeline_.place(tag.timestamp, arrival);
-    time_ms = place.time_ms;
-    tag.discont |= place.jump;
-    output.segment = place.segment;
-  } else if (live() && settings_.clock_mode == ClockMode::kPipeline) {
-    // Encoders stamp headers with zero, or with whatever they like.
-    time_ms = timeline_.begun() ? timeline_.header_time_ms() : time_ms;
-  }
+  const int64_t time_ms = place(tag, now, output);
   if (tag.is_media()) {
     tag.discont |= std::exchange(discont_due_, false);
   }
@@ -287,55 +296,69 @@ void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
   tags_out_++;
 }
 
+bool Player::take_tag(Connection::Locked& locked, rtmp::Time now, Output& output) {
+  if (phase_ != Phase::kFlowing || queue_.empty()) {
+    return false;
+  }
+  if (std::exchange(file_header_due_, false)) {
+    output.buffer = adopt(header_.file_header());
+  } else {
+    emit(*queue_.pop(), now, output);
+  }
+  if (std::exchange(caps_due_, false)) {
+    output.caps = header_.caps();
+  }
+  if (!live()) {
+    throttle(locked);
+  }
+  return true;
+}
+
+void Player::take_end(Connection::Locked& locked, Output& output) {
+  const Failure* failure = link_->failure(locked);
+  const bool closed = failure == nullptr || failure->kind == FailureKind::kClosed;
+  if (closed && !settings_.no_eof_is_error) {
+    output.flow = GST_FLOW_EOS;
+    return;
+  }
+  output.flow = GST_FLOW_ERROR;
+  output.failure = failure != nullptr
+                       ? *failure
+                       : failure_closed(Role::kSource, link_->settings(), LinkStep::kRunning);
+}
+
+bool Player::is_idle(Connection::Locked& locked, rtmp::Time now) {
+  const auto bound = std::chrono::seconds(settings_.idle_timeout_seconds);
+  return bound > 0s && link_->state(locked) == LinkState::kRunning && !playback_.paused() &&
+         now - last_arrival_ >= bound;
+}
+
+/// produce_locked() answers whether there is an output.
 bool Player::produce_locked(Connection::Locked& locked, Output& output) {
   const rtmp::Time now = monotonic_now();
-  if (live() && rejoin_.exchange(false) && phase_ == Phase::kFlowing) {
-    // While paused the stream went on; what waits is late, and the clocks have parted.
-    timeline_.end();
-    start_flowing(now);
-  }
-  if (phase_ == Phase::kSeeking && seek_deadline_ && now >= *seek_deadline_) {
-    phase_ = Phase::kFlowing;
+  playback_.expire(now);
+  if (rejoin_.exchange(false) && live() && phase_ == Phase::kFlowing) {
+    rejoin(now);
   }
   if (phase_ == Phase::kJoining && ready_to_flow(now)) {
-    start_flowing(now);
+    phase_ = Phase::kFlowing;
+    if (live()) {
+      begin_timeline(now);
+    }
   }
-  if (phase_ == Phase::kFlowing && !queue_.empty()) {
-    if (std::exchange(file_header_due_, false)) {
-      output.caps = header_.caps();
-      caps_due_ = false;
-      output.buffer = adopt(header_.file_header());
-      return true;
-    }
-    emit(*queue_.pop(), now, output);
-    if (std::exchange(caps_due_, false)) {
-      output.caps = header_.caps();
-    }
-    if (!live()) {
-      throttle(locked);
-    }
+  if (take_tag(locked, now, output)) {
     return true;
   }
-  if (eof_ && queue_.empty()) {
+  if (playback_.over() && queue_.empty()) {
     output.flow = GST_FLOW_EOS;
     return true;
   }
-  if (ended_) {
-    const Failure* failure = link_->failure(locked);
-    const bool closed = failure == nullptr || failure->kind == FailureKind::kClosed;
-    output.flow = closed && !settings_.no_eof_is_error ? GST_FLOW_EOS : GST_FLOW_ERROR;
-    if (output.flow == GST_FLOW_ERROR) {
-      output.failure = failure != nullptr
-                           ? *failure
-                           : failure_closed(Role::kSource, link_->settings(), LinkStep::kRunning);
-    }
-    return true;
-  }
-  const auto idle = std::chrono::seconds(settings_.idle_timeout_seconds);
-  if (idle > 0s && link_->state(locked) == LinkState::kRunning && !paused_ &&
-      now - last_arrival_ >= idle) {
+  if (is_idle(locked, now)) {
     link_->fail(locked, failure_stalled(Role::kSource, link_->settings(), now - last_arrival_));
-    return produce_locked(locked, output);
+  }
+  if (ended_) {
+    take_end(locked, output);
+    return true;
   }
   return false;
 }
@@ -344,13 +367,13 @@ bool Player::produce_locked(Connection::Locked& locked, Output& output) {
 rtmp::Time Player::deadline(rtmp::Time now) const {
   rtmp::Time until = now + 1s;
   if (phase_ == Phase::kJoining && !queue_.empty()) {
-    until = std::min(
-        {until, now + kBurstGap, joined_ + std::chrono::nanoseconds(settings_.header_wait)});
+    const rtmp::Time waited = *joined_ + std::chrono::nanoseconds(settings_.header_wait);
+    until = std::min({until, now + LiveEdge::kGap, std::max(waited, now + 1ms)});
   }
-  if (phase_ == Phase::kSeeking && seek_deadline_) {
-    until = std::min(until, *seek_deadline_);
+  if (auto answer = playback_.deadline()) {
+    until = std::min(until, std::max(*answer, now + 1ms));
   }
-  return std::max(until, now + 1ms);
+  return until;
 }
 
 Player::Output Player::produce() {

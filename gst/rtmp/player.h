@@ -2,14 +2,17 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 
 #include <gst/gst.h>
 
 #include "common/glue.h"
+#include "rtmp/liveedge.h"
 #include "rtmp/livetimeline.h"
 #include "rtmp/memoryblocks.h"
+#include "rtmp/playback.h"
 #include "rtmp/rtmpclientlink.h"
 #include "rtmp/streamheader.h"
 #include "rtmp/tagqueue.h"
@@ -59,12 +62,9 @@ class Player final : private ClientLink::Observer {
   Output produce();
   /// interrupt() makes produce() answer FLUSHING until interrupt(false).
   void interrupt(bool on);
-  /// seek() asks a recorded stream for another position; what was queued is gone.
-  /// False if the server cannot be asked now.
+  /// seek() asks a recorded stream for another position; what was queued is gone. Before the stream
+  /// plays, it will begin there. False if the server cannot be asked any more.
   bool seek(GstClockTime position);
-  /// has_begun() is true once produce() has yielded something: seeking to the start means
-  /// something.
-  bool has_begun() const { return begun_; }
   /// resume() tells that the pipeline runs again after a pause: a live stream joins anew.
   void resume();
 
@@ -73,21 +73,28 @@ class Player final : private ClientLink::Observer {
   static void add_idle_stats(GstStructure* stats);
 
  private:
-  /// Phase: a recorded stream seeks, a live stream joins; then both flow.
-  enum class Phase : uint8_t { kJoining, kFlowing, kSeeking };
+  /// Phase: until it is known what the stream holds, and where its live edge is; then it flows.
+  enum class Phase : uint8_t { kJoining, kFlowing };
 
   void on_link_state(Connection::Locked& locked, LinkState state) override;
   void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
   void on_media(Connection::Locked& locked, rtmp::event::Media&& media);
-  void on_status(Connection::Locked& locked, const rtmp::Status& status);
-  void on_control(const rtmp::UserControl& control);
 
   bool live() const { return settings_.play_type == PlayType::kLive; }
+  bool joins_at_key_frame() const { return live() && settings_.join == Join::kKeyFrame; }
+  rtmp::Duration lateness() const { return std::chrono::milliseconds(settings_.latency_ms); }
   bool produce_locked(Connection::Locked& locked, Output& output);
-  bool ready_to_flow(rtmp::Time now) const;
-  bool at_live_edge(rtmp::Time now) const;
-  void start_flowing(rtmp::Time now);
+  bool take_tag(Connection::Locked& locked, rtmp::Time now, Output& output);
+  void take_end(Connection::Locked& locked, Output& output);
+  bool is_idle(Connection::Locked& locked, rtmp::Time now);
+  bool ready_to_flow(rtmp::Time now);
+  bool ready_at_key_frame(rtmp::Time now);
+  void begin_timeline(rtmp::Time now);
+  void rejoin(rtmp::Time now);
+  int64_t place(Tag& tag, rtmp::Time now, Output& output);
   void emit(Tag&& tag, rtmp::Time now, Output& output);
+  bool send_seek(Connection::Locked& locked, GstClockTime position);
+  void send_pause(Connection::Locked& locked, bool pause);
   void throttle(Connection::Locked& locked);
   rtmp::Time deadline(rtmp::Time now) const;
   int64_t running_time(rtmp::Time at, rtmp::Time now) const;
@@ -99,29 +106,29 @@ class Player final : private ClientLink::Observer {
   std::atomic<bool> interrupted_ = false;
   std::atomic<bool> rejoin_ = false;
   std::atomic<bool> opened_ = false;
-  std::atomic<bool> begun_ = false;
 
   // From here on: under the connection's lock.
   Phase phase_ = Phase::kJoining;
   TagQueue queue_;
   StreamHeader header_;
+  LiveEdge edge_;
   LiveTimeline timeline_;
+  Playback playback_;
   bool caps_due_ = true;
   bool file_header_due_ = true;
   bool discont_due_ = false;
-  bool ended_ = false;   // the link is gone
-  bool eof_ = false;     // the server said that this is all
-  bool paused_ = false;  // recorded: we asked the server to wait
-  std::optional<rtmp::Time> seek_deadline_;
+  bool cut_ = false;    // join=keyframe: what came before the first key frame is gone
+  bool ended_ = false;  // the link is gone
+  bool begun_ = false;  // produce() has yielded something, or a seek was sent
+  std::optional<GstClockTime> start_at_;  // a seek that waits for the stream to play
   std::optional<GstClockTime> duration_;
   std::optional<GstClockTime> duration_told_;
   rtmp::Time last_arrival_{};
-  rtmp::Time joined_{};  // arrival of the first tag since joining
-  bool arrived_ = false;
-  // Of the last media tag: is it in step with the clock, or part of a burst?
-  int64_t last_media_ms_ = 0;
-  rtmp::Time last_media_arrival_{};
-  bool in_step_ = false;
+  std::optional<rtmp::Time> joined_;  // arrival of the first tag
+  int64_t last_media_ms_ = 0;         // received
+  bool audio_passed_ = false;
+  bool video_passed_ = false;
+  bool segment_again_ = false;
   uint64_t tags_out_ = 0;
 };
 

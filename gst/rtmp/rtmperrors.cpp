@@ -324,9 +324,12 @@ Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Dur
   failure.role = role;
   failure.step = LinkStep::kRunning;
   auto seconds = std::chrono::duration_cast<std::chrono::seconds>(silence).count();
-  failure.text = "The server " + server(settings) + " has taken nothing for " +
-                 std::to_string(seconds) + " s. It or the network to it is down.";
-  failure.debug = "no progress of sent bytes";
+  const bool sink = role == Role::kSink;
+  failure.text = "The server " + server(settings) +
+                 (sink ? " has taken nothing for " : " has sent no media for ") +
+                 std::to_string(seconds) + " s. It or the network to it is down" +
+                 (sink ? "." : ", or nobody publishes.");
+  failure.debug = sink ? "no progress of sent bytes" : "idle-timeout";
   return failure;
 }
 

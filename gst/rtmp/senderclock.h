@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 #include <gst/gst.h>
 
@@ -13,40 +14,63 @@ namespace gstrtmp {
 ///
 /// A packet can be late on its way, but not early: so the smallest (arrival - sender time) of the
 /// last kWindow is what the two clocks differ by. The correction, which is added to every time
-/// stamp, moves towards the difference since the start by at most kMaxSlewPpm: far below what can
-/// be seen or heard, and twice what crystals drift apart. Times in nanoseconds; no clock inside.
+/// stamp, moves towards the change of that difference by at most kMaxSlewPpm: far below what can be
+/// seen or heard, and more than crystals drift apart. Differences within kSlack are left alone, so
+/// that a stream whose sender has the same clock keeps its time stamps to the millisecond.
+/// Times in nanoseconds; no clock inside.
 class SenderClock {
  public:
   static constexpr int64_t kWindow = 10 * GST_SECOND;
   static constexpr int64_t kMaxSlewPpm = 500;
-  /// A sender that jumps by more than this, or whose packets do, has started anew.
+  static constexpr int64_t kSlack = 12 * GST_MSECOND;
   static constexpr int64_t kJump = 1 * GST_SECOND;
+  /// A stream that is later than kJump for so long will not catch up.
+  static constexpr int64_t kLateForGood = 3 * GST_SECOND;
 
-  struct Answer {
-    int64_t time = 0;   ///< the sender's time, corrected
-    bool jump = false;  ///< start over: this time has no relation to those before
+  enum class Sight : uint8_t {
+    kSteady,
+    /// The time stamps jumped by more than kJump: nothing was changed, start() anew.
+    kSenderJumped,
+    /// The stamps go on, but all packets come more than kJump sooner or later than they did:
+    /// edge() tells the new difference.
+    kEdgeMoved,
   };
 
+  /// `follow` false never corrects anything, and only tells of jumps.
+  explicit SenderClock(bool follow = true) : follow_(follow) {}
+
+  /// start() takes the first packet after a beginning or a jump. A correction of zero shall stand
+  /// for a difference of `base`; the correction stays as it is.
+  void start(int64_t sender, int64_t arrival, int64_t base);
   /// observe() takes a packet's time stamp by the sender and its arrival by the pipeline.
-  Answer observe(int64_t sender, int64_t arrival);
-  /// correction() is what is added to the sender's time now.
+  Sight observe(int64_t sender, int64_t arrival);
+  /// correction() is what is to be added to the sender's time now.
   int64_t correction() const { return correction_; }
-  /// reset() forgets everything; the next packet is the first.
-  void reset() { *this = SenderClock(); }
+  /// edge() is the smallest difference in the window; after kEdgeMoved, the one seen since.
+  int64_t edge() const { return window_.front().difference; }
+  /// set_base() makes `base` the difference that a correction of zero stands for.
+  void set_base(int64_t base) { base_ = base; }
 
  private:
   struct Sample {
     int64_t arrival;
-    int64_t offset;
+    int64_t difference;
   };
-  void start(int64_t sender, int64_t arrival);
+  void note(Sample sample);
+  void slew(int64_t elapsed);
+  bool edge_moved(Sample sample);
 
-  bool started_ = false;
-  int64_t base_ = 0;        // arrival - sender that a correction of zero stands for
-  int64_t correction_ = 0;  // what has been slewed so far
+  const bool follow_;
+  int64_t base_ = 0;
+  int64_t correction_ = 0;
+  bool slewing_ = false;
   int64_t last_arrival_ = 0;
   int64_t last_sender_ = 0;
-  std::deque<Sample> window_;  // offsets rising from the front: the front is the window's minimum
+  // Differences rising from the front, which is the window's smallest.
+  std::deque<Sample> window_;
+  // Since when all packets are late, and the least late of them.
+  std::optional<int64_t> late_since_;
+  Sample least_late_{};
 };
 
 }  // namespace gstrtmp

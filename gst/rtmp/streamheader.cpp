@@ -94,8 +94,11 @@ bool StreamHeader::note(const Tag& tag) {
 }
 
 bool StreamHeader::announced() const {
-  return told_audio_ && told_video_ && *told_audio_ == audio_seen_ && *told_video_ == video_seen_ &&
-         (audio_seen_ || video_seen_);
+  if (!told_audio_ && !told_video_) {
+    return false;
+  }
+  // Who tells of one kind only has no other.
+  return told_audio_.value_or(false) == audio_seen_ && told_video_.value_or(false) == video_seen_;
 }
 
 GstBuffer* StreamHeader::file_header() const {

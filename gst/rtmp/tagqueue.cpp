@@ -2,6 +2,7 @@
 #include "rtmp/tagqueue.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "wire/metadata.h"
@@ -49,17 +50,26 @@ std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival) {
 }
 
 bool TagQueue::starts_decoding(const Tag& tag) const {
-  return tag.is_key_frame() || (!video_seen_ && tag.is_media());
+  const bool has_video = last_video_ && tag.arrival - *last_video_ < kVideoPause;
+  return tag.is_key_frame() || (!has_video && tag.is_media());
+}
+
+void TagQueue::count(const Tag& tag) {
+  (tag.is_video() ? dropped_.video : dropped_.audio)++;
 }
 
 void TagQueue::push(Tag&& tag) {
-  video_seen_ = video_seen_ || tag.is_video();
+  if (tag.is_video()) {
+    last_video_ = tag.arrival;
+  }
   if (tag.is_media()) {
-    if (skipping_ && !starts_decoding(tag)) {
-      (tag.is_video() ? dropped_.video : dropped_.audio)++;
+    if (skip_ != Skip::kNo && !starts_decoding(tag)) {
+      if (skip_ == Skip::kDropping) {
+        count(tag);
+      }
       return;
     }
-    skipping_ = false;
+    skip_ = Skip::kNo;
     tag.discont = std::exchange(discont_, false) || tag.discont;
   }
   bytes_ += tag.payload.size;
@@ -79,7 +89,7 @@ std::optional<Tag> TagQueue::pop() {
 void TagQueue::clear() {
   tags_.clear();
   bytes_ = 0;
-  skipping_ = false;
+  skip_ = Skip::kNo;
   discont_ = false;
 }
 
@@ -98,24 +108,44 @@ rtmp::Duration TagQueue::waited(rtmp::Time now) const {
   return first == tags_.end() ? rtmp::Duration{} : now - first->arrival;
 }
 
-void TagQueue::drop_media_before(size_t end) {
+void TagQueue::drop_media_before(size_t end, Skip why) {
   std::deque<Tag> kept;
   for (size_t i = 0; i < tags_.size(); i++) {
     Tag& tag = tags_[i];
-    if (i < end && tag.is_media()) {
-      bytes_ -= tag.payload.size;
-      (tag.is_video() ? dropped_.video : dropped_.audio)++;
-    } else {
+    if (i >= end || !tag.is_media()) {
       kept.push_back(std::move(tag));
+      continue;
+    }
+    bytes_ -= tag.payload.size;
+    if (why == Skip::kDropping) {
+      count(tag);
     }
   }
   tags_ = std::move(kept);
 }
 
-void TagQueue::skip_to_key_frame() {
-  drop_media_before(tags_.size());
-  skipping_ = true;
+void TagQueue::skip_to_key_frame(Skip why) {
+  drop_media_before(tags_.size(), why);
+  skip_ = why;
   discont_ = true;
+}
+
+void TagQueue::begin_at_key_frame(rtmp::Duration late) {
+  auto difference = [](const Tag& tag) {
+    return tag.arrival.time_since_epoch() - std::chrono::milliseconds(tag.timestamp);
+  };
+  auto least = rtmp::Duration::max();
+  for (const Tag& tag : tags_) {
+    least = tag.is_media() ? std::min<rtmp::Duration>(least, difference(tag)) : least;
+  }
+  auto first = std::find_if(tags_.begin(), tags_.end(), [&](const Tag& tag) {
+    return starts_decoding(tag) && difference(tag) - least <= late;
+  });
+  if (first == tags_.end()) {
+    skip_to_key_frame(Skip::kLeavingOut);
+  } else {
+    drop_media_before(static_cast<size_t>(first - tags_.begin()), Skip::kLeavingOut);
+  }
 }
 
 void TagQueue::trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes) {
@@ -129,13 +159,13 @@ void TagQueue::trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes) {
     const Tag& tag = tags_[i];
     if (!std::exchange(first_media, first_media && !tag.is_media()) && starts_decoding(tag) &&
         now - tag.arrival <= bound && held <= max_bytes) {
-      drop_media_before(i);
+      drop_media_before(i, Skip::kDropping);
       std::find_if(tags_.begin(), tags_.end(), is_media)->discont = true;
       return;
     }
     held -= tag.is_media() ? tag.payload.size : 0;
   }
-  skip_to_key_frame();
+  skip_to_key_frame(Skip::kDropping);
 }
 
 }  // namespace gstrtmp

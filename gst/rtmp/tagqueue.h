@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -39,9 +40,12 @@ struct Tag {
 std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival);
 
 /// TagQueue keeps what arrives while downstream is busy, in order. trim() is the only way in which
-/// it loses anything: whole stretches up to a key frame, never a header.
+/// it loses anything by itself: whole stretches up to a key frame, never a header.
 class TagQueue {
  public:
+  /// A stream whose video has paused for so long is as good as audio only.
+  static constexpr rtmp::Duration kVideoPause = std::chrono::seconds(3);
+
   struct Dropped {
     uint64_t audio = 0;
     uint64_t video = 0;
@@ -65,18 +69,24 @@ class TagQueue {
   /// nothing has waited longer than `bound` and no more than max_bytes are held. If there is no key
   /// frame, everything goes, and what arrives before the next one. Headers stay.
   void trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes);
-  /// skip_to_key_frame() drops all media that waits, and what arrives before the next key frame.
-  void skip_to_key_frame();
+  /// begin_at_key_frame() leaves out what comes before the first key frame that is at most `late`
+  /// behind the packet that was least late on its way; if there is none, all media, and what
+  /// arrives before the next key frame. None of it counts as dropped.
+  void begin_at_key_frame(rtmp::Duration late);
   const Dropped& dropped() const { return dropped_; }
 
  private:
+  enum class Skip : uint8_t { kNo, kDropping, kLeavingOut };
+
   bool starts_decoding(const Tag& tag) const;
-  void drop_media_before(size_t end);
+  void count(const Tag& tag);
+  void drop_media_before(size_t end, Skip why);
+  void skip_to_key_frame(Skip why);
 
   std::deque<Tag> tags_;
   uint64_t bytes_ = 0;
-  bool video_seen_ = false;
-  bool skipping_ = false;
+  std::optional<rtmp::Time> last_video_;
+  Skip skip_ = Skip::kNo;
   bool discont_ = false;  // for the next media tag that comes in
   Dropped dropped_;
 };
