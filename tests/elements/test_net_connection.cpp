@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <random>
 #include <thread>
 #include <vector>
@@ -711,16 +712,23 @@ TEST(Connection, ServerClosesWhileWeDo) {
 TEST(Connection, HandlerMayDropTheLastReference) {
   TestServer server;
   struct Dropper : Connection::Handler {
-    void on_open(Connection::Locked&) override { connection.reset(); }
+    void on_open(Connection::Locked&) override {
+      connection.reset();
+      dropped.set_value();
+    }
     void on_event(Connection::Locked&, rtmp::Event&&) override { FAIL(); }
     void on_transport_end(Connection::Locked&, std::optional<NetError>) override { FAIL(); }
     std::shared_ptr<Connection> connection;
+    std::promise<void> dropped;
   } dropper;
   dropper.connection = Connection::create(
       Loop::shared(),
       std::make_unique<rtmp::Client>(rtmp::ClientOptions(), gstrtmp::glib_environment()), dropper);
+  std::weak_ptr<Connection> weak = dropper.connection;
   dropper.connection->open({"127.0.0.1", server.port(), 5s});
+  ASSERT_EQ(dropper.dropped.get_future().wait_for(kLimit), std::future_status::ready);
   EXPECT_TRUE(server.wait([](const Log& log) { return log.ended == 1; }));
+  EXPECT_TRUE(weak.expired());
 }
 
 TEST(Connection, LingerSendsWhatIsQueued) {

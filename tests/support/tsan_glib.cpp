@@ -18,6 +18,12 @@ Function* next(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
+// order_all() puts all its callers for one address in a sequence.
+void order_all(void* address) {
+  __tsan_release(address);
+  __tsan_acquire(address);
+}
+
 }  // namespace
 
 #define NEXT(function) static auto* const real = next<decltype(function)>(#function)
@@ -109,23 +115,26 @@ void g_once_init_leave(volatile void* location, gsize result) {
 
 void g_object_unref(gpointer object) {
   NEXT(g_object_unref);
-  __tsan_release(object);
-  __tsan_acquire(object);
+  order_all(object);
   real(object);
 }
 
 void gst_object_unref(gpointer object) {
   NEXT(gst_object_unref);
-  __tsan_release(object);
-  __tsan_acquire(object);
+  order_all(object);
   real(object);
 }
 
 void gst_mini_object_unref(GstMiniObject* object) {
   NEXT(gst_mini_object_unref);
-  __tsan_release(object);
-  __tsan_acquire(object);
+  order_all(object);
   real(object);
+}
+
+void g_main_context_unref(GMainContext* context) {
+  NEXT(g_main_context_unref);
+  order_all(context);
+  real(context);
 }
 
 }  // extern "C"
