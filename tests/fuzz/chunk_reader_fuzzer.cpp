@@ -120,7 +120,7 @@ class WriterRun {
   explicit WriterRun(Bytes calls) : calls_(calls), receiver_(Options{}) {}
 
   void go() {
-    while (!calls_.empty() && written_.size() < 2000) {
+    while (!calls_.empty() && written_.size() < 300) {
       const uint8_t call = next();
       switch (call % 8) {
         case 0:
@@ -139,7 +139,7 @@ class WriterRun {
       }
     }
     while (!writer_.empty()) {
-      send(16, 4096, 0xFF);
+      send(512, 65536, 0xFF);
     }
     check();
   }
@@ -161,7 +161,7 @@ class WriterRun {
     const uint8_t step = next();
     time_ += (int64_t{step & 0x0F} - 3) << ((step >> 4) * 2);
     message.timestamp = time_;
-    const size_t size = size_t{next()} << (shape >> 4 & 3);
+    const size_t size = size_t{next()} << (shape >> 4 & 1);
     message.body.resize(size);
     for (size_t i = 0; i < size; i++) {
       message.body[i] = static_cast<uint8_t>(written_.size() + i);
