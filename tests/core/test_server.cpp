@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "scripted_peer.h"
-#include "wire/metadata.h"
 #include "session/server.h"
+#include "wire/metadata.h"
 
 namespace rtmp {
 namespace {
@@ -388,7 +388,7 @@ TEST_F(ServerTest, TheEndOfTheTransport) {
   server->receive_end(peer->now);
   auto closed = end.take<event::Closed>();
   ASSERT_TRUE(closed && closed->error);
-  EXPECT_EQ(closed->error->kind, ErrorKind::kTruncated);
+  EXPECT_EQ(closed->error->kind, ErrorKind::kEnded);
 
   // Players just leave.
   connected();
@@ -412,6 +412,20 @@ TEST_F(ServerTest, SetDataFrameIsLeftAsItIs) {
   ASSERT_TRUE(media);
   EXPECT_EQ(media->type, MessageType::kDataAmf0);
   EXPECT_EQ(script_handler(media->payload.bytes()), "@setDataFrame");
+}
+
+TEST_F(ServerTest, DeleteStreamWithANameIsTheOnlyStreams) {
+  connected();
+  StreamHandle stream = publishing();
+  peer->send(0, {"deleteStream", 0, amf::Null{}, {"key"}});
+  auto requested = end.take<event::Requested>();
+  ASSERT_TRUE(requested && std::holds_alternative<DeleteStream>(requested->request));
+  EXPECT_EQ(requested->stream, stream);
+  EXPECT_EQ(peer->names(), "onStatus");
+  create(1);
+  create(2);
+  peer->send(0, {"deleteStream", 0, amf::Null{}, {"key"}});
+  EXPECT_FALSE(end.take<event::Requested>());
 }
 
 // ---- play ----

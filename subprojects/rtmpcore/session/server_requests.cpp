@@ -132,6 +132,9 @@ void Server::Role::on(const Asked& asked, const CreateStream& request) {
 
 void Server::Role::on(const Asked& asked, const DeleteStream& request) {
   NetStream* stream = find_id(request.stream_id);
+  if (stream == nullptr && request.stream_id == 0 && streams().size() == 1) {
+    stream = streams()[0].get();  // GStreamer's rtmp2sink sends the stream's name, not its id
+  }
   if (stream == nullptr) {
     return;
   }

@@ -115,7 +115,7 @@ struct GetStreamLength {
 };
 struct CreateStream {};
 struct DeleteStream {
-  uint32_t stream_id = 0;
+  uint32_t stream_id = 0;  ///< message stream id; 0 also for a peer that sends something else
 };
 struct CloseStream {};
 struct CheckBandwidth {};  ///< _checkbw
