@@ -2,7 +2,7 @@
 #include "common/flvcaps.h"
 
 #include <array>
-#include <cstring>
+#include <tuple>
 
 namespace gstrtmp {
 namespace {
@@ -94,6 +94,14 @@ FormatResult mp3_format(TrackFormat format) {
 bool TrackFormat::needs_sequence_header() const {
   return kind == TrackKind::kVideo ? video.codec == rtmp::media::VideoCodec::kAvc
                                    : audio.codec == AudioCodec::kAac;
+}
+
+bool TrackFormat::describes_same(const TrackFormat& other) const {
+  auto key = [](const TrackFormat& f) {
+    return std::tuple(f.kind, f.video.codec, f.audio.codec, f.audio.rate_index, f.audio.stereo,
+                      f.width, f.height, f.par_n, f.par_d, f.framerate, f.rate, f.channels);
+  };
+  return key(*this) == key(other);
 }
 
 FormatResult track_format_from_caps(const GstCaps* caps, TrackKind kind) {

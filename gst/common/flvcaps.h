@@ -41,6 +41,8 @@ struct TrackFormat {
   int channels = 0;
 
   bool needs_sequence_header() const;
+  /// describes_same() leaves the decoder configuration out of the comparison.
+  bool describes_same(const TrackFormat& other) const;
 };
 
 /// track_format_from_caps() reads fixed caps of `kind`. Errors: a codec or rate that FLV cannot

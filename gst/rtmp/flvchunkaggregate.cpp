@@ -170,10 +170,16 @@ bool FlvChunk::may_go(const Candidate& first) const {
     if (!other.is_waited_for()) {
       return false;
     }
-    if (!live || interleave_ == Interleave::kDts) {
-      return !live || !gst_aggregator_pad_is_inactive(GST_AGGREGATOR_PAD_CAST(other.pad.get()));
-    }
     const auto& last = other.pad->priv->last_time;
+    if (last && first.time <= *last) {
+      return false;  // What comes there next is no earlier.
+    }
+    if (!live) {
+      return true;
+    }
+    if (interleave_ == Interleave::kDts) {
+      return !gst_aggregator_pad_is_inactive(GST_AGGREGATOR_PAD_CAST(other.pad.get()));
+    }
     return last && first.time > *last + kMaxLead;
   });
 }
@@ -258,6 +264,9 @@ bool FlvChunk::read_setup() {
 void FlvChunk::begin() {
   int64_t earliest = lowest()->time;
   for (const Candidate& candidate : candidates_) {
+    if (candidate.head && candidate.tag) {
+      writer().expect(candidate.tag->kind());
+    }
     const auto header = candidate.pad->priv->file_header.copy();
     if (!header || writer().metadata().has_input()) {
       continue;
@@ -265,7 +274,7 @@ void FlvChunk::begin() {
     for (auto [kind, there] : {std::pair(TrackKind::kAudio, header->has_audio),
                                {TrackKind::kVideo, header->has_video}}) {
       if (there) {
-        writer().expect(kind, true);
+        writer().expect(kind);
       }
     }
   }
@@ -306,7 +315,7 @@ void FlvChunk::consume_tag(Candidate& candidate, const FlvTag& tag, GstPtr<GstBu
     return;
   }
   FlvChunkPad& priv = *candidate.pad->priv;
-  const TrackKind kind = tag.type == TagType::kVideo ? TrackKind::kVideo : TrackKind::kAudio;
+  const TrackKind kind = tag.kind();
   if (!owns(priv, kind)) {
     return;
   }
@@ -339,10 +348,10 @@ void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type) {
       const rtmp::amf::Value& metadata = script->arguments.front();
       const rtmp::MediaPresence presence = rtmp::media_presence(metadata);
       if (presence.audio.value_or(false)) {
-        writer().expect(TrackKind::kAudio, true);
+        writer().expect(TrackKind::kAudio);
       }
       if (presence.video.value_or(false)) {
-        writer().expect(TrackKind::kVideo, true);
+        writer().expect(TrackKind::kVideo);
       }
       if (writer().metadata().merge(metadata)) {
         writer().metadata_changed();
@@ -413,10 +422,7 @@ void FlvChunk::see_pads() {
     if (pad.kind() != PadKind::kFlv) {
       const TrackKind kind = pad.track_kind();
       owners_[static_cast<size_t>(kind)] = &pad;
-      writer().expect(kind, true);
-      if (writer().has_begun()) {
-        writer().metadata_changed();
-      }
+      writer().expect(kind);
     }
     for (size_t i = 0; i < owner_there.size(); i++) {
       owner_there[i] |= owners_[i] == &pad;

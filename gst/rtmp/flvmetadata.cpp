@@ -82,8 +82,11 @@ void FlvMetadata::set_presence(bool has_audio, bool has_video) {
   has_video_ = has_video;
 }
 
-void FlvMetadata::set_format(const TrackFormat& format) {
-  (format.kind == TrackKind::kVideo ? video_ : audio_) = format;
+bool FlvMetadata::set_format(const TrackFormat& format) {
+  auto& known = format.kind == TrackKind::kVideo ? video_ : audio_;
+  const bool news = !known || !known->describes_same(format);
+  known = format;
+  return news;
 }
 
 bool FlvMetadata::set_bitrate(TrackKind kind, unsigned bits_per_second) {

@@ -80,17 +80,18 @@ FlvWriter::FlvWriter(FlvOutput& output, FlvMetadata metadata, const Options& opt
 
 // ---- tracks ----
 
-void FlvWriter::expect(TrackKind kind, bool expected) {
-  track(kind).expected = expected;
-  metadata_.set_presence(track(TrackKind::kAudio).expected, track(TrackKind::kVideo).expected);
+void FlvWriter::expect(TrackKind kind) {
+  if (!std::exchange(track(kind).expected, true)) {
+    metadata_.set_presence(track(TrackKind::kAudio).expected, has_video());
+    metadata_due_ = true;
+  }
 }
 
 void FlvWriter::set_format(const TrackFormat& format) {
   Track& changed = track(format.kind);
-  expect(format.kind, true);
+  expect(format.kind);
   changed.format = format;
-  metadata_.set_format(format);
-  metadata_due_ = true;
+  metadata_due_ = metadata_.set_format(format) || metadata_due_;
   set_sequence_header(changed, sequence_header_body(format));
 }
 
@@ -100,7 +101,7 @@ void FlvWriter::clear_format(TrackKind kind) {
 }
 
 void FlvWriter::set_sequence_header(TrackKind kind, rtmp::Buffer body) {
-  expect(kind, true);
+  expect(kind);
   set_sequence_header(track(kind), std::move(body));
 }
 
@@ -215,10 +216,7 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
                                                   frame_track.sequence_header.empty()))) {
     return Outcome::kNoConfiguration;
   }
-  if (!frame_track.expected) {
-    expect(frame.kind, true);
-    metadata_due_ = true;
-  }
+  expect(frame.kind);
   if (frame.kind == TrackKind::kAudio && frame.pts) {
     frame.dts = frame.pts;  // Audio tags have no composition time: their timestamp is the sound's.
   }

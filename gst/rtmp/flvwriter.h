@@ -67,8 +67,8 @@ class FlvWriter {
   /// metadata_changed() has onMetaData written again before the next frame, if a stream has begun.
   void metadata_changed() { metadata_due_ = true; }
 
-  /// expect() says whether there is to be a track of `kind`, which is what the file header tells.
-  void expect(TrackKind kind, bool expected);
+  /// expect() says that there is to be a track of `kind`, which is what headers tell.
+  void expect(TrackKind kind);
   /// set_format() begins or changes a track; its sequence header is due if it differs.
   void set_format(const TrackFormat& format);
   /// clear_format() ends a track whose new format cannot be written: frames of it are refused.

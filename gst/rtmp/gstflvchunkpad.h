@@ -116,6 +116,10 @@ struct FlvTag {
 
   /// is_setup() is true for what describes frames to come: script data and sequence headers.
   bool is_setup() const;
+  /// kind() is the track, of an audio or video tag.
+  TrackKind kind() const {
+    return type == rtmp::flv::TagType::kVideo ? TrackKind::kVideo : TrackKind::kAudio;
+  }
 };
 FlvTag flv_tag_of(const GstBuffer* buffer);
 

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// flvchunk in live pipelines: what it waits for and for how long, and the latency it reports. The
+// clock is the test's: nothing here depends on how fast the machine is.
+#include "flvchunk_testing.h"
+
+namespace {
+
+using namespace flvtest;  // NOLINT: the tests' own vocabulary
+
+constexpr Latency kLive = {.live = true, .min = 0, .max = GST_CLOCK_TIME_NONE};
+
+struct LatencyAnswer {
+  bool ok = false;
+  gboolean live = FALSE;
+  GstClockTime min = 0;
+  GstClockTime max = 0;
+};
+LatencyAnswer ask_latency(Mux& mux) {
+  auto query = adopt(gst_query_new_latency());
+  auto src = adopt(gst_element_get_static_pad(mux.element(), "src"));
+  LatencyAnswer answer;
+  answer.ok = gst_pad_query(src.get(), query.get());
+  gst_query_parse_latency(query.get(), &answer.live, &answer.min, &answer.max);
+  return answer;
+}
+
+/// Two live tracks that have begun at 0.
+struct Begun {
+  Begun(Mux& mux, Latency video_latency = kLive, Latency audio_latency = kLive)
+      : video(mux.add("video", video_latency)), audio(mux.add("audio", audio_latency)) {
+    mux.start();
+    video.open(kAvcCaps);
+    audio.open(kAacCaps);
+    video.frame_ms(0, 0, true);
+    audio.sound(0);
+    EXPECT_EQ(timeline(mux.wait(6)), "F S V0 A0 v0 a0");
+  }
+  Input& video;
+  Input& audio;
+};
+
+// ---- latency ----
+
+TEST(FlvChunkLive, ReportsTheLatestUpstreamAndItsOwnWait) {
+  Mux mux;
+  mux.add("video", {.live = true, .min = 2 * GST_SECOND, .max = 2 * GST_SECOND});
+  mux.add("audio", {.live = true, .min = 10 * GST_MSECOND, .max = 10 * GST_MSECOND});
+  mux.start();
+  const LatencyAnswer answer = ask_latency(mux);
+  ASSERT_TRUE(answer.ok);
+  EXPECT_TRUE(answer.live);
+  EXPECT_EQ(answer.min, 2050 * GST_MSECOND);
+  EXPECT_GE(answer.max, answer.min);
+  EXPECT_FALSE(mux.message(GST_MESSAGE_WARNING, 0)) << "Impossible to configure latency";
+}
+
+TEST(FlvChunkLive, TakesAnotherWaitFromTheUser) {
+  Mux mux;
+  mux.set("latency", guint64{200 * GST_MSECOND});
+  mux.add("video", {.live = true, .min = GST_SECOND, .max = GST_SECOND});
+  mux.start();
+  EXPECT_EQ(ask_latency(mux).min, 1200 * GST_MSECOND);
+  mux.set("min-upstream-latency", guint64{3 * GST_SECOND});
+  EXPECT_EQ(ask_latency(mux).min, 3200 * GST_MSECOND);
+}
+
+TEST(FlvChunkLive, ReportsNoLatencyWhenNothingIsLive) {
+  Mux mux;
+  mux.add("video");
+  mux.start();
+  const LatencyAnswer answer = ask_latency(mux);
+  ASSERT_TRUE(answer.ok);
+  EXPECT_FALSE(answer.live);
+  EXPECT_EQ(answer.min, 0u);
+}
+
+// An encoder that is two seconds late, beside a source that cannot wait: two seconds of audio fit.
+TEST(FlvChunkLive, HoldsAudioForALateEncoder) {
+  Mux mux;
+  mux.set("interleave", 1);
+  Input& video = mux.add("video", {.live = true, .min = 2 * GST_SECOND, .max = 2 * GST_SECOND});
+  Input& audio = mux.add("audio", {.live = true, .min = 0, .max = 0});
+  mux.start();
+  video.open(kAvcCaps);
+  audio.open(kAacCaps);
+  ask_latency(mux);
+  std::atomic<int> pushed{0};
+  std::thread pusher([&] {
+    for (int ms = 0; ms < 2000; ms += 20) {
+      audio.sound(ms);
+      pushed++;
+    }
+  });
+  for (int i = 0; i < 500 && pushed < 100; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(pushed, 100) << "the audio source was held up";
+  EXPECT_EQ(mux.settle().size(), 0u) << "but audio waits for video";
+  video.frame_ms(0, 0, true);
+  EXPECT_EQ(timeline(frames(mux.wait(6))), "v0 a0");
+  mux.stop();
+  pusher.join();
+}
+
+// ---- silent and late pads ----
+
+TEST(FlvChunkLive, BeginsWithoutATrackThatIsSilent) {
+  Mux mux;
+  Input& video = mux.add("video", kLive);
+  Input& audio = mux.add("audio", kLive);  // linked, and nothing ever comes
+  mux.start();
+  video.open(kAvcCaps);
+  audio.open(kAacCaps);
+  video.frame_ms(0, 0, true);
+  mux.set_time(49 * GST_MSECOND);
+  EXPECT_EQ(mux.settle().size(), 0u) << "there is time yet";
+  mux.set_time(50 * GST_MSECOND);
+  EXPECT_EQ(timeline(mux.wait(5)), "F S V0 A0 v0");
+}
+
+TEST(FlvChunkLive, BeginsWithoutATrackThatHasNoCaps) {
+  Mux mux;
+  Input& video = mux.add("video", kLive);
+  mux.add("audio", kLive);
+  mux.start();
+  video.open(kAvcCaps);
+  video.frame_ms(0, 0, true);
+  mux.set_time(50 * GST_MSECOND);
+  const auto tags = mux.wait(4);
+  ASSERT_EQ(timeline(tags), "F S V0 v0");
+  EXPECT_EQ(tags[0].body[4], 5) << "it may come yet";
+}
+
+TEST(FlvChunkLive, WaitsNoLongerThanItSays) {
+  Mux mux;
+  mux.set("interleave", 1);
+  Begun begun(mux);
+  begun.video.frame_ms(40, 40);
+  mux.set_time(89 * GST_MSECOND);
+  EXPECT_EQ(mux.settle().size(), 6u);
+  mux.set_time(90 * GST_MSECOND);
+  EXPECT_EQ(timeline(frames(mux.wait(7))), "v0 a0 v40");
+}
+
+TEST(FlvChunkLive, WritesWhatComesLate) {
+  Mux mux;
+  mux.set("interleave", 1);
+  Begun begun(mux);
+  begun.video.frame_ms(400, 400);
+  mux.set_time(450 * GST_MSECOND);
+  mux.wait(7);
+  begun.audio.sound(300);
+  begun.audio.sound(410);
+  mux.set_time(460 * GST_MSECOND);
+  EXPECT_EQ(timeline(frames(mux.wait(9))), "v0 a0 v400 a300 a410");
+}
+
+TEST(FlvChunkLive, WritesTheConfigurationOfALateTrack) {
+  Mux mux;
+  Input& video = mux.add("video", kLive);
+  Input& audio = mux.add("audio", kLive);
+  mux.start();
+  video.open(kAvcCaps);
+  video.frame_ms(0, 0, true);
+  mux.set_time(50 * GST_MSECOND);
+  mux.wait(4);
+  audio.open(kAacCaps);
+  audio.sound(60);
+  mux.set_time(200 * GST_MSECOND);
+  EXPECT_EQ(timeline(mux.wait(7)), "F S V0 v0 S A60 a60");
+}
+
+// ---- interleave ----
+
+TEST(FlvChunkLive, ArrivalHoldsNothing) {
+  Mux mux;
+  mux.set("interleave", 2);
+  Begun begun(mux);
+  begun.video.frame_ms(40, 40);
+  EXPECT_EQ(mux.wait(7).size(), 7u);
+  begun.video.frame_ms(5000, 5000);
+  EXPECT_EQ(mux.wait(8).size(), 8u);
+  begun.audio.sound(23);
+  EXPECT_EQ(timeline(frames(mux.wait(9))), "v0 a0 v40 v5000 a23");
+}
+
+TEST(FlvChunkLive, AutoHoldsNothingWhileTracksAreClose) {
+  Mux mux;
+  Begun begun(mux);
+  begun.video.frame_ms(40, 40);
+  EXPECT_EQ(mux.wait(7).size(), 7u);
+  begun.video.frame_ms(80, 80);
+  EXPECT_EQ(mux.wait(8).size(), 8u);
+  begun.video.frame_ms(120, 120);  // 120 ms ahead of audio
+  EXPECT_EQ(mux.settle().size(), 8u) << "now it waits";
+  begun.audio.sound(23);
+  EXPECT_EQ(timeline(frames(mux.wait(10))), "v0 a0 v40 v80 a23 v120");
+}
+
+TEST(FlvChunkLive, AutoWaitsNoLongerThanDts) {
+  Mux mux;
+  Begun begun(mux);
+  begun.video.frame_ms(1000, 1000);
+  mux.set_time(1049 * GST_MSECOND);
+  EXPECT_EQ(mux.settle().size(), 6u);
+  mux.set_time(1050 * GST_MSECOND);
+  EXPECT_EQ(mux.wait(7).size(), 7u);
+}
+
+TEST(FlvChunkLive, DtsHoldsAFrameForTheOtherTrack) {
+  Mux mux;
+  mux.set("interleave", 1);
+  Begun begun(mux);
+  begun.video.frame_ms(40, 40);
+  EXPECT_EQ(mux.settle().size(), 6u);
+  begun.audio.sound(50);
+  EXPECT_EQ(timeline(frames(mux.wait(7))), "v0 a0 v40");
+}
+
+TEST(FlvChunkLive, ArrivalDoesNotWaitForALateEncodersLatency) {
+  Mux mux;
+  mux.set("interleave", 2);
+  Begun begun(mux, {.live = true, .min = 2 * GST_SECOND, .max = 2 * GST_SECOND},
+              {.live = true, .min = 0, .max = 0});
+  begun.audio.sound(23);
+  EXPECT_EQ(mux.wait(7).size(), 7u);
+}
+
+// ---- FLV inputs ----
+
+TEST(FlvChunkLive, DoesNotTakeASendersTimestampsForOurClock) {
+  Mux mux;
+  Input& flv = mux.add("flv_%u", kLive);
+  mux.add("audio", kLive);
+  mux.start();
+  flv.open(kFlvCaps);
+  mux.set_time(GST_SECOND);
+  // The sender's clock is at one hour.
+  flv.push(
+      {9, 0, 0, 10, 0x36, 0xEE, 0x80, 0, 0, 0, 0, 0x17, 1, 0, 0, 0, 9, 9, 9, 9, 9, 0, 0, 0, 21});
+  EXPECT_EQ(mux.settle().size(), 0u);
+  mux.set_time(GST_SECOND + 50 * GST_MSECOND);
+  EXPECT_EQ(timeline(mux.wait(3)), "F S v3600000");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  gst_init(&argc, &argv);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
