@@ -385,16 +385,19 @@ bool RtmpxSink::handle_eos() {
   if (!link) {
     return true;
   }
-  GstPad* pad = GST_BASE_SINK_PAD(element_);
-  switch (link->finish([pad] { return GST_PAD_IS_FLUSHING(pad); })) {
-    case PublishLink::Outcome::kReady:
-      return true;
-    case PublishLink::Outcome::kInterrupted:
-      return false;
-    case PublishLink::Outcome::kEnded:
-      return !report_end(*link);
+  while (true) {
+    switch (link->finish()) {
+      case PublishLink::Outcome::kReady:
+        return true;
+      case PublishLink::Outcome::kInterrupted:
+        if (gst_base_sink_wait_preroll(GST_BASE_SINK_CAST(element_)) != GST_FLOW_OK) {
+          return false;
+        }
+        break;
+      case PublishLink::Outcome::kEnded:
+        return !report_end(*link);
+    }
   }
-  return true;
 }
 
 void RtmpxSink::handle_flush_stop() {

@@ -249,8 +249,8 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
   } else if (std::holds_alternative<rtmp::event::StreamClosed>(event)) {
     set_state(locked, LinkState::kEnded);
   } else if (auto* closed = std::get_if<rtmp::event::Closed>(&event)) {
-    // Without an error it is the end of the transport, which on_transport_end() explains.
-    if (closed->error) {
+    // The end of the transport is explained by on_transport_end().
+    if (closed->error && closed->error->kind != rtmp::ErrorKind::kEnded) {
       fail(locked, failure_from_peer(role(), settings_, *closed->error, step(locked)));
     }
   } else {

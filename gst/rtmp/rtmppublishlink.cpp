@@ -317,7 +317,7 @@ void PublishLink::on_alarm() {
   set_alarm(now);
 }
 
-PublishLink::Outcome PublishLink::finish(const std::function<bool()>& cancelled) {
+PublishLink::Outcome PublishLink::finish() {
   {
     auto locked = lock();
     Inside inside(*this, locked);
@@ -327,7 +327,7 @@ PublishLink::Outcome PublishLink::finish(const std::function<bool()>& cancelled)
     }
     locked.flush();
     while (link_->state(locked) == LinkState::kRunning && link_->client(locked).wants_write()) {
-      if (cancelled()) {
+      if (interrupted_) {
         return Outcome::kInterrupted;
       }
       rtmp::Time now = monotonic_now();
@@ -341,7 +341,7 @@ PublishLink::Outcome PublishLink::finish(const std::function<bool()>& cancelled)
       locked.flush();
     }
     while (!has_ended(locked)) {
-      if (cancelled()) {
+      if (interrupted_) {
         return Outcome::kInterrupted;
       }
       locked.wait(std::nullopt);
@@ -356,7 +356,7 @@ PublishLink::Outcome PublishLink::finish(const std::function<bool()>& cancelled)
       if (socket.unsent_bytes + socket.unacknowledged_bytes == 0) {
         break;
       }
-      if (cancelled()) {
+      if (interrupted_) {
         return Outcome::kInterrupted;
       }
       locked.wait(monotonic_now() + kAcknowledgementPoll);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <optional>
 
@@ -69,9 +68,9 @@ class PublishLink final : private ClientLink::Observer,
   void drop_media();
 
   /// finish() sends all that is queued and the closing commands, and waits for the server to have
-  /// it: until the answer, or Options::close_timeout; `cancelled` is looked at whenever wake() was
-  /// called. kReady = all is sent.
-  Outcome finish(const std::function<bool()>& cancelled);
+  /// it: until the answer, or Options::close_timeout. kReady = all is sent; after kInterrupted it
+  /// is to be called again, or abandon().
+  Outcome finish();
   /// abandon() ends at once: what was not sent is dropped, the closing commands are left to the
   /// loop. Nothing is reported any more.
   void abandon();

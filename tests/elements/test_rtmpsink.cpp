@@ -418,7 +418,7 @@ TEST(RtmpSink, PeakKbps) {
               }
               sink.push_eos();
             }),
-            600ms);
+            300ms);
 }
 
 }  // namespace

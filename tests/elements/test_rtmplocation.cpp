@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The properties and the URI handler that rtmpsink and rtmpsrc share.
+#include <string>
+
+#include <gst/gst.h>
+#include <gtest/gtest.h>
+
+#include "common/glue.h"
+#include "rtmp/rtmpconnectargs.h"
+
+namespace {
+
+using gstrtmp::GCharPtr;
+using gstrtmp::GErrorPtr;
+using gstrtmp::parse_connect_args;
+using rtmp::amf::Value;
+
+class RtmpLocation : public testing::TestWithParam<const char*> {
+ protected:
+  RtmpLocation() : element_(gst_element_factory_make(GetParam(), nullptr)) {}
+  ~RtmpLocation() override { gst_object_unref(element_); }
+
+  std::string text(const char* name) {
+    gchar* value = nullptr;
+    g_object_get(element_, name, &value, nullptr);
+    GCharPtr owned(value);
+    return owned ? owned.get() : "(null)";
+  }
+  int integer(const char* name) {
+    gint value = 0;
+    g_object_get(element_, name, &value, nullptr);
+    return value;
+  }
+  void set(const char* name, const char* value) {
+    gst_util_set_object_arg(G_OBJECT(element_), name, value);
+  }
+
+  GstElement* element_;
+};
+
+TEST_P(RtmpLocation, Defaults) {
+  EXPECT_EQ(text("location"), "rtmp://localhost/live/myStream");
+  EXPECT_EQ(text("host"), "localhost");
+  EXPECT_EQ(integer("port"), 1935);
+  EXPECT_EQ(text("application"), "live");
+  EXPECT_EQ(text("stream"), "myStream");
+  EXPECT_EQ(text("username"), "(null)");
+  EXPECT_EQ(text("password"), "(null)");
+  EXPECT_EQ(text("secure-token"), "(null)");
+  EXPECT_EQ(text("flash-version"), "(null)");
+  guint timeout = 0;
+  gint authmod = -1;
+  GTlsCertificateFlags tls = G_TLS_CERTIFICATE_NO_FLAGS;
+  g_object_get(element_, "timeout", &timeout, "authmod", &authmod, "tls-validation-flags", &tls,
+               nullptr);
+  EXPECT_EQ(timeout, 5u);
+  EXPECT_EQ(authmod, 1);
+  EXPECT_EQ(tls, G_TLS_CERTIFICATE_VALIDATE_ALL);
+}
+
+TEST_P(RtmpLocation, SplitsIntoParts) {
+  const char* whole = "rtmp://us%40er:p%3Aw@example.org:1936/app/instance/key?token=a/b";
+  set("location", whole);
+  EXPECT_EQ(text("host"), "example.org");
+  EXPECT_EQ(integer("port"), 1936);
+  EXPECT_EQ(text("application"), "app/instance");
+  EXPECT_EQ(text("stream"), "key?token=a/b");
+  EXPECT_EQ(text("username"), "us@er");
+  EXPECT_EQ(text("password"), "p:w");
+  EXPECT_EQ(text("location"), whole) << "the getter tells all";
+}
+
+TEST_P(RtmpLocation, PartsOverride) {
+  set("location", "rtmp://example.org/app/key");
+  set("application", "app/inst?k=v");
+  set("stream", "dir/key");
+  set("host", "::1");
+  set("port", "1937");
+  EXPECT_EQ(text("application"), "app/inst?k=v");
+  EXPECT_EQ(text("stream"), "dir/key");
+  EXPECT_EQ(text("host"), "::1");
+  EXPECT_NE(text("location").find("[::1]:1937"), std::string::npos);
+  set("location", "rtmp://other/a/b");
+  EXPECT_EQ(text("application"), "a") << "the last one set holds";
+}
+
+TEST_P(RtmpLocation, BadOnesLoseNothing) {
+  set("location", "rtmp://example.org/app/key");
+  for (const char* bad : {"rtmp://", "no url", "rtmp://host:99999/app/key", "", "http://h/a/b"}) {
+    SCOPED_TRACE(bad);
+    g_object_set(element_, "location", bad, nullptr);
+    EXPECT_EQ(text("location"), "rtmp://example.org/app/key");
+    EXPECT_EQ(gst_element_set_state(element_, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE)
+        << "it is an error when it matters";
+    gst_element_set_state(element_, GST_STATE_NULL);
+  }
+}
+
+TEST_P(RtmpLocation, UriHandler) {
+  auto* handler = GST_URI_HANDLER(element_);
+  EXPECT_EQ(std::string(gst_uri_handler_get_protocols(handler)[0]), "rtmp");
+  EXPECT_EQ(gst_uri_handler_get_protocols(handler)[1], nullptr);
+  GErrorPtr error;
+  ASSERT_TRUE(
+      gst_uri_handler_set_uri(handler, "rtmp://u:p@h/app/key?x=1", gstrtmp::out_parameter(error)));
+  GCharPtr uri(gst_uri_handler_get_uri(handler));
+  EXPECT_STREQ(uri.get(), "rtmp://u:p@h/app/key?x=1");
+
+  EXPECT_FALSE(
+      gst_uri_handler_set_uri(handler, "rtmp://h:0x1/app/s3cret", gstrtmp::out_parameter(error)));
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->domain, GST_URI_ERROR);
+  EXPECT_EQ(error->code, GST_URI_ERROR_BAD_URI);
+  EXPECT_EQ(std::string(error->message).find("s3cret"), std::string::npos);
+  EXPECT_EQ(text("host"), "h");
+}
+
+TEST_P(RtmpLocation, MadeFromUri) {
+  GstURIType type = std::string(GetParam()) == "rtmpsink" ? GST_URI_SINK : GST_URI_SRC;
+  GErrorPtr error;
+  GstElement* made = gst_element_make_from_uri(type, "rtmp://host/app/key", nullptr,
+                                               gstrtmp::out_parameter(error));
+  ASSERT_NE(made, nullptr) << (error ? error->message : "");
+  EXPECT_EQ(G_OBJECT_TYPE(made), G_OBJECT_TYPE(element_)) << "ours has the highest rank";
+  gst_object_unref(gst_object_ref_sink(made));
+}
+
+TEST_P(RtmpLocation, NotWhileRunning) {
+  set("host", "127.0.0.1");
+  set("async-connect", "false");
+  gst_element_set_state(element_, GST_STATE_PAUSED);
+  GErrorPtr error;
+  EXPECT_FALSE(gst_uri_handler_set_uri(GST_URI_HANDLER(element_), "rtmp://other/app/key",
+                                       gstrtmp::out_parameter(error)));
+  gst_element_set_state(element_, GST_STATE_NULL);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, GST_URI_ERROR_BAD_STATE);
+  EXPECT_EQ(text("host"), "127.0.0.1");
+}
+
+TEST_P(RtmpLocation, OtherNameOfTheSameType) {
+  std::string other = std::string("rtmpx") + (GetParam() + 4);
+  GstElement* made = gst_element_factory_make(other.c_str(), nullptr);
+  ASSERT_NE(made, nullptr);
+  EXPECT_EQ(G_OBJECT_TYPE(made), G_OBJECT_TYPE(element_));
+  gst_object_unref(gst_object_ref_sink(made));
+}
+
+INSTANTIATE_TEST_SUITE_P(Elements, RtmpLocation, testing::Values("rtmpsink", "rtmpsrc"),
+                         [](const auto& tested) { return std::string(tested.param); });
+
+TEST(ConnectArguments, Scalars) {
+  auto parsed = parse_connect_args("conn=B:0  conn=B:1\tconn=N:-1.5e3 S:a\\20b\\5c Z: conn=S:");
+  ASSERT_TRUE(parsed) << parsed.error();
+  EXPECT_EQ(*parsed, (std::vector<Value>{false, true, -1500.0, "a b\\", rtmp::amf::Null{}, ""}));
+}
+
+TEST(ConnectArguments, Objects) {
+  auto parsed = parse_connect_args(
+      "conn=O:1 conn=NN:code:1.23 conn=NS:flag:ok:yes conn=O:0 conn=O:1 NO:in:1 NB:b:1 O:0 O:0");
+  ASSERT_TRUE(parsed) << parsed.error();
+  EXPECT_EQ(*parsed, (std::vector<Value>{Value::object({{"code", 1.23}, {"flag", "ok:yes"}}),
+                                         Value::object({{"in", Value::object({{"b", true}})}})}));
+}
+
+TEST(ConnectArguments, Nothing) {
+  auto parsed = parse_connect_args(" \n ");
+  ASSERT_TRUE(parsed);
+  EXPECT_TRUE(parsed->empty());
+}
+
+TEST(ConnectArguments, Errors) {
+  for (const char* bad : {"conn=X:1", "conn=B", "conn=N:one", "conn=O:0", "conn=O:1", "conn=NS:a:b",
+                          "conn=O:1 conn=S:x conn=O:0", "conn=O:2", "conn=O:1 NS:a O:0", "conn="}) {
+    auto parsed = parse_connect_args(bad);
+    EXPECT_FALSE(parsed) << bad;
+  }
+  std::string deep;
+  for (int i = 0; i < 100; i++) {
+    deep += i == 0 ? "O:1 " : "NO:x:1 ";
+  }
+  EXPECT_FALSE(parse_connect_args(deep));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  gst_init(&argc, &argv);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
