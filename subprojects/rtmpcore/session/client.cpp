@@ -408,7 +408,7 @@ std::optional<PeerError> Client::Role::on_end(Time) {
   if (text == nullptr) {
     return std::nullopt;
   }
-  return PeerError{ErrorKind::kTruncated, 0, text};
+  return PeerError{ErrorKind::kEnded, 0, text};
 }
 
 }  // namespace rtmp

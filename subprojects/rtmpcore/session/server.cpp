@@ -186,11 +186,11 @@ void Server::Role::on_timer(Timer timer, Time) {
 
 std::optional<PeerError> Server::Role::on_end(Time) {
   if (connect_state_ == ConnectState::kNone) {
-    return PeerError{ErrorKind::kTruncated, 0, "The client closed the connection before connect"};
+    return PeerError{ErrorKind::kEnded, 0, "The client closed the connection before connect"};
   }
   for (const auto& stream : streams()) {
     if (stream->state == StreamState::kPublishing) {
-      return PeerError{ErrorKind::kTruncated, 0,
+      return PeerError{ErrorKind::kEnded, 0,
                        "The client closed the connection while publishing"};
     }
   }

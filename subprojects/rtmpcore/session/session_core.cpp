@@ -222,6 +222,7 @@ void Session::Core::receive(Bytes input, Time now) {
     return;
   }
   bytes_in_ += input.size();
+  answering_ = true;
   while (is_live() && !finishing_) {
     if (handshake_) {
       input = read_handshake(input, now);
@@ -233,7 +234,7 @@ void Session::Core::receive(Bytes input, Time now) {
     auto step = reader_.read(input);
     if (!step) {
       finish(step.error());
-      return;
+      break;
     }
     input = input.subspan(step->consumed);
     if (!step->message) {
@@ -241,10 +242,14 @@ void Session::Core::receive(Bytes input, Time now) {
     }
     messages_in_++;
     on_message(std::move(*step->message), now);
+    if (unsent_answers_ > options_.limits.max_unsent_answers) {
+      fail(ErrorKind::kLimit, "The peer does not read the answers that it asks for");
+    }
   }
   if (is_live() && may_send_chunks_) {
     write_acknowledgement(now);
   }
+  answering_ = false;
 }
 
 /// read_handshake() answers the input behind what the handshake took.
@@ -286,7 +291,7 @@ void Session::Core::receive_end(Time now) {
     return;
   }
   if (handshake_) {
-    fail(ErrorKind::kTruncated, "The peer closed the connection during the handshake");
+    fail(ErrorKind::kEnded, "The peer closed the connection during the handshake");
     return;
   }
   std::optional<PeerError> error = on_end(now);

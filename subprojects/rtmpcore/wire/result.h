@@ -15,6 +15,7 @@ enum class ErrorKind : uint8_t {
   kLimit,       ///< a length, depth or count beyond what the options allow
   kUnexpected,  ///< well-formed, but not at this point of the session
   kTimeout,     ///< a step's deadline passed
+  kEnded,       ///< the connection was closed in the middle of something
 };
 
 /// PeerError is something the other side did. It ends a session; the text is a static sentence.
