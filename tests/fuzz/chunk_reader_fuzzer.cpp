@@ -149,9 +149,10 @@ class WriterRun {
 
   void write(uint32_t kind) {
     static constexpr std::array<uint32_t, 8> kIds = {2, 3, 4, 4, 6, 63, 64, 65599};
-    static constexpr std::array<MessageType, 4> kTypes = {MessageType::kAudio, MessageType::kVideo,
-                                                          MessageType::kDataAmf0,
-                                                          MessageType::kUserControl};
+    // None that is on the media's clock: the steps below would be taken for those of 31-bit peers.
+    static constexpr std::array<MessageType, 4> kTypes = {
+        MessageType::kDataAmf0, MessageType::kDataAmf3, MessageType::kCommandAmf0,
+        MessageType::kUserControl};
     Message message;
     message.chunk_stream_id = kIds[kind % kIds.size()];
     const uint8_t shape = next();
