@@ -94,7 +94,7 @@ class _Hangup(Exception):
 class FakeServer:
     """Serves each client of 127.0.0.1:`port` by a script until the `with` block is left.
 
-    `greeting` is sent in place of a handshake: bytes, SILENCE (accepts and says nothing) or CLOSE. `answers` maps a
+    `greeting` is what comes in place of a handshake: bytes and a hangup, SILENCE, or CLOSE. `answers` maps a
     command's name to SILENCE, CLOSE, or a function of its values that returns bytes; it adds to what makes a client
     publish or play. `commands` collects (name, values) of what clients sent.
     """
@@ -152,7 +152,9 @@ class FakeServer:
             elif self.greeting is CLOSE:
                 raise _Hangup
             elif self.greeting is not SILENCE:
+                self._read(sock, 1537)
                 sock.sendall(self.greeting)
+                raise _Hangup
         except _Hangup:
             sock.shutdown(socket.SHUT_RDWR)
             sock.close()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """GStreamer pipelines in processes of their own, as a user runs them."""
 
-import re
+import json
+import pathlib
 import shlex
 import sys
 import time
@@ -39,9 +40,13 @@ def python(code, *arguments, timeout=30, env=None, check=True):
                      env={**PLAIN, **(env or {})})
 
 
+def start_watched(description, *, env=None):
+    """Starts a pipeline whose errors are of interest; its output is for errors()."""
+    launcher = pathlib.Path(__file__).with_name("launch.py")
+    return procs.Child([sys.executable, launcher, description], env={**PLAIN, **(env or {})})
+
+
 def errors(output):
-    """Returns (element name, sentence, debug text) of each error that gst-launch-1.0 printed."""
-    found = re.findall(r"^ERROR: from element ([^\n]*?): ([^\n]*)\nAdditional debug info:\n(.*?)"
-                       r"(?=\n(?:ERROR|WARNING|EOS|Execution|Interrupt|Setting|Freeing|Redistribute|Got|New) |\n*\Z)",
-                       output, re.M | re.S)
-    return [(path.rsplit(":", 1)[-1], text, debug) for path, text, debug in found]
+    """Returns what start_watched() printed of errors: dictionaries as launch.py describes them, the first first."""
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return [line for line in lines if "element" in line]
