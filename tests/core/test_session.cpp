@@ -624,6 +624,33 @@ TEST_F(SessionTest, UndrainedEventsAreBounded) {
   EXPECT_EQ(end.count<event::Media>(), 100u);
 }
 
+TEST_F(SessionTest, UnreadAnswersAreBounded) {
+  ServerOptions options;
+  options.limits.max_unsent_answers = 10'000;
+  begin(options);
+  auto ask = [&] { peer->send_control(rtmp::ping(UserControlType::kPingRequest, 1)); };
+  for (int i = 0; i < 38; i++) {
+    ask();
+  }
+  EXPECT_EQ(server->state(), SessionState::kOpen);
+  EXPECT_EQ(peer->receive().size(), 38u);
+  // Read, they are forgotten; what the owner says does not count.
+  for (int i = 0; i < 38; i++) {
+    ask();
+    ASSERT_EQ(server->ping(peer->now), Misuse::kNone);
+  }
+  EXPECT_EQ(server->state(), SessionState::kOpen);
+  ask();
+  EXPECT_EQ(closed_for(), ErrorKind::kLimit);
+
+  begin();
+  while (server->state() == SessionState::kOpen) {
+    peer->send(0, {"FCPublish", 1, amf::Null{}, {std::string(60'000, 'x')}});
+    ASSERT_LT(server->backlog().bytes, 2u << 20);
+  }
+  EXPECT_EQ(closed_for(), ErrorKind::kLimit);
+}
+
 TEST_F(SessionTest, LongMessagesClose) {
   ServerOptions options;
   options.limits.max_message_length = 1000;

@@ -29,6 +29,9 @@ struct Limits {
   uint32_t min_peer_chunk_size = 1;    ///< below 128 costs CPU, but is allowed (5.4.1)
   uint32_t max_streams = 64;           ///< NetStreams on one connection
   uint32_t max_pending_commands = 256; ///< calls that await a reply
+  /// Octets of answers that wait because the peer does not read them, each counted as 256 more than
+  /// it has. A peer that asks on and on without reading is closed.
+  uint64_t max_unsent_answers = 1u << 20;
   uint32_t max_events = 65536;         ///< undrained events before the session is closed
   amf::Limits amf;
 };

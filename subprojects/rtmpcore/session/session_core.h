@@ -158,6 +158,7 @@ class Session::Core {
     StreamHandle marks = kNoStream;  ///< a marker's stream
   };
   struct Marker;
+  struct Made;
   /// Route is where a message goes in the writer.
   struct Route {
     Lane lane = Lane::kCommand;
@@ -183,6 +184,7 @@ class Session::Core {
   static Route behind_media(const NetStream& stream);
   void write_message(MessageType type, Route route, uint32_t message_stream_id, int64_t timestamp,
                      GatherPayload payload, Time now, uint32_t tag = 0);
+  GatherPayload make_payload(Buffer body);
   void write_protocol_control(MessageType type, Buffer body, Time now);
   PendingPing& add_ping(Time now);
 
@@ -199,7 +201,10 @@ class Session::Core {
   bool chunk_size_told_ = false;
 
   ChunkReader reader_;
-  std::vector<StreamHandle> sent_markers_;  // outlives the writer, whose messages refer to it
+  // These two outlive the writer, whose messages refer to them.
+  std::vector<StreamHandle> sent_markers_;
+  uint64_t unsent_answers_ = 0;  // octets
+  bool answering_ = false;       // what is written now, the peer asked for
   ChunkWriter writer_;
   ReceiveWindow receive_window_;
   SendWindow send_window_;

@@ -19,16 +19,11 @@ constexpr uint32_t kStreamCommandChunkStream = 8;
 constexpr uint32_t kChunkStreamStep = 8;
 constexpr uint32_t kSlots = 7;
 
-constexpr size_t kMaxPings = 8;  // unanswered ones that are remembered
+constexpr uint64_t kMessageCost = 256;  // of a short message in the writer, about
+constexpr size_t kMaxPings = 8;         // unanswered ones that are remembered
 
 uint32_t chunk_stream(uint32_t first, const NetStream* stream) {
   return first + (stream != nullptr ? stream->slot % kSlots * kChunkStreamStep : 0);
-}
-
-GatherPayload own(Buffer body) {
-  auto* owned = new Buffer(std::move(body));
-  return GatherPayload(Bytes(*owned),
-                       Owner(owned, [](void* object) { delete static_cast<Buffer*>(object); }));
 }
 
 bool is_protocol_control(MessageType type) {
@@ -56,6 +51,29 @@ struct Session::Core::Marker {
     delete marker;
   }
 };
+
+/// Made owns the body of a message that the core made.
+struct Session::Core::Made {
+  Buffer body;
+  uint64_t* unsent;  ///< the account that it is on, or null
+
+  uint64_t cost() const { return body.size() + kMessageCost; }
+  static void release(void* object) {
+    auto* made = static_cast<Made*>(object);
+    if (made->unsent != nullptr) {
+      *made->unsent -= made->cost();
+    }
+    delete made;
+  }
+};
+
+GatherPayload Session::Core::make_payload(Buffer body) {
+  auto* made = new Made{std::move(body), answering_ ? &unsent_answers_ : nullptr};
+  if (answering_) {
+    unsent_answers_ += made->cost();
+  }
+  return {Bytes(made->body), Owner(made, &Made::release)};
+}
 
 // ---- the owner's calls ----
 
@@ -165,7 +183,7 @@ bool Session::Core::write(const NetStream* stream, const Command& command, Time 
     timestamp = behind->last_timestamp;
   }
   write_message(MessageType::kCommandAmf0, way, stream != nullptr ? stream->id.value_or(0) : 0,
-                timestamp, own(std::move(body)), now);
+                timestamp, make_payload(std::move(body)), now);
   return true;
 }
 
@@ -174,7 +192,7 @@ void Session::Core::write_data(const NetStream& stream, const ScriptData& data, 
   Builder out(body);
   if (write_script_data(out, data)) {
     write_message(MessageType::kDataAmf0, route(MessageType::kCommandAmf0, &stream), *stream.id, 0,
-                  own(std::move(body)), now);
+                  make_payload(std::move(body)), now);
   }
 }
 
@@ -190,7 +208,7 @@ void Session::Core::write_control(const UserControl& control, Time now, const Ne
     way = behind_media(*behind);
     timestamp = behind->last_timestamp;
   }
-  write_message(MessageType::kUserControl, way, 0, timestamp, own(body_of(control)), now);
+  write_message(MessageType::kUserControl, way, 0, timestamp, make_payload(body_of(control)), now);
 }
 
 void Session::Core::write_marker(const NetStream& stream, Time now) {
@@ -296,7 +314,8 @@ void Session::Core::write_message(MessageType type, Route way, uint32_t message_
 }
 
 void Session::Core::write_protocol_control(MessageType type, Buffer body, Time now) {
-  write_message(type, {Lane::kControl, kControlChunkStream}, 0, 0, own(std::move(body)), now);
+  write_message(type, {Lane::kControl, kControlChunkStream}, 0, 0, make_payload(std::move(body)),
+                now);
 }
 
 }  // namespace rtmp
