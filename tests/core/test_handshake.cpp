@@ -294,7 +294,7 @@ TEST(SessionHandshake, GarbageAndSilenceCloseTheSession) {
     pair.client().receive_end(pair.now);
     auto closed = pair.client_end.take<event::Closed>();
     ASSERT_TRUE(closed && closed->error);
-    EXPECT_EQ(closed->error->kind, ErrorKind::kTruncated);
+    EXPECT_EQ(closed->error->kind, ErrorKind::kEnded);
   }
 }
 
