@@ -59,7 +59,8 @@ bool LiveTimeline::on_sender_jump(int64_t timestamp_ms, int64_t arrival) {
 LiveTimeline::Place LiveTimeline::place(int64_t timestamp_ms, int64_t arrival) {
   Place place;
   int64_t sender = timestamp_ms * kMillisecond + shift_;
-  const SenderClock::Sight sight = clock_.observe(sender, arrival);
+  const bool joining = arrival - joined_ <= kJoining;
+  const SenderClock::Sight sight = clock_.observe(sender, arrival, follow_ && !joining);
   if (sight == SenderClock::Sight::kSenderJumped) {
     place.jump = on_sender_jump(timestamp_ms, arrival);
     sender = timestamp_ms * kMillisecond + shift_;
@@ -72,7 +73,7 @@ LiveTimeline::Place LiveTimeline::place(int64_t timestamp_ms, int64_t arrival) {
   if (sight == SenderClock::Sight::kEdgeMoved) {
     move_edge(time, arrival);
     place.jump = true;
-  } else if (arrival - joined_ <= kJoining && arrival - moved_ >= kJoiningPause &&
+  } else if (joining && arrival - moved_ >= kJoiningPause &&
              clock_.edge() - clock_.correction() + kJoiningStep <= offset_) {
     move_edge(time, arrival);
   }

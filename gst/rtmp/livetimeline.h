@@ -22,7 +22,7 @@ class LiveTimeline {
   /// earlier than any before move the segment at once: the rest of a server's burst on joining.
   /// Later, the clocks are brought together slowly.
   static constexpr int64_t kJoining = 3 * GST_SECOND;
-  static constexpr int64_t kJoiningStep = 10 * GST_MSECOND;
+  static constexpr int64_t kJoiningStep = 5 * GST_MSECOND;
   static constexpr int64_t kJoiningPause = 100 * GST_MSECOND;
 
   /// Mapping: a segment with this start and base is to be sent before the buffer.
@@ -39,7 +39,7 @@ class LiveTimeline {
   };
 
   /// `follow` false leaves the sender's time stamps as they are (clock-mode=sender).
-  explicit LiveTimeline(bool follow = true) : follow_(follow), clock_(follow) {}
+  explicit LiveTimeline(bool follow = true) : follow_(follow) {}
 
   /// begin() maps a stream whose smallest known difference of arrival and sender time is
   /// `difference` (of all packets that wait): the packet stamped `first_ms`, which came at

@@ -21,7 +21,7 @@ void SenderClock::start(int64_t sender, int64_t arrival, int64_t base) {
   window_.assign(1, {arrival, base + correction_});
 }
 
-SenderClock::Sight SenderClock::observe(int64_t sender, int64_t arrival) {
+SenderClock::Sight SenderClock::observe(int64_t sender, int64_t arrival, bool correct) {
   // A packet that is merely late has a time stamp next to the one before.
   const int64_t step = sender - last_sender_;
   if (std::llabs(step) > kJump && std::llabs(step - (arrival - last_arrival_)) > kJump) {
@@ -35,7 +35,7 @@ SenderClock::Sight SenderClock::observe(int64_t sender, int64_t arrival) {
   if (edge_moved(sample)) {
     return Sight::kEdgeMoved;
   }
-  if (follow_) {
+  if (correct) {
     slew(elapsed);
   }
   return Sight::kSteady;

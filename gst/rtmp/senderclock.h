@@ -22,7 +22,7 @@ class SenderClock {
  public:
   static constexpr int64_t kWindow = 10 * GST_SECOND;
   static constexpr int64_t kMaxSlewPpm = 500;
-  static constexpr int64_t kSlack = 12 * GST_MSECOND;
+  static constexpr int64_t kSlack = 8 * GST_MSECOND;
   static constexpr int64_t kJump = 1 * GST_SECOND;
   /// A stream that is later than kJump for so long will not catch up.
   static constexpr int64_t kLateForGood = 3 * GST_SECOND;
@@ -36,14 +36,12 @@ class SenderClock {
     kEdgeMoved,
   };
 
-  /// `follow` false never corrects anything, and only tells of jumps.
-  explicit SenderClock(bool follow = true) : follow_(follow) {}
-
   /// start() takes the first packet after a beginning or a jump. A correction of zero shall stand
   /// for a difference of `base`; the correction stays as it is.
   void start(int64_t sender, int64_t arrival, int64_t base);
-  /// observe() takes a packet's time stamp by the sender and its arrival by the pipeline.
-  Sight observe(int64_t sender, int64_t arrival);
+  /// observe() takes a packet's time stamp by the sender and its arrival by the pipeline. With
+  /// `correct` false the correction stays as it is.
+  Sight observe(int64_t sender, int64_t arrival, bool correct = true);
   /// correction() is what is to be added to the sender's time now.
   int64_t correction() const { return correction_; }
   /// edge() is the smallest difference in the window; after kEdgeMoved, the one seen since.
@@ -60,7 +58,6 @@ class SenderClock {
   void slew(int64_t elapsed);
   bool edge_moved(Sample sample);
 
-  const bool follow_;
   int64_t base_ = 0;
   int64_t correction_ = 0;
   bool slewing_ = false;
