@@ -73,7 +73,7 @@ void FlvChunk::flush() {
   for_each_pad([](FlvChunkPad& pad) { pad.last_time.reset(); });
 }
 
-/// writer() is made with the first thing to write, when downstream is linked and can be asked.
+/// writer() is made with the first thing that is to be known of a track.
 FlvWriter& FlvChunk::writer() {
   if (writer_) {
     return *writer_;
@@ -81,12 +81,6 @@ FlvWriter& FlvChunk::writer() {
   const FlvChunkSettings chosen = settings.copy();
   interleave_ = chosen.interleave;
   FlvWriter::Options options;
-  options.streamable = chosen.streamable || chosen.chunk_mode != ChunkMode::kTag;
-  if (!options.streamable && !has_seekable_peer(GST_AGGREGATOR_CAST(element_))) {
-    GST_INFO_OBJECT(element_,
-                    "downstream cannot seek: writing a stream, without duration and index");
-    options.streamable = true;
-  }
   options.skip_backwards = chosen.skip_backwards;
   options.enforce_increasing = chosen.enforce_increasing;
   options.zero_based_pieces = chosen.chunk_timestamps == ChunkTimestamps::kZero;
@@ -278,8 +272,18 @@ void FlvChunk::begin() {
       }
     }
   }
+  begin_at(earliest);
+}
+
+void FlvChunk::begin_at(int64_t earliest) {
+  const FlvChunkSettings chosen = settings.copy();
+  bool streamable = chosen.streamable || chosen.chunk_mode != ChunkMode::kTag;
+  if (!streamable && !has_seekable_peer(GST_AGGREGATOR_CAST(element_))) {
+    GST_INFO_OBJECT(element_, "downstream cannot seek: a stream is written, without an index");
+    streamable = true;
+  }
   refresh_tags();
-  writer().begin(earliest);
+  writer().begin(earliest, streamable);
 }
 
 void FlvChunk::consume(Candidate& candidate) {
@@ -463,9 +467,9 @@ void FlvChunk::see_event(GstFlvChunkPad* pad, GstEvent* event) {
     guint bitrate = 0;
     if (priv.kind() != PadKind::kFlv &&
         (gst_tag_list_get_uint(tags, GST_TAG_BITRATE, &bitrate) ||
-         gst_tag_list_get_uint(tags, GST_TAG_NOMINAL_BITRATE, &bitrate)) &&
-        writer().metadata().set_bitrate(priv.track_kind(), bitrate)) {
-      writer().metadata_changed();
+         gst_tag_list_get_uint(tags, GST_TAG_NOMINAL_BITRATE, &bitrate))) {
+      // Parsers guess anew every few frames: that alone is not worth another onMetaData.
+      writer().metadata().set_bitrate(priv.track_kind(), bitrate);
     }
     tags_ = adopt(gst_tag_list_merge(tags_.get(), tags, GST_TAG_MERGE_REPLACE));
     refresh_tags();
@@ -486,7 +490,12 @@ void FlvChunk::refresh_tags() {
 
 GstFlowReturn FlvChunk::finish() {
   refresh_tags();
-  writer().finish();
+  if (!writer().has_begun() && writer().expects_any()) {
+    begin_at(0);
+  }
+  if (writer().has_begun()) {
+    writer().finish();
+  }
   flush_batch();
   if (flow_ == GST_FLOW_OK && writer().rewritten() > 0) {
     GST_INFO_OBJECT(element_, "%" G_GUINT64_FORMAT " DTS had to be raised, as they stepped back",

@@ -93,6 +93,7 @@ class FlvChunk : private FlvOutput {
   bool finished() const;
   bool read_setup();
   void begin();
+  void begin_at(int64_t earliest);
   void consume(Candidate& candidate);
   void consume_tag(Candidate& candidate, const FlvTag& tag, GstPtr<GstBuffer> body);
   void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type);

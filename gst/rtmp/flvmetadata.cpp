@@ -89,9 +89,8 @@ bool FlvMetadata::set_format(const TrackFormat& format) {
   return news;
 }
 
-bool FlvMetadata::set_bitrate(TrackKind kind, unsigned bits_per_second) {
-  unsigned& bitrate = kind == TrackKind::kVideo ? video_bitrate_ : audio_bitrate_;
-  return std::exchange(bitrate, bits_per_second) != bits_per_second;
+void FlvMetadata::set_bitrate(TrackKind kind, unsigned bits_per_second) {
+  (kind == TrackKind::kVideo ? video_bitrate_ : audio_bitrate_) = bits_per_second;
 }
 
 bool FlvMetadata::set_tags(const GstTagList* tags) {

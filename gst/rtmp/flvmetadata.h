@@ -37,10 +37,9 @@ class FlvMetadata {
   void set_creator(std::string text) { creator_ = std::move(text); }
   void set_encoder(std::string text) { encoder_ = std::move(text); }
   void set_presence(bool has_audio, bool has_video);
+  void set_bitrate(TrackKind kind, unsigned bits_per_second);
   /// set_format() tells what a track's caps say. True if that is news, as all that follow.
   bool set_format(const TrackFormat& format);
-  /// set_bitrate() tells the bit/s of a track.
-  bool set_bitrate(TrackKind kind, unsigned bits_per_second);
   bool set_tags(const GstTagList* tags);
   /// merge() takes the members of an input's onMetaData over, but for what cannot hold any more in
   /// what we write: positions, sizes, dates of last things.

@@ -125,7 +125,8 @@ uint64_t FlvWriter::rewritten() const {
 
 // ---- opening ----
 
-void FlvWriter::begin(int64_t earliest) {
+void FlvWriter::begin(int64_t earliest, bool streamable) {
+  file_.streamable = streamable;
   file_.shift_ms = shift_for(earliest);
   file_.first_dts = file_.last_dts = file_.end = floor_ms(earliest) + file_.shift_ms;
   begun_ = true;
@@ -152,7 +153,7 @@ void FlvWriter::write_opening(int64_t dts) {
 void FlvWriter::write_metadata(int64_t dts, uint32_t tag_timestamp) {
   metadata_due_ = false;
   rtmp::Buffer body;
-  if (!options_.streamable) {
+  if (!file_.streamable) {
     file_.metadata_position = file_.position;
     file_.metadata_room = metadata_.room_for(kIndexRoom);
     body = metadata_.padded_body({}, file_.metadata_room).value_or(rtmp::Buffer());
@@ -220,9 +221,6 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
   if (frame.kind == TrackKind::kAudio && frame.pts) {
     frame.dts = frame.pts;  // Audio tags have no composition time: their timestamp is the sound's.
   }
-  if (!begun_) {
-    begin(frame.dts.value_or(frame.pts.value_or(0)));
-  }
   if (must_skip(frame_track, frame)) {
     return Outcome::kSkipped;
   }
@@ -269,7 +267,7 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
 
 /// write_due() writes what must come before a frame of `frame_track` because it changed.
 void FlvWriter::write_due(int64_t dts, Track& frame_track) {
-  if (metadata_due_ && options_.streamable) {
+  if (metadata_due_ && file_.streamable) {
     announce_stream_header();
     write_metadata(dts, timestamp(dts));
   }
@@ -299,7 +297,7 @@ FlvWriter::Outcome FlvWriter::write_script(GstPtr<GstBuffer> body, TagType type)
 }
 
 void FlvWriter::note_key_frame(const FlvFrame& frame, int64_t dts) {
-  if (options_.streamable) {
+  if (file_.streamable) {
     return;
   }
   const bool is_point =
@@ -338,12 +336,6 @@ void FlvWriter::restart() {
 }
 
 void FlvWriter::finish() {
-  if (!begun_) {
-    if (!track(TrackKind::kVideo).expected && !track(TrackKind::kAudio).expected) {
-      return;
-    }
-    begin(0);
-  }
   const Track& video = track(TrackKind::kVideo);
   if (video.started && video.format && video.format->needs_sequence_header()) {
     rtmp::media::VideoHeader header = video.format->video;
@@ -356,7 +348,7 @@ void FlvWriter::finish() {
     stamp(tag.get(), dts, to_clock_time(dts), GST_BUFFER_FLAG_DELTA_UNIT);
     push(std::move(tag));
   }
-  if (options_.streamable) {
+  if (file_.streamable) {
     return;
   }
   FileFacts facts{static_cast<double>(file_.end - file_.first_dts) / 1000, file_.position,

@@ -52,8 +52,6 @@ struct FlvFrame {
 class FlvWriter {
  public:
   struct Options {
-    /// A stream has no end to go back to: no duration, size or index; metadata may come again.
-    bool streamable = true;
     bool zero_based_pieces = false;
     bool skip_backwards = false;
     bool enforce_increasing = false;
@@ -78,9 +76,13 @@ class FlvWriter {
   void set_sequence_header(TrackKind kind, rtmp::Buffer body);
 
   bool has_begun() const { return begun_; }
+  /// expects_any() is false for a file that has nothing to be a file of.
+  bool expects_any() const { return tracks_[0].expected || tracks_[1].expected; }
   /// begin() writes the opening. `earliest` is the earliest DTS known, in nanoseconds: below zero,
-  /// it decides the shift of all tracks.
-  void begin(int64_t earliest);
+  /// it decides the shift of all tracks. A `streamable` file is never gone back to: no duration,
+  /// size or index, and metadata comes again when it changes.
+  void begin(int64_t earliest, bool streamable);
+  /// write() is for a file that has begun, as write_script() need not be.
   Outcome write(FlvFrame frame);
   /// write_script() passes script data on which is no onMetaData; `type` is 18, or 15 for AMF3.
   Outcome write_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type);
@@ -136,6 +138,7 @@ class FlvWriter {
 
   /// File is where we are in what is being written; meaningful once begun.
   struct File {
+    bool streamable = true;
     int64_t shift_ms = 0;
     int64_t piece_base = 0;  ///< ms that tag timestamps count from
     unsigned piece_index = 0;

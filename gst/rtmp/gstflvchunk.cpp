@@ -1,4 +1,79 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+/**
+ * SECTION:element-flvchunk
+ * @title: flvchunk
+ * @short_description: FLV muxer and re-framer, one whole tag a buffer
+ *
+ * flvchunk muxes H.264, AAC and MP3 into FLV, and puts FLV from any other muxer, cut anywhere, back
+ * into one tag a buffer: the form that rtmpsink cuts into RTMP chunks without looking for anything.
+ * It takes the place of flvmux, whose properties it has.
+ *
+ * Payloads are not copied: a buffer is the tag's header, the input's own memories, and the four
+ * octets that end a tag.
+ *
+ * ## Pads
+ *
+ * `video` and `audio` take one elementary stream each. `flv_%u` take `video/x-flv` with or without
+ * its header, in buffers of any size; several inputs are merged into one header and one onMetaData,
+ * and their timestamps stay. An element whose caps are unknown when it is linked, such as filesrc,
+ * needs the pad's name or a caps filter (see below).
+ *
+ * ## Time
+ *
+ * A tag's timestamp is the running time of the input's DTS, floored to the millisecond; composition
+ * times may be negative. If the first DTS of all lies below zero, as B-frames make it, all tracks
+ * are shifted by one constant; otherwise no timestamp is changed that FLV can tell, and none
+ * decreases within a track. Buffers carry the same DTS, and the PTS to the nanosecond.
+ *
+ * ## Live pipelines
+ *
+ * A track that is silent or late holds the others up for #GstAggregator:latency (50 ms by default)
+ * beyond what its source said that it may be late, and that is part of the latency reported. Pads
+ * queue as much as the latest source needs, so an encoder with two seconds of look-ahead works next
+ * to a microphone without a queue element.
+ *
+ * #GstFlvChunk:interleave says in what order tracks are written. `dts` sorts, and so a picture
+ * waits for the sound of the same time, which is complete 10 to 25 ms later. `arrival` writes each
+ * frame as it comes. `auto`, the default, sorts when nothing is live, as files want it; live, it
+ * writes each frame as it comes while no track runs more than 100 ms ahead of another, and lets the
+ * one ahead wait beyond that. So the latency of a picture is not that of the sound, and yet a slow
+ * encoder's track is not seconds behind the other in the stream, which would cost every player
+ * those seconds.
+ *
+ * ## Pieces
+ *
+ * With #GstFlvChunk:chunk-mode the stream is cut at key frames into pieces that can be played each
+ * for itself: file header, onMetaData and sequence headers come first. Between two pieces flvchunk
+ * sends a force-key-unit event with all-headers set, which `multifilesink next-file=key-unit-event`
+ * takes to begin a file, and posts an element message `flvchunk-piece` with
+ *
+ * * `index` (guint): of the piece that begins; the first piece of all, 0, is not announced,
+ * * `running-time` (GstClockTime): of its first buffer, its DTS,
+ * * `previous-duration` (GstClockTime) and `previous-bytes` (guint64): of the piece that ended.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=60 ! flvchunk name=mux !
+ * filesink location=test.flv  audiotestsrc num-buffers=430 ! voaacenc ! mux.
+ * ]| Write a file that can be sought in.
+ * |[
+ * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! flvchunk
+ * name=mux ! rtmpsink location=rtmp://localhost/live/stream  audiotestsrc is-live=true ! voaacenc !
+ * mux.
+ * ]| Publish.
+ * |[
+ * gst-launch-1.0 filesrc location=test.flv ! video/x-flv ! flvchunk streamable=true ! fakesink
+ * ]| Take a file apart into tags.
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=30 ! flvchunk
+ * chunk-mode=duration chunk-duration=2000000000 chunk-timestamps=zero ! multifilesink
+ * location=piece%03d.flv next-file=key-unit-event
+ * ]| Write a file every two seconds, each beginning at 0.
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=30 ! h264parse ! splitmuxsink
+ * muxer="flvchunk chunk-timestamps=zero" max-size-time=2000000000 location=part%03d.flv
+ * ]| The same with splitmuxsink, whose files have an index too.
+ */
 #include "rtmp/gstflvchunk.h"
 
 #include <string>
@@ -296,41 +371,109 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
                                               GST_PARAM_MUTABLE_READY);
   const FlvChunkSettings defaults;
 
-  g_object_class_install_property(object_class, PROP_STREAMABLE,
-                                  g_param_spec_boolean("streamable", "Streamable", "Write a stream",
-                                                       defaults.streamable, flags));
+  /**
+   * GstFlvChunk:streamable:
+   *
+   * Write a stream, which has no end to go back to: no duration, size and key frame index, but
+   * onMetaData again when it changes. Also done where downstream cannot seek, and for pieces.
+   */
   g_object_class_install_property(
-      object_class, PROP_METADATACREATOR,
-      g_param_spec_string("metadatacreator", "Metadata creator", "x", nullptr, flags));
-  g_object_class_install_property(object_class, PROP_ENCODER,
-                                  g_param_spec_string("encoder", "Encoder", "x", nullptr, flags));
+      object_class, PROP_STREAMABLE,
+      g_param_spec_boolean("streamable", "Streamable",
+                           "Write a stream, without duration and index at its start",
+                           defaults.streamable, flags));
+  /**
+   * GstFlvChunk:metadatacreator:
+   *
+   * The value of metadatacreator in onMetaData. Unless it is set, that of an FLV input is kept.
+   */
+  g_object_class_install_property(object_class, PROP_METADATACREATOR,
+                                  g_param_spec_string("metadatacreator", "Metadata creator",
+                                                      "The value of metadatacreator in onMetaData",
+                                                      gstrtmp::kProgramName, flags));
+  /**
+   * GstFlvChunk:encoder:
+   *
+   * The value of encoder in onMetaData. Unless it is set, that of an FLV input is kept.
+   */
+  g_object_class_install_property(
+      object_class, PROP_ENCODER,
+      g_param_spec_string("encoder", "Encoder", "The value of encoder in onMetaData",
+                          gstrtmp::kProgramName, flags));
+  /**
+   * GstFlvChunk:skip-backwards-streams:
+   *
+   * Drop frames whose time is before what has been written of any track, and then go on with the
+   * track's next key frame.
+   */
   g_object_class_install_property(
       object_class, PROP_SKIP_BACKWARDS_STREAMS,
-      g_param_spec_boolean("skip-backwards-streams", "Skip backwards streams", "x",
+      g_param_spec_boolean("skip-backwards-streams", "Skip backwards streams",
+                           "Drop frames that step back relative to any track, up to a key frame",
                            defaults.skip_backwards, flags));
+  /**
+   * GstFlvChunk:enforce-increasing-timestamps:
+   *
+   * Raise timestamps so that they do not decrease from tag to tag over all tracks, at the price of
+   * wrong ones. Off by default, unlike flvmux: within a track they never decrease anyway, and
+   * readers take tracks apart.
+   */
   g_object_class_install_property(
       object_class, PROP_ENFORCE_INCREASING_TIMESTAMPS,
-      g_param_spec_boolean("enforce-increasing-timestamps", "Enforce increasing timestamps", "x",
+      g_param_spec_boolean("enforce-increasing-timestamps", "Enforce increasing timestamps",
+                           "Raise timestamps that step back relative to another track",
                            defaults.enforce_increasing, flags));
+  /**
+   * GstFlvChunk:interleave:
+   *
+   * In what order tracks are written; what `auto` does and why is said above.
+   */
   g_object_class_install_property(
       object_class, PROP_INTERLEAVE,
-      g_param_spec_enum("interleave", "Interleave", "x", interleave_type(),
-                        static_cast<int>(defaults.interleave), flags));
+      g_param_spec_enum("interleave", "Interleave", "In what order tracks are written",
+                        interleave_type(), static_cast<int>(defaults.interleave), flags));
+  /**
+   * GstFlvChunk:chunk-mode:
+   *
+   * What the stream is cut into. In a stream without video `gop` goes by
+   * #GstFlvChunk:chunk-duration.
+   */
   g_object_class_install_property(
       object_class, PROP_CHUNK_MODE,
-      g_param_spec_enum("chunk-mode", "Chunk mode", "x", chunk_mode_type(),
-                        static_cast<int>(defaults.chunk_mode), flags));
+      g_param_spec_enum("chunk-mode", "Chunk mode", "What the stream is cut into",
+                        chunk_mode_type(), static_cast<int>(defaults.chunk_mode), flags));
+  /**
+   * GstFlvChunk:chunk-duration:
+   *
+   * With chunk-mode `duration`, a piece ends at the first key frame that is this far from its
+   * start.
+   */
   g_object_class_install_property(
       object_class, PROP_CHUNK_DURATION,
-      g_param_spec_uint64("chunk-duration", "Chunk duration", "x", GST_MSECOND, G_MAXINT64,
+      g_param_spec_uint64("chunk-duration", "Chunk duration",
+                          "The least duration of a piece (in nanoseconds)", GST_MSECOND, G_MAXINT64,
                           defaults.chunk_duration, flags));
+  /**
+   * GstFlvChunk:chunk-max-bytes:
+   *
+   * With chunk-mode `duration`, a piece also ends at the first key frame past this size: it is
+   * larger by less than one group of pictures. 0 is no bound.
+   */
   g_object_class_install_property(
       object_class, PROP_CHUNK_MAX_BYTES,
-      g_param_spec_uint64("chunk-max-bytes", "Chunk bytes", "x", 0, G_MAXUINT64,
-                          defaults.chunk_max_bytes, flags));
+      g_param_spec_uint64("chunk-max-bytes", "Chunk bytes",
+                          "The size at which a piece ends with its group of pictures (0 = none)", 0,
+                          G_MAXUINT64, defaults.chunk_max_bytes, flags));
+  /**
+   * GstFlvChunk:chunk-timestamps:
+   *
+   * Whether the timestamps of a piece, or of the whole file with chunk-mode `tag`, begin at 0. The
+   * timestamps of buffers go on in either case.
+   */
   g_object_class_install_property(
       object_class, PROP_CHUNK_TIMESTAMPS,
-      g_param_spec_enum("chunk-timestamps", "Chunk timestamps", "x", chunk_timestamps_type(),
+      g_param_spec_enum("chunk-timestamps", "Chunk timestamps",
+                        "Whether the timestamps of each piece begin at 0", chunk_timestamps_type(),
                         static_cast<int>(defaults.chunk_timestamps), flags));
   g_object_class_override_property(object_class, PROP_MIN_UPSTREAM_LATENCY, "min-upstream-latency");
 
@@ -338,12 +481,34 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
       element_class, "FLV muxer and re-framer", "Codec/Muxer",
       "Muxes audio and video into FLV, one whole tag a buffer, and re-frames FLV",
       "The gst-rtmp authors");
+  /**
+   * GstFlvChunk!video:
+   *
+   * H.264 in AVC form, a whole picture a buffer.
+   */
   add_template(element_class, "video", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFlvVideoCaps,
                GST_TYPE_FLV_CHUNK_PAD);
+  /**
+   * GstFlvChunk!audio:
+   *
+   * AAC without ADTS of any rate, or MP3 of the rates that FLV has. MP3 at 48 kHz is written as
+   * other muxers do, with FLV's 44.1 kHz: decoders read the rate from MP3's own header.
+   */
   add_template(element_class, "audio", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFlvAudioCaps,
                GST_TYPE_FLV_CHUNK_PAD);
+  /**
+   * GstFlvChunk!flv_%u:
+   *
+   * FLV in any framing. Of each kind of track one is kept, that of the `video` or `audio` pad, else
+   * of the first input that brings one.
+   */
   add_template(element_class, "flv_%u", GST_PAD_SINK, GST_PAD_REQUEST, "video/x-flv",
                GST_TYPE_FLV_CHUNK_PAD);
+  /**
+   * GstFlvChunk!src:
+   *
+   * FLV, one tag a buffer; the caps' `streamheader` has what a late joiner needs.
+   */
   add_template(element_class, "src", GST_PAD_SRC, GST_PAD_ALWAYS, "video/x-flv",
                GST_TYPE_AGGREGATOR_PAD);
 
