@@ -8,7 +8,8 @@ arrives is known frame by frame, and its delay is measured from the moment the r
 encoder to the moment its decoded copy is due on the screen. The coded packets on both sides are
 compared one by one at the end.
 
-Exit status: 0 if everything sent has arrived, 1 if not or on an error, 2 for wrong usage, 130 after Ctrl-C.
+Exit status: 0 if everything sent has arrived, 1 if not or on an error, 2 for wrong usage,
+130 after Ctrl-C or when its window is closed.
 """
 
 import argparse
@@ -92,7 +93,6 @@ class Demo:
         self.ended_at = None
         self.stages = []
         self.streams_open = set()
-        self._pads = {}
         self.tty = sys.stdout.isatty()
 
     # Waiting
@@ -253,16 +253,21 @@ class Demo:
         return min(max(width * height * 3 // 1000, 400), 20000)
 
     def _window(self):
-        """Tells whether a window can be opened, without trying to in vain while the stream runs."""
-        if self.args.no_window or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            return False
-        sink = Gst.ElementFactory.make("autovideosink", None)
-        usable = sink is not None and sink.set_state(Gst.State.READY) != Gst.StateChangeReturn.FAILURE
-        if sink is not None:
-            sink.set_state(Gst.State.NULL)
-        if not usable:
-            print("no window: there is a display, but no GStreamer sink can use it")
-        return usable
+        """Returns the name of a video sink that can open a window here, or None."""
+        if self.args.no_window:
+            return None
+        sinks = ["waylandsink"] if os.environ.get("WAYLAND_DISPLAY") else []
+        sinks += ["xvimagesink", "ximagesink"] if os.environ.get("DISPLAY") else []
+        for name in sinks:
+            sink = Gst.ElementFactory.make(name, None)
+            usable = sink is not None and sink.set_state(Gst.State.READY) != Gst.StateChangeReturn.FAILURE
+            if sink is not None:
+                sink.set_state(Gst.State.NULL)
+            if usable:
+                return name
+        if sinks:
+            print(f"no window: there is a display, but none of {', '.join(sinks)} can use it")
+        return None
 
     # What the user sees
 
@@ -344,7 +349,7 @@ class Demo:
         for text in problems:
             print(f"  PROBLEM: {text}")
         if self.interrupted:
-            print("  stopped by Ctrl-C")
+            print("  stopped before the end")
             return 130
         print("  everything sent has arrived" if not problems else "  FAILED")
         return 1 if problems else 0

@@ -92,6 +92,9 @@ class Stage:
         return self.pipeline.get_by_name(name)
 
     def _on_error(self, _bus, message):
+        if message.src.get_name() == "window":
+            self.demo.interrupt()
+            return
         error, debug = message.parse_error()
         self.demo.fail(f"{self.name}: {message.src.get_name()}: {error.message}\n  {debug}")
 
@@ -244,7 +247,7 @@ class Player(Stage):
             decoder = existing("avdec_h264", "H.264 decoder")
             text = f"queue ! h264parse ! {decoder} ! videoconvert ! video/x-raw,format=I420 ! "
             if self.window:
-                text += ("tee name=view ! queue leaky=downstream ! videoconvert ! autovideosink"
+                text += (f"tee name=view ! queue leaky=downstream ! videoconvert ! {self.window} name=window"
                          " view. ! queue ! ")
             text += "appsink name=frames sync=true emit-signals=true"
             handler = self._on_frame
