@@ -330,6 +330,7 @@ void Connection::Impl::read_here(Locked& locked, std::optional<rtmp::Time> until
   if (!hand_over_at_) {
     hand_over_at_ = reader_left_ + kHandOver;
   }
+  settle(locked);
 }
 
 // Decides who reads. While a reader keeps coming it looks seldom; once there is none, or one that
@@ -434,6 +435,10 @@ void Connection::Locked::wait(std::optional<rtmp::Time> until) {
   connection_.impl_->wait(*this, until);
 }
 
+void Connection::Locked::read_here(std::optional<rtmp::Time> until) {
+  connection_.impl_->read_here(*this, until);
+}
+
 void Connection::Locked::hold_reading(bool hold) {
   Impl& impl = *connection_.impl_;
   if (std::exchange(impl.hold_reading_, hold) != hold) {
@@ -497,11 +502,6 @@ void Connection::open(const Target& target) {
 
 void Connection::adopt(GSocketConnection* socket) {
   impl_->adopt(*this, socket);
-}
-
-void Connection::read_here(std::optional<rtmp::Time> until) {
-  Locked locked(*this);
-  impl_->read_here(locked, until);
 }
 
 void Connection::wake() {

@@ -68,6 +68,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// wait() releases the lock until somebody made progress, wake() was called, or `until`.
     /// Progress: events, bytes taken by the socket, a change of is_open(). Not from a handler.
     void wait(std::optional<rtmp::Time> until);
+    /// read_here() is Connection::read_here() from under the lock, so that nothing can happen
+    /// between the caller's look at its state and the wait. Events have been delivered when it
+    /// returns.
+    void read_here(std::optional<rtmp::Time> until);
     /// hold_reading() stops (true) or resumes reading altogether: back-pressure towards the peer.
     void hold_reading(bool hold);
     /// socket_full() is true while bytes wait for the socket to drain.
@@ -108,7 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ///
   /// While no thread is in read_here() for more than kHandOver the loop reads: it looks once that
   /// time after the last departure, and every kHandOverCheck while a reader comes and goes.
-  void read_here(std::optional<rtmp::Time> until);
+  void read_here(std::optional<rtmp::Time> until) { lock().read_here(until); }
   static constexpr rtmp::Duration kHandOver = std::chrono::milliseconds(20);
   static constexpr rtmp::Duration kHandOverCheck = std::chrono::milliseconds(100);
 

@@ -84,7 +84,7 @@ class Connection::Impl {
   std::optional<std::optional<NetError>> failure_;  // the transport's end, not yet told
   bool send_failed_ = false;
 
-  size_t offer_ = kMaxOffer;
+  size_t offer_ = kMinOffer;
   bool socket_full_ = false;
   uint32_t interest_ = 0;  // what the watch wants
 

@@ -7,6 +7,8 @@
 
 #include "common/glue.h"
 #include "common/locked.h"
+#include "config.h"
+#include "rtmp-server/rtmpserver-prelude.h"
 
 namespace {
 
@@ -206,6 +208,17 @@ TEST(ObjectLock, HoldsForItsScope) {
   }
   EXPECT_TRUE(g_mutex_trylock(GST_OBJECT_GET_LOCK(bin.get())));
   GST_OBJECT_UNLOCK(bin.get());
+}
+
+// ---- the library ----
+
+TEST(Library, TellsItsVersion) {
+  guint major = 99;
+  guint minor = 99;
+  guint micro = 99;
+  gst_rtmp_server_version(&major, &minor, &micro);
+  EXPECT_EQ(std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(micro),
+            VERSION);
 }
 
 // ---- Guarded ----

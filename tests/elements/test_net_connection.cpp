@@ -173,18 +173,11 @@ size_t videos(const Log& log) {
 /// Waits until the player hears of `count` messages, reading in this thread.
 bool read_until(Owner& player, size_t count) {
   auto until = monotonic_now() + kLimit;
-  for (;;) {
-    {
-      auto locked = player.connection().lock();
-      if (player.media.size() >= count) {
-        return true;
-      }
-    }
-    if (monotonic_now() >= until) {
-      return false;
-    }
-    player.connection().read_here(until);
+  auto locked = player.connection().lock();
+  while (player.media.size() < count && monotonic_now() < until) {
+    locked.read_here(until);
   }
+  return player.media.size() >= count;
 }
 
 // ---- the straight way ----
@@ -724,8 +717,10 @@ TEST(Connection, HandlerMayDropTheLastReference) {
   dropper.connection = Connection::create(
       Loop::shared(),
       std::make_unique<rtmp::Client>(rtmp::ClientOptions(), gstrtmp::glib_environment()), dropper);
-  std::weak_ptr<Connection> weak = dropper.connection;
-  dropper.connection->open({"127.0.0.1", server.port(), 5s});
+  auto held = dropper.connection;  // for the call; the handler may be quicker
+  std::weak_ptr<Connection> weak = held;
+  held->open({"127.0.0.1", server.port(), 5s});
+  held.reset();
   ASSERT_EQ(dropper.dropped.get_future().wait_for(kLimit), std::future_status::ready);
   EXPECT_TRUE(server.wait([](const Log& log) { return log.ended == 1; }));
   EXPECT_TRUE(weak.expired());
