@@ -490,6 +490,18 @@ TEST(ChunkWriter, AnAbsoluteTimeStampFollowsADrop) {
   EXPECT_EQ(take_all(writer), octets("06 000050 000001 09 01000000 BB 86 000028 BB"));
 }
 
+TEST(ChunkWriter, WholeHeadersOnRequest) {
+  ChunkWriter writer;
+  for (int i = 0; i < 2; i++) {
+    OutgoingMessage message = outgoing(ping(), Lane::kControl);
+    message.absolute = true;
+    writer.write(std::move(message));
+  }
+  writer.write(outgoing(ping(), Lane::kControl));
+  EXPECT_EQ(take_all(writer), octets("02 000000 000006 04 00000000 6*CC"
+                                     "02 000000 000006 04 00000000 6*CC 82 000000 6*CC"));
+}
+
 TEST(ChunkWriter, SetChunkSizeIsNotDropped) {
   ChunkWriter writer;
   writer.set_chunk_size(256);
