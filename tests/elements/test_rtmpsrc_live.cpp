@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Live streams and time: nothing is late, no burst stays as delay, a busy downstream loses whole
+// GOPs and nothing else.
+#include "rtmpsrc_testing.h"
+
+namespace {
+
+using namespace rtmptest;  // NOLINT: the tests' own vocabulary
+
+constexpr auto kMs = static_cast<int64_t>(GST_MSECOND);
+constexpr int64_t kHour = 3'600'000;
+constexpr int64_t kLatency = 100 * kMs;  // the default
+
+/// SinkWatch notes at a sink's pad how much before its due time each buffer comes.
+class SinkWatch {
+ public:
+  SinkWatch(Source& source, const char* name) : pipeline_(source.pipeline) {
+    GstElement* sink = gst_bin_get_by_name(GST_BIN(source.pipeline), name);
+    GstPad* pad = gst_element_get_static_pad(sink, "sink");
+    gst_pad_add_probe(
+        pad, GST_PAD_PROBE_TYPE_BUFFER,
+        [](GstPad* at, GstPadProbeInfo* info, gpointer self) {
+          static_cast<SinkWatch*>(self)->note(at, GST_PAD_PROBE_INFO_BUFFER(info));
+          return GST_PAD_PROBE_OK;
+        },
+        this, nullptr);
+    gst_object_unref(pad);
+    sink_ = sink;
+  }
+  ~SinkWatch() { gst_object_unref(sink_); }
+  SinkWatch(const SinkWatch&) = delete;
+  SinkWatch& operator=(const SinkWatch&) = delete;
+
+  /// early() is, for each buffer, its running time less the time when it came.
+  std::vector<int64_t> early() const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return early_;
+  }
+  guint64 stat(const char* name) const {
+    GstStructure* raw = nullptr;
+    g_object_get(sink_, "stats", &raw, nullptr);
+    gstrtmp::GstStructurePtr stats(raw);
+    guint64 value = G_MAXUINT64;
+    gst_structure_get_uint64(stats.get(), name, &value);
+    return value;
+  }
+
+ private:
+  void note(GstPad* pad, GstBuffer* buffer) {
+    GstEvent* event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
+    const GstSegment* segment = nullptr;
+    gst_event_parse_segment(event, &segment);
+    guint64 running = 0;
+    const GstClockTime time =
+        GST_BUFFER_DTS_IS_VALID(buffer) ? GST_BUFFER_DTS(buffer) : GST_BUFFER_PTS(buffer);
+    const int sign = gst_segment_to_running_time_full(segment, GST_FORMAT_TIME, time, &running);
+    gst_event_unref(event);
+    const auto due = static_cast<int64_t>(running) * (sign >= 0 ? 1 : -1);
+    const auto now = static_cast<int64_t>(gst_element_get_current_running_time(pipeline_));
+    std::lock_guard<std::mutex> lock(mutex_);
+    early_.push_back(due - now);
+  }
+
+  GstElement* pipeline_;
+  GstElement* sink_;
+  mutable std::mutex mutex_;
+  std::vector<int64_t> early_;
+};
+
+constexpr const char* kStockDemuxer =
+    "flvdemux name=d  d.video ! queue ! fakesink name=video sync=true qos=true max-lateness=0  "
+    "d.audio ! queue ! fakesink name=audio sync=true qos=true max-lateness=0";
+
+/// A test says how the stock demuxer shall get the stream, and gets what its sinks saw.
+struct Seen {
+  std::vector<int64_t> video;
+  std::vector<int64_t> audio;
+  guint64 dropped = 0;
+};
+
+Seen watch(
+    Source& source, TestServer& server, std::chrono::milliseconds how_long, int64_t begin,
+    const std::function<void()>& ready = [] {}) {
+  SinkWatch video(source, "video");
+  SinkWatch audio(source, "audio");
+  source.play();
+  EXPECT_TRUE(wait_player(server));
+  ready();
+  Publisher publisher(server, "key", begin);
+  std::this_thread::sleep_for(how_long);
+  publisher.stop();
+  Seen seen{video.early(), audio.early(), video.stat("dropped") + audio.stat("dropped")};
+  source.stop();
+  return seen;
+}
+
+// ---- being on time ----
+
+TEST(RtmpSrcLive, NoFrameIsLateThoughConnectingTookLongAndTheSenderRanForAnHour) {
+  Script script;
+  script.delay = 750ms;  // connect, and play
+  TestServer server(script);
+  Source source(server.url(), kStockDemuxer);
+  Seen seen = watch(source, server, 2000ms, kHour);
+  ASSERT_GT(seen.video.size(), 40u);
+  ASSERT_GT(seen.audio.size(), 40u);
+  EXPECT_EQ(seen.dropped, 0u);
+  for (const auto& early : {seen.video, seen.audio}) {
+    for (size_t i = 0; i < early.size(); i++) {
+      EXPECT_GE(early[i], -kLatency) << "frame " << i << " is late";
+      EXPECT_LE(early[i], 60 * kMs) << "frame " << i << " waits longer than it must";
+    }
+  }
+}
+
+TEST(RtmpSrcLive, SameWithTheSendersTimeStamps) {
+  Script script;
+  script.delay = 300ms;
+  TestServer server(script);
+  Source source(server.url(), kStockDemuxer);
+  source.set("clock-mode", "sender");
+  Seen seen = watch(source, server, 1200ms, kHour);
+  ASSERT_GT(seen.video.size(), 20u);
+  EXPECT_EQ(seen.dropped, 0u);
+  for (int64_t early : seen.video) {
+    EXPECT_GE(early, -kLatency);
+  }
+}
+
+TEST(RtmpSrcLive, TagAndBufferHaveOneTime) {
+  TestServer server;
+  Source source(server.url());
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  Publisher publisher(server, "key", kHour);
+  ASSERT_TRUE(source.wait_media(40));
+  for (const Passed& one : source.media()) {
+    EXPECT_EQ(one.dts, one.tag_ms * kMs);
+    EXPECT_GE(one.tag_ms, kHour);
+    EXPECT_NEAR(static_cast<double>(one.running), static_cast<double>(one.arrived), 60.0 * kMs);
+  }
+  auto segments = source.segments();
+  ASSERT_GE(segments.size(), 2u);
+  EXPECT_EQ(segments.back().format, GST_FORMAT_TIME);
+  EXPECT_GE(segments.back().start, static_cast<guint64>(kHour * kMs));
+}
+
+TEST(RtmpSrcLive, SenderThatStartsOverGoesOnInTime) {
+  TestServer server;
+  Source source(server.url(), kStockDemuxer);
+  SinkWatch video(source, "video");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  {
+    Publisher publisher(server, "key", kHour);
+    std::this_thread::sleep_for(600ms);
+  }
+  std::this_thread::sleep_for(300ms);
+  const size_t before = source.media().size();
+  {
+    Publisher publisher(server, "key", 0);
+    std::this_thread::sleep_for(1000ms);
+  }
+  auto media = source.media();
+  ASSERT_GT(media.size(), before + 30);
+  EXPECT_TRUE(media[before].discont);
+  for (size_t i = 1; i < media.size(); i++) {
+    EXPECT_GE(media[i].tag_ms, media[i - 1].tag_ms) << i;
+    EXPECT_EQ(media[i].discont, i == before) << i;
+    EXPECT_NEAR(static_cast<double>(media[i].running), static_cast<double>(media[i].arrived),
+                60.0 * kMs)
+        << i;
+  }
+  EXPECT_EQ(video.stat("dropped"), 0u);
+  for (int64_t early : video.early()) {
+    EXPECT_GE(early, -kLatency);
+    EXPECT_LE(early, 60 * kMs);
+  }
+}
+
+TEST(RtmpSrcLive, SenderThatStartsOverIsPassedOnAsItIsIfToldSo) {
+  TestServer server;
+  Source source(server.url());
+  source.set("clock-mode", "sender");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  server.send("key", video_frame(0, 100, kHour));
+  server.send("key", audio_frame(0, kHour));
+  ASSERT_TRUE(source.wait_media(2));
+  server.send("key", video_frame(0, 100, 0));
+  server.send("key", audio_frame(0, 0));
+  ASSERT_TRUE(source.wait_media(4));
+  auto media = source.media();
+  EXPECT_EQ(media[2].tag_ms, 0);
+  EXPECT_EQ(media[2].dts, 0);
+  EXPECT_TRUE(media[2].discont);
+  EXPECT_NEAR(static_cast<double>(media[2].running), static_cast<double>(media[2].arrived),
+              60.0 * kMs);
+}
+
+// ---- joining ----
+
+/// join() lets a server with a GOP cache hand out two seconds at once; answers the frames that were
+/// sent live thereafter.
+struct Joined {
+  std::vector<Passed> media;
+  int64_t edge_ms = 0;  // what was sent before is of the past
+  guint64 dropped = 0;
+};
+Joined join(const char* how, const char* rest = "fakesink sync=false") {
+  Script script;
+  script.gop_cache = true;
+  TestServer server(script);
+  send_headers(server, "key", kHour);
+  // One GOP of two seconds; the next key frame comes half a second after joining.
+  auto frame = [](uint32_t i) {
+    const auto kind = static_cast<uint8_t>(i == 0 || i == 62 ? 0x17 : 0x27);
+    return Message{rtmp::MessageType::kVideo, kHour + i * 40,
+                   media_body({kind, 1, 0, 0, 0}, 3000, i)};
+  };
+  for (uint32_t i = 0; i < 50; i++) {
+    server.send("key", frame(i));
+    server.send("key", audio_frame(i, kHour + i * 40 + 3));
+  }
+  Source source(server.url(), rest);
+  source.set("join", how);
+  std::unique_ptr<SinkWatch> video;
+  if (std::string(rest).find("name=video") != std::string::npos) {
+    video = std::make_unique<SinkWatch>(source, "video");
+  }
+  source.play();
+  EXPECT_TRUE(wait_player(server));
+  const auto begun = std::chrono::steady_clock::now();
+  for (uint32_t i = 50; i < 90; i++) {
+    std::this_thread::sleep_until(begun + (i - 50) * 40ms);
+    server.send("key", frame(i));
+    server.send("key", audio_frame(i, kHour + i * 40 + 3));
+  }
+  std::this_thread::sleep_for(150ms);
+  Joined joined{source.media(), kHour + 50 * 40, source.stat("dropped-video")};
+  if (video) {
+    // Judged by what the sink saw of the last second.
+    auto early = video->early();
+    EXPECT_GE(early.size(), 25u);
+    for (size_t i = early.size() - 25; i < early.size(); i++) {
+      EXPECT_GE(early[i], -kLatency) << "late " << i;
+      EXPECT_LE(early[i], 60 * kMs) << "delayed " << i;
+    }
+  }
+  return joined;
+}
+
+void expect_live(const Joined& joined) {
+  EXPECT_EQ(joined.dropped, 0u) << "nothing was lost because downstream was busy";
+  size_t live = 0;
+  for (const Passed& one : joined.media) {
+    if (one.tag_ms >= joined.edge_ms + 100) {
+      live++;
+      EXPECT_LE(one.running - one.arrived, 10 * kMs) << "delay that stays";
+      EXPECT_GE(one.running - one.arrived, -kLatency) << "late";
+    }
+  }
+  EXPECT_GE(live, 40u);
+}
+
+TEST(RtmpSrcLive, BurstOnJoiningIsNoDelayAtTheLiveEdge) {
+  Joined joined = join("live-edge");
+  ASSERT_FALSE(joined.media.empty());
+  EXPECT_LE(joined.media[0].tag_ms, kHour + 3) << "all that the server sends is passed on";
+  EXPECT_LE(joined.media[0].running - joined.media[0].arrived, -1500 * kMs) << "as late as it is";
+  expect_live(joined);
+}
+
+TEST(RtmpSrcLive, BurstOnJoiningIsLeftOutWithKeyFrame) {
+  Joined joined = join("keyframe");
+  ASSERT_FALSE(joined.media.empty());
+  EXPECT_EQ(joined.media[0].tag_ms, kHour + 62 * 40);
+  EXPECT_TRUE(joined.media[0].is_video());
+  EXPECT_FALSE(joined.media[0].delta);
+  expect_live(joined);
+}
+
+TEST(RtmpSrcLive, BurstOnJoiningThroughTheStockDemuxer) {
+  join("live-edge", kStockDemuxer);
+}
+
+TEST(RtmpSrcLive, BurstOnJoiningIsLeftOutThroughTheStockDemuxer) {
+  join("keyframe", kStockDemuxer);
+}
+
+TEST(RtmpSrcLive, KeyFrameJoinWithoutABurst) {
+  TestServer server;
+  Source source(server.url());
+  source.set("join", "keyframe");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  const auto begun = std::chrono::steady_clock::now();
+  for (uint32_t i = 5; i < 30; i++) {
+    std::this_thread::sleep_until(begun + (i - 5) * 40ms);
+    server.send("key", video_frame(i));
+    server.send("key", audio_frame(i));
+  }
+  ASSERT_TRUE(source.wait_media(10));
+  auto media = source.media();
+  EXPECT_EQ(media[0].tag_ms, 400);
+  EXPECT_FALSE(media[0].delta);
+  EXPECT_LE(media[0].arrived - media[0].running, 60 * kMs);
+}
+
+TEST(RtmpSrcLive, KeyFrameJoinOfAudioOnly) {
+  TestServer server;
+  Source source(server.url());
+  source.set("join", "keyframe");
+  source.set("header-wait", "100000000");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  server.send("key", audio_header());
+  for (uint32_t i = 0; i < 20; i++) {
+    server.send("key", audio_frame(i));
+    std::this_thread::sleep_for(40ms);
+  }
+  EXPECT_TRUE(source.wait_media(5, 2s));
+}
+
+TEST(RtmpSrcLive, WhatCameInPausedDoesNotDelayPlaying) {
+  TestServer server;
+  Source source(server.url());
+  source.pause();
+  ASSERT_TRUE(wait_player(server));
+  Publisher publisher(server, "key", kHour);
+  std::this_thread::sleep_for(1200ms);
+  EXPECT_TRUE(source.passed().empty()) << "a live source produces in PLAYING";
+  source.play();
+  const auto then = static_cast<int64_t>(publisher.sent());
+  ASSERT_TRUE(source.wait([&](const std::vector<Passed>& all) {
+    return !all.empty() && all.back().tag_ms > kHour + (then + 20) * 40;
+  }));
+  for (const Passed& one : source.media()) {
+    if (one.tag_ms > kHour + (then + 2) * 40) {
+      EXPECT_NEAR(static_cast<double>(one.running), static_cast<double>(one.arrived), 60.0 * kMs);
+    }
+  }
+}
+
+TEST(RtmpSrcLive, JoinsAnewAfterAPause) {
+  for (const char* how : {"live-edge", "keyframe"}) {
+    SCOPED_TRACE(how);
+    TestServer server;
+    Source source(server.url());
+    source.set("join", how);
+    source.play();
+    ASSERT_TRUE(wait_player(server));
+    Publisher publisher(server, "key", kHour);
+    ASSERT_TRUE(source.wait_media(10));
+    source.pause();
+    std::this_thread::sleep_for(700ms);
+    const size_t before = source.media().size();
+    const auto then = static_cast<int64_t>(publisher.sent());
+    source.play();
+    ASSERT_TRUE(source.wait([&](const std::vector<Passed>& all) {
+      return all.back().tag_ms > kHour + (then + 20) * 40;
+    }));
+    auto media = source.media();
+    EXPECT_TRUE(media[before].discont);
+    if (std::string(how) == "keyframe") {
+      EXPECT_TRUE(media[before].is_video() && !media[before].delta);
+    }
+    for (const Passed& one : media) {
+      if (one.tag_ms > kHour + (then + 2) * 40) {
+        EXPECT_NEAR(static_cast<double>(one.running), static_cast<double>(one.arrived), 60.0 * kMs);
+      }
+    }
+  }
+}
+
+// ---- a busy downstream ----
+
+TEST(RtmpSrcLive, BusyDownstreamLosesUpToAKeyFrame) {
+  TestServer server;
+  Source source(server.url());
+  source.set("max-queue-time", "600000000");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  Publisher publisher(server, "key", kHour);
+  ASSERT_TRUE(source.wait_media(10));
+  source.hold(true);
+  ASSERT_TRUE(eventually([&] { return source.stat("queue-bytes") > 0; })) << "it must read on";
+  const guint64 in_before = source.stat("in-bytes-total");
+  std::this_thread::sleep_for(1500ms);
+  EXPECT_GT(source.stat("in-bytes-total"), in_before + 20 * 3000);
+  EXPECT_LE(source.stat("queue-time"), 640 * GST_MSECOND);
+  const size_t before = source.media().size();
+  source.hold(false);
+  ASSERT_TRUE(source.wait_media(before + 40));
+  publisher.stop();
+
+  auto media = source.media();
+  ASSERT_GT(media.size(), before);
+  EXPECT_TRUE(media[before].discont);
+  EXPECT_TRUE(media[before].is_video());
+  EXPECT_FALSE(media[before].delta) << "playing goes on at a key frame";
+  for (size_t i = 1; i < media.size(); i++) {
+    EXPECT_EQ(media[i].discont, i == before) << i;
+    if (i != before) {
+      EXPECT_LE(media[i].tag_ms - media[i - 1].tag_ms, 41) << "a gap of its own";
+    }
+  }
+  const int64_t gap = media[before].tag_ms - media[before - 1].tag_ms;
+  EXPECT_GE(gap, 400) << "something must have been dropped";
+  const auto lost = static_cast<guint64>(gap / 40);
+  EXPECT_NEAR(static_cast<double>(source.stat("dropped-video")), static_cast<double>(lost), 1);
+  EXPECT_NEAR(static_cast<double>(source.stat("dropped-audio")), static_cast<double>(lost), 1);
+}
+
+TEST(RtmpSrcLive, PingsAreAnsweredWhileDownstreamIsBusy) {
+  TestServer server;
+  Source source(server.url());
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  server.send("key", video_frame(0));
+  server.send("key", audio_frame(0));
+  ASSERT_TRUE(source.wait_media(2));
+  source.hold(true);
+  server.send("key", audio_frame(1));
+  ASSERT_TRUE(source.wait_media(3));  // the streaming thread is held with it
+  // Chunk stream 2, type 4, six octets: PingRequest 0x01020304 (6.2, 7.1.7).
+  const rtmp::Buffer ping = {0x02, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 6, 1, 2, 3, 4};
+  GstElement* element = source.element;
+  auto out = [element] {
+    GstStructure* raw = nullptr;
+    g_object_get(element, "stats", &raw, nullptr);
+    gstrtmp::GstStructurePtr stats(raw);
+    guint64 value = 0;
+    gst_structure_get_uint64(stats.get(), "out-messages", &value);
+    return value;
+  };
+  const guint64 before = out();
+  server.send_raw(ping);
+  EXPECT_TRUE(eventually([&] { return out() == before + 1; }, 2s));
+}
+
+TEST(RtmpSrcLive, DefaultBoundIsTwoSeconds) {
+  TestServer server;
+  Source source(server.url());
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  Publisher publisher(server, "key");
+  ASSERT_TRUE(source.wait_media(4));
+  source.hold(true);
+  std::this_thread::sleep_for(1600ms);
+  EXPECT_EQ(source.stat("dropped-video"), 0u);
+  EXPECT_GE(source.stat("queue-time"), 1200 * GST_MSECOND);
+  std::this_thread::sleep_for(1000ms);
+  EXPECT_GT(source.stat("dropped-video"), 0u);
+  EXPECT_LE(source.stat("queue-time"), 2040 * GST_MSECOND);
+}
+
+TEST(RtmpSrcLive, StaysInTimeAfterDroppingThroughTheStockDemuxer) {
+  TestServer server;
+  Source source(server.url(), kStockDemuxer);
+  SinkWatch video(source, "video");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  Publisher publisher(server, "key", kHour);
+  ASSERT_TRUE(source.wait_media(10));
+  source.hold(true);
+  std::this_thread::sleep_for(3500ms);
+  source.hold(false);
+  std::this_thread::sleep_for(1500ms);
+  auto early = video.early();
+  ASSERT_GT(early.size(), 25u);
+  for (size_t i = early.size() - 20; i < early.size(); i++) {
+    EXPECT_GE(early[i], -kLatency) << i;
+    EXPECT_LE(early[i], 60 * kMs) << i;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  gst_init(&argc, &argv);
+  return RUN_ALL_TESTS();
+}
