@@ -247,8 +247,9 @@ class Player(Stage):
             decoder = existing("avdec_h264", "H.264 decoder")
             text = f"queue ! h264parse ! {decoder} ! videoconvert ! video/x-raw,format=I420 ! "
             if self.window:
-                text += (f"tee name=view ! queue leaky=downstream ! videoconvert ! {self.window} name=window"
-                         " view. ! queue ! ")
+                # qos=false: a window that is slow to draw must not make the decoder skip what is counted.
+                text += (f"tee name=view ! queue leaky=downstream ! videoconvert"
+                         f" ! {self.window} name=window qos=false view. ! queue ! ")
             text += "appsink name=frames sync=true emit-signals=true"
             handler = self._on_frame
         else:
