@@ -34,12 +34,13 @@ void LiveTimeline::begin(int64_t first_ms, int64_t arrival, int64_t difference) 
 }
 
 /// move_edge() has the segment follow the packets that now come first. The time stamps go on.
-void LiveTimeline::move_edge(int64_t time, int64_t arrival) {
+void LiveTimeline::move_edge(int64_t arrival) {
   offset_ = clock_.edge() - clock_.correction();
   clock_.set_base(offset_);
   joined_ = arrival;
   moved_ = arrival;
-  map(time);
+  // Not from this packet on: another track may be behind it, and what decoders still hold is older.
+  map(static_cast<int64_t>(mapping_.start));
 }
 
 /// on_sender_jump() puts the packet where the clock says that we are.
@@ -71,11 +72,11 @@ LiveTimeline::Place LiveTimeline::place(int64_t timestamp_ms, int64_t arrival) {
     time = std::max(time, last_time_);
   }
   if (sight == SenderClock::Sight::kEdgeMoved) {
-    move_edge(time, arrival);
+    move_edge(arrival);
     place.jump = true;
   } else if (joining && arrival - moved_ >= kJoiningPause &&
              clock_.edge() - clock_.correction() + kJoiningStep <= offset_) {
-    move_edge(time, arrival);
+    move_edge(arrival);
   }
   last_sender_ = sender;
   last_time_ = std::max<int64_t>(0, time);

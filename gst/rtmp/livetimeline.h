@@ -57,7 +57,7 @@ class LiveTimeline {
 
  private:
   void map(int64_t time);
-  void move_edge(int64_t time, int64_t arrival);
+  void move_edge(int64_t arrival);
   bool on_sender_jump(int64_t timestamp_ms, int64_t arrival);
 
   const bool follow_;

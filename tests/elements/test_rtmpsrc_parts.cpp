@@ -215,6 +215,19 @@ TEST(LiveTimeline, RestOfABurstMovesTheSegment) {
   EXPECT_LE(segments, 45u);
 }
 
+TEST(LiveTimeline, TracksBehindStayInsideWhenTheEdgeMoves) {
+  LiveTimeline timeline;
+  timeline.begin(0, 200 * kMs, 200 * kMs);
+  timeline.place(0, 200 * kMs);
+  // Audio at 300 ms comes 150 ms earlier than the first packet had it; video at 250 ms comes next.
+  auto place = timeline.place(300, 350 * kMs);
+  ASSERT_TRUE(place.segment);
+  EXPECT_EQ(running(*place.segment, 300), 350 * kMs);
+  place = timeline.place(250, 351 * kMs);
+  EXPECT_FALSE(place.segment);
+  EXPECT_LE(timeline.mapping().start, 250u * GST_MSECOND);
+}
+
 TEST(LiveTimeline, GoesOnWhenTheSenderStartsOver) {
   LiveTimeline timeline;
   timeline.begin(50'000, kSecond, kSecond - 50 * kSecond);
