@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include "net/connection_impl.h"
@@ -231,7 +232,8 @@ void Connection::Impl::update_interest() {
   }
   uint32_t wanted = 0;
   if (moves_bytes()) {
-    wanted = (socket_full_ ? EPOLLOUT : 0u) | (loop_reads_ && !hold_reading_ ? EPOLLIN : 0u);
+    wanted = (socket_full_ && !writer_inside_ ? EPOLLOUT : 0u) |
+             (loop_reads_ && !hold_reading_ ? EPOLLIN : 0u);
   }
   if (wanted != interest_) {
     interest_ = wanted;
@@ -320,7 +322,8 @@ void Connection::Impl::read_here(Locked& locked, std::optional<rtmp::Time> until
     wait(locked, until);
   } else if (!read_some(read_buffer()) && !failure_) {
     bool readable = false;
-    sleep(locked, [&](auto& lock) { readable = wakeup_.poll(lock, transport_->fd(), until); });
+    sleep(locked,
+          [&](auto& lock) { readable = wakeup_.poll(lock, transport_->fd(), POLLIN, until); });
     if (readable && phase_ == Phase::kOpen && !hold_reading_) {
       read_some(read_buffer());
     }
@@ -329,6 +332,26 @@ void Connection::Impl::read_here(Locked& locked, std::optional<rtmp::Time> until
   reader_left_ = monotonic_now();
   if (!hand_over_at_) {
     hand_over_at_ = reader_left_ + kHandOver;
+  }
+  settle(locked);
+}
+
+void Connection::Impl::write_here(Locked& locked, std::optional<rtmp::Time> until) {
+  if (!socket_full_ || phase_ != Phase::kOpen) {
+    wait(locked, until);
+    return;
+  }
+  if (wakeup_.take_wake()) {
+    return;
+  }
+  writer_inside_ = true;
+  bool writable = false;
+  sleep(locked,
+        [&](auto& lock) { writable = wakeup_.poll(lock, transport_->fd(), POLLOUT, until); });
+  writer_inside_ = false;
+  if (writable && phase_ == Phase::kOpen && socket_full_) {
+    socket_full_ = false;
+    flush();
   }
   settle(locked);
 }
@@ -437,6 +460,10 @@ void Connection::Locked::wait(std::optional<rtmp::Time> until) {
 
 void Connection::Locked::read_here(std::optional<rtmp::Time> until) {
   connection_.impl_->read_here(*this, until);
+}
+
+void Connection::Locked::write_here(std::optional<rtmp::Time> until) {
+  connection_.impl_->write_here(*this, until);
 }
 
 void Connection::Locked::hold_reading(bool hold) {

@@ -72,6 +72,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// between the caller's look at its state and the wait. Events have been delivered when it
     /// returns.
     void read_here(std::optional<rtmp::Time> until);
+    /// write_here() is wait() for a thread that has nothing to do until a full socket has drained:
+    /// it writes then itself, and the loop, which would have to wake it, leaves the socket to it.
+    /// One thread at a time, and not beside read_here().
+    void write_here(std::optional<rtmp::Time> until);
     /// hold_reading() stops (true) or resumes reading altogether: back-pressure towards the peer.
     void hold_reading(bool hold);
     /// socket_full() is true while bytes wait for the socket to drain.

@@ -27,6 +27,7 @@ class Connection::Impl {
   void close();
   void linger(Connection& owner, rtmp::Time until);
   void read_here(Locked& locked, std::optional<rtmp::Time> until);
+  void write_here(Locked& locked, std::optional<rtmp::Time> until);
   void wait(Locked& locked, std::optional<rtmp::Time> until);
   void settle(Locked& locked);
   void flush();
@@ -94,6 +95,7 @@ class Connection::Impl {
   bool hold_reading_ = false;
   bool loop_reads_ = true;
   bool reader_inside_ = false;
+  bool writer_inside_ = false;
   bool reader_came_ = false;  // since the last look of hand_over()
   rtmp::Time reader_left_{};
   std::optional<rtmp::Time> hand_over_at_;

@@ -64,7 +64,8 @@ void Wakeup::wait(std::unique_lock<std::mutex>& outer, std::optional<rtmp::Time>
   outer.lock();
 }
 
-bool Wakeup::poll(std::unique_lock<std::mutex>& outer, int fd, std::optional<rtmp::Time> until) {
+bool Wakeup::poll(std::unique_lock<std::mutex>& outer, int fd, short events,
+                  std::optional<rtmp::Time> until) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (std::exchange(woken_, false)) {
@@ -77,7 +78,7 @@ bool Wakeup::poll(std::unique_lock<std::mutex>& outer, int fd, std::optional<rtm
   }
   outer.unlock();
 
-  std::array<pollfd, 2> fds = {{{event_fd_, POLLIN, 0}, {fd, POLLIN, 0}}};
+  std::array<pollfd, 2> fds = {{{event_fd_, POLLIN, 0}, {fd, events, 0}}};
   timespec timeout{};
   if (until) {
     auto left = std::max(*until - monotonic_now(), rtmp::Duration::zero());
@@ -85,7 +86,7 @@ bool Wakeup::poll(std::unique_lock<std::mutex>& outer, int fd, std::optional<rtm
     timeout.tv_sec = seconds.count();
     timeout.tv_nsec = (left - seconds).count();
   }
-  bool readable =
+  bool ready =
       ppoll(fds.data(), fds.size(), until ? &timeout : nullptr, nullptr) > 0 && fds[1].revents != 0;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -97,7 +98,7 @@ bool Wakeup::poll(std::unique_lock<std::mutex>& outer, int fd, std::optional<rtm
     woken_ = false;
   }
   outer.lock();
-  return readable;
+  return ready;
 }
 
 void Wakeup::kick_poller() {

@@ -27,8 +27,10 @@ class Wakeup {
 
   /// wait() releases `outer` while it waits.
   void wait(std::unique_lock<std::mutex>& outer, std::optional<rtmp::Time> until);
-  /// poll() is the same, and also ends once `fd` is readable (or has failed): true then.
-  bool poll(std::unique_lock<std::mutex>& outer, int fd, std::optional<rtmp::Time> until);
+  /// poll() is the same, and also ends once `fd` has one of `events` (or has failed): true then.
+  /// One thread at a time.
+  bool poll(std::unique_lock<std::mutex>& outer, int fd, short events,
+            std::optional<rtmp::Time> until);
   /// take_wake() answers whether a wake() is pending, and takes it.
   bool take_wake();
 
