@@ -178,7 +178,7 @@ void FlvPublisher::send_tag(PublishLink& link, Connection::Locked& locked, FlvTa
   link.send(locked, *type, timestamp, std::move(tag.body), tag.packet_class, tag.borrowed);
 }
 
-FlvPublisher::Outcome FlvPublisher::proceed(PublishLink& link) {
+FlvPublisher::Outcome FlvPublisher::proceed(PublishLink& link, bool live) {
   auto locked = link.lock();
   PublishLink::Inside inside(link, locked);
   while (true) {
@@ -197,7 +197,7 @@ FlvPublisher::Outcome FlvPublisher::proceed(PublishLink& link) {
         return Outcome::kNotFlv;
       }
     }
-    switch (link.wait_ready(locked)) {
+    switch (link.wait_ready(locked, live)) {
       case PublishLink::Outcome::kReady:
         break;
       case PublishLink::Outcome::kInterrupted:

@@ -32,8 +32,8 @@ class FlvPublisher {
     kEnded,        ///< the link has ended
     kNotFlv,       ///< see error()
   };
-  /// proceed() sends what was pushed, waiting for room.
-  Outcome proceed(PublishLink& link);
+  /// proceed() sends what was pushed, waiting for room as PublishLink::wait_ready() does.
+  Outcome proceed(PublishLink& link, bool live);
   const std::string& error() const { return error_; }
 
   /// begin_connection() makes the headers go out again.

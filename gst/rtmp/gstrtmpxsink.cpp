@@ -41,6 +41,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "common/glue.h"
@@ -141,6 +142,7 @@ class RtmpxSink {
   GstFlowReturn send_pushed();
   GstFlowReturn fail_unreadable();
   bool report_end(PublishLink& link);
+  bool is_live();
 
   GstRtmpxSink* const element_;
 
@@ -151,7 +153,9 @@ class RtmpxSink {
   std::atomic<bool> interrupted_{false};
   // Lock order: this lock and the object lock are never held while the link's is taken.
   Guarded<LinkPtr> link_;
-  FlvPublisher publisher_;  // the streaming thread's, or start()'s and stop()'s without one
+  // The streaming thread's, or start()'s and stop()'s without one.
+  FlvPublisher publisher_;
+  std::optional<bool> live_;
 };
 
 }  // namespace gstrtmp
@@ -266,6 +270,7 @@ LinkPtr RtmpxSink::connect() {
 
 bool RtmpxSink::start() {
   publisher_.reset();
+  live_.reset();
   bool early = false;
   std::optional<std::string> unusable;
   {
@@ -339,6 +344,19 @@ GstFlowReturn RtmpxSink::render_list(GstBufferList* list) {
   return send_pushed();
 }
 
+bool RtmpxSink::is_live() {
+  if (!live_) {
+    gboolean live = FALSE;
+    GstPtr<GstQuery> query = adopt(gst_query_new_latency());
+    if (gst_pad_peer_query(GST_BASE_SINK_PAD(element_), query.get())) {
+      gst_query_parse_latency(query.get(), &live, nullptr, nullptr);
+    }
+    live_ = live;
+    GST_DEBUG_OBJECT(element_, "upstream is %slive", live ? "" : "not ");
+  }
+  return *live_;
+}
+
 GstFlowReturn RtmpxSink::send_pushed() {
   while (true) {
     LinkPtr link = current_link();
@@ -348,7 +366,7 @@ GstFlowReturn RtmpxSink::send_pushed() {
     if (!link) {
       return GST_FLOW_ERROR;
     }
-    switch (publisher_.proceed(*link)) {
+    switch (publisher_.proceed(*link, is_live())) {
       case FlvPublisher::Outcome::kDone:
         return GST_FLOW_OK;
       case FlvPublisher::Outcome::kInterrupted: {

@@ -24,6 +24,7 @@ constexpr rtmp::Duration kUnsentTime = 50ms;
 constexpr uint32_t kSmallestUnsentMark = 16u << 10;
 constexpr uint32_t kLargestUnsentMark = 4u << 20;
 constexpr rtmp::Duration kTick = 1s;
+constexpr rtmp::Duration kFirstTick = 250ms;
 constexpr rtmp::Duration kWatchInterval = 500ms;
 // A list of many buffers is handed to the socket in pieces of that size.
 constexpr uint64_t kFlushAt = 512u << 10;
@@ -91,6 +92,7 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     rtmp::Time now = monotonic_now();
     progressed_at_ = now;
     watched_at_ = now;
+    fitted_at_ = now - kTick + kFirstTick;
     set_alarm(now);
   } else if (state == LinkState::kEnded && !streaming_inside_) {
     // Nobody may come by for long to report it.
@@ -137,7 +139,7 @@ std::optional<Failure> PublishLink::take_failure(Connection::Locked& locked) {
   return *failure;
 }
 
-bool PublishLink::has_room(Connection::Locked& locked) {
+bool PublishLink::has_room(Connection::Locked& locked, bool live) {
   if (unflushed_ >= kFlushAt) {
     locked.flush();
     unflushed_ = 0;
@@ -147,6 +149,9 @@ bool PublishLink::has_room(Connection::Locked& locked) {
     return true;
   }
   was_full_ = true;
+  if (!live && waiting_for_room_) {
+    return false;
+  }
   const rtmp::WriterBacklog backlog = link_->client(locked).backlog();
   const uint64_t part = waiting_for_room_ ? 2 : 1;
   const auto most_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kMaxQueuedTime);
@@ -156,7 +161,7 @@ bool PublishLink::has_room(Connection::Locked& locked) {
   return !waiting_for_room_;
 }
 
-PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked) {
+PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked, bool live) {
   while (true) {
     if (has_ended(locked)) {
       return Outcome::kEnded;
@@ -164,16 +169,16 @@ PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked) {
     if (interrupted_) {
       return Outcome::kInterrupted;
     }
-    std::optional<rtmp::Time> until;
     if (link_->state(locked) == LinkState::kRunning) {
-      if (has_room(locked)) {
+      if (has_room(locked, live)) {
         return Outcome::kReady;
       }
       rtmp::Time now = monotonic_now();
       watch_progress(locked, now);
-      until = now + kWatchInterval;
+      locked.write_here(now + kWatchInterval);
+    } else {
+      locked.wait(std::nullopt);
     }
-    locked.wait(until);
   }
 }
 
@@ -230,7 +235,8 @@ void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
 }
 
 uint32_t PublishLink::chunk_size(Connection::Locked& locked) const {
-  return link_->client(locked).stats().chunk_size_out;
+  return std::max(link_->client(locked).stats().chunk_size_out,
+                  settings_.chunk_size > 0 ? settings_.chunk_size : kSmallestChunkSize);
 }
 
 void PublishLink::apply_unsent_mark(Connection::Locked& locked) {
@@ -333,7 +339,7 @@ PublishLink::Outcome PublishLink::finish() {
       rtmp::Time now = monotonic_now();
       watch_progress(locked, now);
       if (link_->state(locked) == LinkState::kRunning) {
-        locked.wait(now + kWatchInterval);
+        locked.write_here(now + kWatchInterval);
       }
     }
     if (link_->state(locked) == LinkState::kRunning) {

@@ -30,9 +30,10 @@ struct PublishSettings {
 class PublishLink final : private ClientLink::Observer,
                           public std::enable_shared_from_this<PublishLink> {
  public:
-  /// The queue's bounds: what waits in the element for the socket, not counting what the kernel
-  /// has. Past either, send() is not to be called until half of it is gone: wait_ready().
-  /// Dropping instead of waiting belongs into has_room().
+  /// The queue's bounds for live streams: what waits in the element for the socket, not counting
+  /// what the kernel has. Past either, send() is not to be called until half of it is gone:
+  /// wait_ready(). Without a clock in front there is no queue: a full socket blocks, as a file
+  /// would. Dropping instead of waiting belongs into has_room().
   static constexpr uint64_t kMaxQueuedBytes = 2u << 20;
   static constexpr rtmp::Duration kMaxQueuedTime = std::chrono::seconds(2);
   /// How long memory of a pool may wait before it is copied, so that no encoder starves.
@@ -59,8 +60,9 @@ class PublishLink final : private ClientLink::Observer,
     kInterrupted,
     kEnded,  ///< failed, or ended in good order: see failure()
   };
-  /// wait_ready() waits until the stream is published and the queue has room.
-  Outcome wait_ready(Connection::Locked& locked);
+  /// wait_ready() waits until the stream is published and the queue has room. `live` = upstream
+  /// cannot wait for long.
+  Outcome wait_ready(Connection::Locked& locked, bool live);
   /// send() queues one message; the Locked's release sends it. `borrowed` = of a pool's memory.
   void send(Connection::Locked& locked, rtmp::MessageType type, int64_t timestamp,
             rtmp::GatherPayload payload, rtmp::media::PacketClass packet_class, bool borrowed);
@@ -108,7 +110,7 @@ class PublishLink final : private ClientLink::Observer,
   void on_link_state(Connection::Locked& locked, LinkState state) override;
   void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
 
-  bool has_room(Connection::Locked& locked);
+  bool has_room(Connection::Locked& locked, bool live);
   void watch_progress(Connection::Locked& locked, rtmp::Time now);
   void on_alarm();
   void fit_to_rate(Connection::Locked& locked, rtmp::Time now);

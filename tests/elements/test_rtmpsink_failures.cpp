@@ -255,12 +255,13 @@ TEST(RtmpSinkErrors, Settings) {
 
 // ---- back-pressure ----
 
-TEST(RtmpSinkQueue, IsBoundedAndGoesOn) {
+void expect_bounded_queue(bool live) {
   TestServer server(scripted([&](Script& s) {
     s.stall_after = 3;
     s.receive_buffer = 16384;
   }));
   Sink sink(server.url());
+  gst_harness_set_live(sink.harness, live);
   auto stream = sample_stream(200);
   std::atomic<size_t> pushed{0};
   auto pushing = std::async(std::launch::async, [&] {
@@ -286,6 +287,14 @@ TEST(RtmpSinkQueue, IsBoundedAndGoesOn) {
   sink.push_eos();
   EXPECT_TRUE(sink.message(GST_MESSAGE_EOS));
   expect_same(stream, server.log().messages);
+}
+
+TEST(RtmpSinkQueue, IsBoundedAndGoesOn) {
+  expect_bounded_queue(true);
+}
+
+TEST(RtmpSinkQueue, IsBoundedAndGoesOnIfNotLive) {
+  expect_bounded_queue(false);
 }
 
 TEST(RtmpSinkQueue, EosWaitsForAllToBeSent) {
