@@ -163,7 +163,8 @@ FlvMetadata::Properties FlvMetadata::track_properties() const {
   return out;
 }
 
-/// write() leaves all but every `stride`th key frame out; 0 = all of them.
+/// write() leaves all but every `stride`th key frame out; 0 = all of them. An index of one entry is
+/// none to FFmpeg, and left out.
 rtmp::Buffer FlvMetadata::write(const FileFacts* facts, size_t stride, size_t padding) const {
   Properties out;
   if (facts != nullptr) {
@@ -190,14 +191,14 @@ rtmp::Buffer FlvMetadata::write(const FileFacts* facts, size_t stride, size_t pa
       out.push_back(property);
     }
   }
-  if (facts != nullptr && stride > 0) {
+  if (facts != nullptr && stride > 0 && facts->key_frames.size() > stride) {
     std::vector<Value> positions;
     std::vector<Value> times;
     for (size_t i = 0; i < facts->key_frames.size(); i += stride) {
       positions.emplace_back(static_cast<double>(facts->key_frames[i].position));
       times.emplace_back(facts->key_frames[i].seconds);
     }
-    out.emplace_back("hasKeyframes", !times.empty());
+    out.emplace_back("hasKeyframes", true);
     out.emplace_back("keyframes",
                      Value::object({{"filepositions", Value::strict_array(std::move(positions))},
                                     {"times", Value::strict_array(std::move(times))}}));
@@ -214,24 +215,24 @@ rtmp::Buffer FlvMetadata::write(const FileFacts* facts, size_t stride, size_t pa
 }
 
 size_t FlvMetadata::room_for(size_t num_key_frames) const {
-  const FileFacts empty;
-  return write(&empty, 1, 0).size() + num_key_frames * kIndexEntrySize + kPaddingOverhead;
+  const FileFacts two{0, 0, {{}, {}}};
+  return write(&two, 1, 0).size() + num_key_frames * kIndexEntrySize + kPaddingOverhead;
 }
 
 std::optional<rtmp::Buffer> FlvMetadata::padded_body(const FileFacts& facts, size_t size) const {
-  const FileFacts empty{facts.duration, facts.size, {}};
-  const size_t bare = write(&empty, 1, 0).size();
   const size_t num_entries = facts.key_frames.size();
-  size_t room = size > bare ? (size - bare) / kIndexEntrySize : 0;
-  size_t stride = room == 0 ? 0 : std::max<size_t>(1, (num_entries + room - 1) / room);
+  const size_t needed = room_for(num_entries) - 2 * kIndexEntrySize;
+  // As many entries too many are to go; the loop makes up for what the estimate leaves out.
+  const size_t too_many =
+      needed > size ? (needed - size + kIndexEntrySize - 1) / kIndexEntrySize : 0;
+  const size_t room = num_entries > too_many ? num_entries - too_many : 0;
+  size_t stride = room < 2 ? std::max<size_t>(num_entries, 1) : (num_entries + room - 1) / room;
   for (;; stride++) {
-    const bool no_entries = stride == 0 || stride > num_entries;
-    const FileFacts& chosen = no_entries ? empty : facts;
-    const size_t length = write(&chosen, std::max<size_t>(stride, 1), 0).size();
+    const size_t length = write(&facts, stride, 0).size();
     if (length == size || length + kPaddingOverhead <= size) {
-      return write(&chosen, std::max<size_t>(stride, 1), size - length);
+      return write(&facts, stride, size - length);
     }
-    if (no_entries) {
+    if (stride >= num_entries) {
       return std::nullopt;
     }
   }

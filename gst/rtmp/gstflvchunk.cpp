@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+// clang-format off
 /**
  * SECTION:element-flvchunk
  * @title: flvchunk
@@ -53,27 +54,22 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=60 ! flvchunk name=mux !
- * filesink location=test.flv  audiotestsrc num-buffers=430 ! voaacenc ! mux.
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=60 ! flvchunk name=mux ! filesink location=test.flv  audiotestsrc num-buffers=430 ! voaacenc ! mux.
  * ]| Write a file that can be sought in.
  * |[
- * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! flvchunk
- * name=mux ! rtmpsink location=rtmp://localhost/live/stream  audiotestsrc is-live=true ! voaacenc !
- * mux.
+ * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! flvchunk name=mux ! rtmpsink location=rtmp://localhost/live/stream  audiotestsrc is-live=true ! voaacenc ! mux.
  * ]| Publish.
  * |[
  * gst-launch-1.0 filesrc location=test.flv ! video/x-flv ! flvchunk streamable=true ! fakesink
  * ]| Take a file apart into tags.
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=30 ! flvchunk
- * chunk-mode=duration chunk-duration=2000000000 chunk-timestamps=zero ! multifilesink
- * location=piece%03d.flv next-file=key-unit-event
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=30 ! flvchunk chunk-mode=duration chunk-duration=2000000000 chunk-timestamps=zero ! multifilesink location=piece%03d.flv next-file=key-unit-event
  * ]| Write a file every two seconds, each beginning at 0.
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=30 ! h264parse ! splitmuxsink
- * muxer="flvchunk chunk-timestamps=zero" max-size-time=2000000000 location=part%03d.flv
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=30 ! h264parse ! splitmuxsink muxer="flvchunk chunk-timestamps=zero" max-size-time=2000000000 location=part%03d.flv
  * ]| The same with splitmuxsink, whose files have an index too.
  */
+// clang-format on
 #include "rtmp/gstflvchunk.h"
 
 #include <string>

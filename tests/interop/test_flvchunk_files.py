@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""flvchunk between real encoders, demuxers and sinks: what goes in comes out, and everybody can read it."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import tempfile
+import unittest
+
+import flvfile
+import media
+import procs
+
+AUDIO, VIDEO = flvfile.AUDIO, flvfile.VIDEO
+OURS = b"GStreamer flvchunk"
+
+
+def launch(description, *, timeout=60, cwd=None, env=None):
+    """Runs gst-launch-1.0 to its end and returns what it printed."""
+    return procs.run(["gst-launch-1.0", "--no-fault"] + description.split(), timeout=timeout, cwd=cwd, env=env)[1]
+
+
+def probe(path, *options):
+    """Returns what ffprobe says, and fails if it complains of anything."""
+    output = procs.run(["ffprobe", "-v", "warning", "-of", "json", *options, path], timeout=30)[1]
+    complaints, brace, rest = output.partition("{")
+    if complaints.strip():
+        raise AssertionError(f"ffprobe {path}: {complaints}")
+    return json.loads(brace + rest)
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        for program in ("gst-launch-1.0", "ffprobe"):
+            if not shutil.which(program):
+                raise unittest.SkipTest(f"no {program}")
+        temporary = tempfile.TemporaryDirectory(prefix="flvchunk-")
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+        self.out = self.folder / "out.flv"
+
+    def assert_same(self, expected, path, *, tolerance_ms=1, offset_ms=0):
+        got = flvfile.read(path)
+        for kind in (VIDEO, AUDIO):
+            sent = expected.packets(kind)
+            if sent or got.packets(kind):
+                self.assertEqual(flvfile.differences(sent, got.packets(kind), tolerance_ms=tolerance_ms,
+                                                     offset_ms=offset_ms), [])
+                self.assertEqual(len(sent), len(got.packets(kind)))
+                self.assertEqual(expected.headers(kind), got.headers(kind))
+        return got
+
+    # ---- round trips ----
+
+    def test_elementary_streams(self):
+        for bframes in (0, 2):
+            with self.subTest(bframes=bframes):
+                film = media.flv(bframes=bframes, seconds=3)
+                launch(f"filesrc location={film} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+                       f"flvchunk name=m ! filesink location={self.out}")
+                got = self.assert_same(flvfile.read(film), self.out)
+                self.assertTrue(got.has_audio and got.has_video)
+
+    def test_order_is_that_of_dts(self):
+        film = media.flv(bframes=2, seconds=3)
+        launch(f"filesrc location={film} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+               f"flvchunk name=m ! filesink location={self.out}")
+        times = [packet.dts for packet in flvfile.read(self.out).packets()]
+        self.assertEqual(times, sorted(times))
+
+    def test_other_demuxers(self):
+        """Running times that begin with negative DTS: all tracks move together."""
+        film = media.flv(bframes=2, seconds=3, suffix="mp4")
+        launch(f"filesrc location={film} ! qtdemux name=d  d.video_0 ! queue ! m.video  d.audio_0 ! queue ! m.audio "
+               f"flvchunk name=m ! filesink location={self.out}")
+        got = flvfile.read(self.out)
+        packets = probe(film, "-show_packets")["packets"]
+        for kind, index in ((VIDEO, 0), (AUDIO, 1)):
+            sent = [packet for packet in packets if packet["stream_index"] == index]
+            mine = got.packets(kind)
+            # ffmpeg shows AAC's priming, which qtdemux clips off.
+            sent = sent[len(sent) - len(mine):]
+            self.assertGreater(len(mine), 80)
+            offset = mine[0].pts - float(sent[0]["pts_time"]) * 1000
+            for have, want in zip(mine, sent):
+                self.assertAlmostEqual(have.pts - offset, float(want["pts_time"]) * 1000, delta=1.1)
+                self.assertAlmostEqual(have.dts - offset, float(want["dts_time"]) * 1000, delta=1.1)
+        self.assertEqual(min(packet.dts for packet in got.packets()), 0)
+
+    def test_flv_in_any_blocks(self):
+        film = media.flv(bframes=2, seconds=3)
+        for size in (1, 13, 777, 4096, 1 << 20):
+            with self.subTest(blocksize=size):
+                blocks = f"blocksize={size}" if size > 1 else "blocksize=1 num-buffers=20000"
+                launch(f"filesrc location={film} {blocks} ! video/x-flv ! flvchunk ! filesink location={self.out}")
+                if size > 1:
+                    self.assert_same(flvfile.read(film), self.out, tolerance_ms=0)
+                else:
+                    self.assertGreater(len(flvfile.read(self.out).packets()), 5)
+
+    def test_flvmux_in_front(self):
+        film = media.flv(bframes=0, seconds=2)
+        for streamable in ("true", "false"):
+            with self.subTest(streamable=streamable):
+                reference = self.folder / "reference.flv"
+                demux = (f"filesrc location={film} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+                         f"flvmux name=m streamable={streamable} !")
+                launch(f"{demux} filesink location={reference}")
+                launch(f"{demux} flvchunk ! filesink location={self.out}")
+                self.assert_same(flvfile.read(reference), self.out, tolerance_ms=0)
+
+    def test_stock_demuxer_reads_ours(self):
+        film = media.flv(bframes=2, seconds=2)
+        again = self.folder / "again.flv"
+        launch(f"filesrc location={film} ! video/x-flv ! flvchunk ! filesink location={self.out}")
+        launch(f"filesrc location={self.out} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+               f"flvchunk name=m ! filesink location={again}")
+        self.assert_same(flvfile.read(film), again)
+
+    def test_live_capture_reads_back(self):
+        """A live pipeline without queues: no complaint about latency, nothing lost."""
+        output = launch(
+            "-m videotestsrc is-live=true num-buffers=60 ! video/x-raw,width=160,height=120,framerate=30/1 ! x264enc ! "
+            f"flvchunk name=m ! filesink location={self.out} "
+            "audiotestsrc is-live=true num-buffers=200 samplesperbuffer=441 ! audio/x-raw,rate=44100 ! voaacenc ! m.")
+        self.assertNotRegex(output, r"Impossible to configure|\(warning\)|\(error\)")
+        got = flvfile.read(self.out)
+        self.assertEqual(len(got.packets(VIDEO)), 60)
+        self.assertEqual(len(got.packets(AUDIO)), 86)
+
+    # ---- files ----
+
+    def test_ffprobe_agrees(self):
+        film = media.flv(bframes=2, seconds=3)
+        launch(f"filesrc location={film} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+               f"flvchunk name=m ! filesink location={self.out}")
+        seen = probe(self.out, "-show_packets", "-show_streams", "-show_format")
+        kinds = [{"video": VIDEO, "audio": AUDIO}[stream["codec_type"]] for stream in seen["streams"]]
+        self.assertEqual(sorted(kinds), [AUDIO, VIDEO])
+        mine = flvfile.read(self.out)
+        for index, kind in enumerate(kinds):
+            theirs = [(int(p["dts"]), int(p["pts"]), "K" in p["flags"]) for p in seen["packets"]
+                      if p["stream_index"] == index]
+            self.assertEqual(theirs, [(p.dts, p.pts, p.keyframe or kind == AUDIO) for p in mine.packets(kind)])
+        self.assertAlmostEqual(float(seen["format"]["duration"]), 3.1, delta=0.15)
+
+    def test_index_leads_to_key_frames(self):
+        film = media.flv(seconds=4, gop=30)
+        launch(f"filesrc location={film} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+               f"flvchunk name=m ! filesink location={self.out}")
+        output = procs.run(["ffprobe", "-v", "debug", "-read_intervals", "2.5%+#1", "-select_streams", "v",
+                            "-show_entries", "packet=pts_time,flags", "-of", "csv=p=0", self.out], timeout=30)[1]
+        self.assertNotIn("Invalid keyframes object", output)
+        self.assertNotIn("keyframe index", output.lower().replace("found", ""))
+        self.assertRegex(output, r"(?m)^2\.0\d+,K")
+        # Stock flvdemux, which reads the index too.
+        info = launch(f"-v filesrc location={self.out} ! flvdemux ! video/x-h264 ! fakesink num-buffers=2")
+        self.assertNotIn("ERROR", info)
+
+    def test_late_start_is_no_longer_file(self):
+        """The second file of splitmuxsink starts at two seconds and lasts one; flvmux's claims three."""
+        self.split("muxer=flvchunk")
+        seen = probe(self.folder / "part02.flv", "-show_format")["format"]
+        self.assertAlmostEqual(float(seen["duration"]), 1.0, delta=0.2)
+
+    # ---- pieces ----
+
+    SOURCE = ("videotestsrc num-buffers=100 ! video/x-raw,width=160,height=120,framerate=25/1 ! "
+              "x264enc key-int-max=25 bframes=2 ! h264parse")
+    SOUND = "audiotestsrc num-buffers=173 ! audio/x-raw,rate=44100 ! voaacenc"
+
+    def split(self, muxer):
+        self.launch_split(f"{self.SOURCE} ! queue ! s.video splitmuxsink name=s {muxer} max-size-time=1000000000 "
+                          f"location=part%02d.flv {self.SOUND} ! queue ! s.audio_0", num_parts=4)
+
+    def launch_split(self, description, *, num_parts):
+        """splitmuxsink of 1.22 sometimes keeps the last EOS to itself, with qtmux as well: its messages tell the end."""
+        with procs.Child(["gst-launch-1.0", "--no-fault", "-m"] + shlex.split(description), cwd=self.folder) as child:
+            procs.wait_until(lambda: not child.running() or
+                             child.output().count("splitmuxsink-fragment-closed") == num_parts,
+                             timeout=60, what="the last part")
+            self.assertEqual(child.output().count("splitmuxsink-fragment-closed"), num_parts, child.output())
+
+    def check_parts(self, pattern, *, from_zero):
+        paths = sorted(self.folder.glob(pattern))
+        self.assertEqual(len(paths), 4)
+        pictures = 0
+        for number, path in enumerate(paths):
+            got = flvfile.read(path)
+            seen = probe(path, "-show_streams", "-show_format")
+            self.assertEqual({stream["codec_type"] for stream in seen["streams"]}, {"audio", "video"}, path)
+            self.assertTrue(got.packets(VIDEO)[0].keyframe)
+            self.assertEqual(len(got.headers(VIDEO)), 1)
+            self.assertEqual(len(got.headers(AUDIO)), 1)
+            first = got.packets()[0].dts
+            if from_zero:
+                self.assertLess(first, 25)
+            else:
+                self.assertAlmostEqual(first, 1000 * number, delta=100)
+            pictures += len(got.packets(VIDEO))
+            decoded = procs.run(["ffmpeg", "-v", "error", "-nostdin", "-i", path, "-f", "null", "-"], timeout=30)[1]
+            self.assertEqual(decoded, "")
+        self.assertEqual(pictures, 100)
+
+    def test_multifilesink(self):
+        for zero in (True, False):
+            with self.subTest(zero=zero):
+                launch(f"{self.SOURCE} ! flvchunk name=m chunk-mode=gop chunk-timestamps={'zero' if zero else 'continue'} ! "
+                       f"multifilesink location=piece%02d.flv next-file=key-unit-event {self.SOUND} ! m.", cwd=self.folder)
+                self.check_parts("piece*.flv", from_zero=zero)
+
+    def test_splitmuxsink(self):
+        self.split("muxer=flvchunk")
+        self.check_parts("part*.flv", from_zero=False)
+
+    def test_splitmuxsink_from_zero(self):
+        self.split("async-finalize=true muxer-factory=flvchunk muxer-properties=properties,chunk-timestamps=1")
+        self.check_parts("part*.flv", from_zero=True)
+
+    # ---- autoplugging ----
+
+    def test_encodebin_chooses_ours(self):
+        for audio, codec in (("audio/mpeg,mpegversion=(int)4", 10), ("audio/mpeg,mpegversion=(int)1,layer=(int)3", 2)):
+            with self.subTest(audio=audio):
+                launch("videotestsrc num-buffers=30 ! e.video_0 encodebin name=e "
+                       f"profile=video/x-flv:video/x-h264:{audio} ! filesink location={self.out} "
+                       "audiotestsrc num-buffers=50 ! audioconvert ! e.audio_0")
+                self.assertIn(OURS, self.out.read_bytes()[:2000])
+                got = flvfile.read(self.out)
+                self.assertEqual(len(got.packets(VIDEO)), 30)
+                self.assertEqual({tag.codec for tag in got.tags if tag.kind == AUDIO}, {codec})
+
+    def test_launch_picks_the_pad_by_caps(self):
+        pads = "videotestsrc num-buffers=5 ! x264enc ! flvchunk name=m ! fakesink audiotestsrc num-buffers=5 ! voaacenc ! m. "
+        output = launch(f"-v {pads} audiotestsrc num-buffers=5 ! voaacenc ! flvmux ! m.")
+        for pad in ("video", "audio", "flv_0"):
+            self.assertIn(f"GstFlvChunk:m.GstFlvChunkPad:{pad}: caps", output)
+
+    # ---- hygiene ----
+
+    def test_nothing_leaks(self):
+        film = media.flv(bframes=2, seconds=2)
+        pipelines = (
+            f"filesrc location={film} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+            f"flvchunk name=m ! filesink location={self.out}",
+            f"filesrc location={film} ! video/x-flv ! flvchunk chunk-mode=gop ! fakesink",
+            f"filesrc location={film} num-buffers=3 ! video/x-flv ! flvchunk ! fakesink",
+        )
+        for pipeline in pipelines:
+            output = launch(pipeline, env={"GST_TRACERS": "leaks", "GST_DEBUG": "GST_TRACER:7",
+                                           "GST_DEBUG_NO_COLOR": "1"})
+            self.assertIn("object-alive", output, "the tracer ran")
+            self.assertEqual(re.findall(r"object-alive, .*0x.*", output), [])
+
+    def test_examples_of_the_documentation(self):
+        source = pathlib.Path(os.environ["RTMP_TEST_SOURCE"]) / "gst" / "rtmp" / "gstflvchunk.cpp"
+        lines = re.findall(r"\* gst-launch-1\.0 (.*)", source.read_text(encoding="utf-8"))
+        self.assertEqual(len(lines), 5)
+        for line in lines:
+            if "splitmuxsink" in line:
+                self.launch_split(line, num_parts=5)
+            elif "rtmpsink" not in line:
+                with self.subTest(line=line):
+                    procs.run(["sh", "-c", "gst-launch-1.0 --no-fault -q " + line], timeout=60, cwd=self.folder)
+        self.assertGreater(len(list(self.folder.glob("piece*.flv"))), 3)
+        self.assertGreater(len(list(self.folder.glob("part*.flv"))), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
