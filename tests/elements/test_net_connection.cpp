@@ -524,6 +524,53 @@ TEST(Connection, FullSocketDrainsInOrder) {
   }
 }
 
+TEST(Connection, WaitingWriterWritesItself) {
+  Script script;
+  script.receive_buffer = kReceiveBuffer;
+  TestServer server(script);
+  Owner publisher(Owner::Wish::kPublish);
+  publisher.open(server);
+  ASSERT_TRUE(publisher.wait_started());
+  server.hold_reading(true);
+  int sent = 0;
+  {
+    auto locked = publisher.connection().lock();
+    while (!locked.socket_full() && sent < 10000) {
+      ASSERT_EQ(publisher.send(locked, sent++, 20000), rtmp::Misuse::kNone);
+    }
+    ASSERT_TRUE(locked.socket_full());
+    auto until = monotonic_now() + 20ms;
+    locked.write_here(until);  // in vain
+    EXPECT_GE(monotonic_now(), until);
+    EXPECT_TRUE(locked.socket_full());
+  }
+  // What comes while it waits goes out with the rest.
+  std::thread other([&] {
+    std::this_thread::sleep_for(10ms);
+    {
+      auto locked = publisher.connection().lock();
+      for (int i = 0; i < 50; i++) {
+        ASSERT_EQ(publisher.send(locked, sent++, 20000), rtmp::Misuse::kNone);
+      }
+    }
+    server.hold_reading(false);
+  });
+  {
+    auto until = monotonic_now() + kLimit;
+    auto locked = publisher.connection().lock();
+    while (publisher.client().wants_write() && monotonic_now() < until) {
+      locked.write_here(until);
+    }
+    EXPECT_FALSE(publisher.client().wants_write());
+  }
+  other.join();
+  ASSERT_TRUE(
+      server.wait([&](const Log& log) { return videos(log) == static_cast<size_t>(sent); }));
+
+  publisher.connection().wake();
+  publisher.connection().lock().write_here(std::nullopt);
+}
+
 TEST(Connection, PeerClosesOrResetsInMidWrite) {
   for (bool reset : {false, true}) {
     Script script;
@@ -652,6 +699,7 @@ TEST(Connection, CloseEndsAReaderAndAWaiter) {
   std::thread waiter([&] { player.connection().lock().wait(std::nullopt); });
   std::this_thread::sleep_for(20ms);
   player.connection().close();
+  player.connection().lock().write_here(std::nullopt);
   reader.join();
   waiter.join();
   player.connection().lock().wait(std::nullopt);  // returns: nothing can come any more
