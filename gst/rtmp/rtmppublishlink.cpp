@@ -17,7 +17,7 @@ using namespace std::chrono_literals;  // NOLINT: durations below
 using rtmp::media::PacketClass;
 
 constexpr uint32_t kFirstChunkSize = 4096;
-constexpr uint32_t kSmallestChunkSize = 128;
+constexpr uint32_t kSmallestChunkSize = rtmp::kDefaultChunkSize;  // RTMP 1.0, 5.4.1
 constexpr uint32_t kLargestChunkSize = 65536;
 constexpr rtmp::Duration kChunkTime = 20ms;
 constexpr rtmp::Duration kUnsentTime = 50ms;
@@ -61,7 +61,8 @@ std::shared_ptr<PublishLink> PublishLink::create(GstElement* element,
   std::shared_ptr<PublishLink> made(new PublishLink(element, settings, interrupted));
   LinkRequest request;
   request.start = rtmp::Publish{{}, settings.publish_type};
-  request.options.chunk_size = settings.chunk_size > 0 ? settings.chunk_size : kFirstChunkSize;
+  request.options.chunk_size =
+      settings.chunk_size > 0 ? std::max(settings.chunk_size, kSmallestChunkSize) : kFirstChunkSize;
   made->link_ = ClientLink::create(connection, std::move(request), *made);
   made->alarm_ = Loop::shared()->alarm([weak = std::weak_ptr<PublishLink>(made)] {
     if (auto self = weak.lock()) {
@@ -393,7 +394,8 @@ void PublishLink::abandon() {
 void PublishLink::set_chunk_size(guint chunk_size) {
   auto locked = lock();
   settings_.chunk_size = chunk_size;
-  if (chunk_size > 0 && link_->client(locked).set_chunk_size(chunk_size) == rtmp::Misuse::kNone) {
+  if (chunk_size > 0 && link_->client(locked).set_chunk_size(
+                            std::max(chunk_size, kSmallestChunkSize)) == rtmp::Misuse::kNone) {
     apply_unsent_mark(locked);
   }
 }
