@@ -287,7 +287,7 @@ void FlvChunk::begin_at(int64_t earliest) {
 }
 
 void FlvChunk::consume(Candidate& candidate) {
-  const std::optional<FlvTag> tag = candidate.tag;
+  const std::optional<QueuedTag> tag = candidate.tag;
   auto buffer = take(candidate);
   if (!buffer) {
     return;
@@ -312,7 +312,7 @@ void FlvChunk::consume(Candidate& candidate) {
   consume_frame(candidate, std::move(frame));
 }
 
-void FlvChunk::consume_tag(Candidate& candidate, const FlvTag& tag, GstPtr<GstBuffer> body) {
+void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body) {
   using rtmp::flv::TagType;
   if (tag.type != TagType::kAudio && tag.type != TagType::kVideo) {
     consume_script(std::move(body), tag.type);

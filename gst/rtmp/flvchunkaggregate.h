@@ -76,7 +76,7 @@ class FlvChunk : private FlvOutput {
   struct Candidate {
     GstPtr<GstFlvChunkPad> pad;
     GstPtr<GstBuffer> head;     ///< the next buffer, not taken
-    std::optional<FlvTag> tag;  ///< of a `flv_%u` pad's head
+    std::optional<QueuedTag> tag;  ///< of a `flv_%u` pad's head
     int64_t time = 0;           ///< running time of its DTS, ns: what interleaving goes by
     int64_t deadline = 0;  ///< running time at which a live stream waits for others no more, ns
     bool eos = false;
@@ -95,7 +95,7 @@ class FlvChunk : private FlvOutput {
   void begin();
   void begin_at(int64_t earliest);
   void consume(Candidate& candidate);
-  void consume_tag(Candidate& candidate, const FlvTag& tag, GstPtr<GstBuffer> body);
+  void consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body);
   void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type);
   void consume_frame(Candidate& candidate, FlvFrame frame);
   bool owns(FlvChunkPad& pad, TrackKind kind);

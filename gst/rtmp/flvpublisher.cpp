@@ -170,8 +170,10 @@ void FlvPublisher::send_tag(PublishLink& link, Connection::Locked& locked, FlvTa
   const bool script =
       *type == rtmp::MessageType::kDataAmf0 || *type == rtmp::MessageType::kDataAmf3;
   // Script data often has the time stamp 0 in mid-stream; it must not set the media's clock back.
-  int64_t timestamp =
-      script ? times_.peek(tag.header.timestamp) : times_.unwrap(tag.header.timestamp);
+  // Nor may it look, in the queue, as if media had been waiting since then.
+  int64_t timestamp = script ? std::max(times_.peek(tag.header.timestamp), latest_)
+                             : times_.unwrap(tag.header.timestamp);
+  latest_ = script ? latest_ : timestamp;
   if (*type == rtmp::MessageType::kDataAmf0) {
     tag.body = as_data_message(std::move(tag.body));
   }

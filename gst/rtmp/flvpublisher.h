@@ -67,6 +67,7 @@ class FlvPublisher {
   std::vector<Header> headers_;
   bool headers_fresh_ = false;  // no media has gone out since the headers
   rtmp::TimestampUnwrapper times_;
+  int64_t latest_ = 0;  // of the media
   std::string error_;
 };
 

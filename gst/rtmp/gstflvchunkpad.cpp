@@ -27,14 +27,14 @@ uint64_t pack(const FlvBody& body) {
 
 }  // namespace
 
-FlvTag flv_tag_of(const GstBuffer* buffer) {
+QueuedTag flv_tag_of(const GstBuffer* buffer) {
   const uint64_t packed = GST_BUFFER_OFFSET(buffer);
   return {static_cast<rtmp::flv::TagType>(packed & 0xFF), (packed & kFilteredBit) != 0,
           static_cast<rtmp::media::PacketClass>(packed >> kClassShift),
           GST_BUFFER_OFFSET_END(buffer)};
 }
 
-bool FlvTag::is_setup() const {
+bool QueuedTag::is_setup() const {
   return type == rtmp::flv::TagType::kScript || type == rtmp::flv::TagType::kScriptAmf3 ||
          packet_class == rtmp::media::PacketClass::kSequenceHeader;
 }

@@ -106,9 +106,9 @@ class FlvChunkPad {
   bool malformed_ = false;
 };
 
-/// FlvTag is a buffer of a `flv_%u` pad as chain() queued it: the body of a tag, DTS and PTS its
+/// QueuedTag is a buffer of a `flv_%u` pad as chain() queued it: the body of a tag, DTS and PTS its
 /// timestamps.
-struct FlvTag {
+struct QueuedTag {
   rtmp::flv::TagType type;
   bool filtered;
   rtmp::media::PacketClass packet_class;
@@ -121,7 +121,7 @@ struct FlvTag {
     return type == rtmp::flv::TagType::kVideo ? TrackKind::kVideo : TrackKind::kAudio;
   }
 };
-FlvTag flv_tag_of(const GstBuffer* buffer);
+QueuedTag flv_tag_of(const GstBuffer* buffer);
 
 }  // namespace gstrtmp
 

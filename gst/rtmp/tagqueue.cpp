@@ -109,15 +109,22 @@ rtmp::Duration TagQueue::waited(rtmp::Time now) const {
 }
 
 void TagQueue::drop_media_before(size_t end, Skip why) {
+  // From the back, so that of several headers in the same place the last stays.
   std::deque<Tag> kept;
-  for (size_t i = 0; i < tags_.size(); i++) {
+  bool header_kept[3][2] = {};
+  for (size_t i = tags_.size(); i-- > 0;) {
     Tag& tag = tags_[i];
-    if (i >= end || !tag.is_media()) {
-      kept.push_back(std::move(tag));
+    bool keeps = i >= end;
+    if (!keeps && tag.is_header()) {
+      const size_t kind = tag.type == TagType::kAudio ? 0 : tag.type == TagType::kVideo ? 1 : 2;
+      keeps = !std::exchange(header_kept[kind][tag.packet == PacketClass::kMetadata], true);
+    }
+    if (keeps) {
+      kept.push_front(std::move(tag));
       continue;
     }
     bytes_ -= tag.payload.size;
-    if (why == Skip::kDropping) {
+    if (why == Skip::kDropping && tag.is_media()) {
       count(tag);
     }
   }
