@@ -323,13 +323,38 @@ gboolean is_seekable(GstBaseSrc* base) {
   return !gst_base_src_is_live(base);
 }
 
+/// refuses() is true for a seek that cannot be. It is to be found out before the base class
+/// flushes.
+bool refuses(GstRtmpxSrc* self, GstEvent* event) {
+  if (GST_EVENT_TYPE(event) != GST_EVENT_SEEK || gst_base_src_is_live(GST_BASE_SRC(self))) {
+    return false;
+  }
+  gdouble rate = 1;
+  gst_event_parse_seek(event, &rate, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
+  auto player = current_player(self);
+  if (rate > 0 && (player == nullptr || player->can_seek())) {
+    return false;
+  }
+  GST_WARNING_OBJECT(self, "cannot play backwards, or seek without a connection");
+  return true;
+}
+
+gboolean event(GstBaseSrc* base, GstEvent* event) {
+  return !refuses(GST_RTMPX_SRC(base), event) &&
+         GST_BASE_SRC_CLASS(parent_class)->event(base, event);
+}
+
+gboolean send_event(GstElement* element, GstEvent* event) {
+  if (refuses(GST_RTMPX_SRC(element), event)) {
+    gst_event_unref(event);
+    return FALSE;
+  }
+  return GST_ELEMENT_CLASS(parent_class)->send_event(element, event);
+}
+
 gboolean do_seek(GstBaseSrc* base, GstSegment* segment) {
   if (gst_base_src_is_live(base)) {
     return TRUE;  // the base class's first, for the segment that it begins with
-  }
-  if (segment->rate <= 0) {
-    GST_WARNING_OBJECT(base, "RTMP cannot play backwards");
-    return FALSE;
   }
   auto player = current_player(GST_RTMPX_SRC(base));
   return player != nullptr && player->seek(segment->start);
@@ -527,6 +552,7 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
 
   auto* element_class = GST_ELEMENT_CLASS(klass);
   element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
+  element_class->send_event = GST_DEBUG_FUNCPTR(send_event);
   gst_element_class_add_static_pad_template(element_class, &src_template);
   gst_element_class_set_static_metadata(element_class, "RTMP source", "Source/Network",
                                         "Plays a live or recorded stream from an RTMP server",
@@ -539,6 +565,7 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
   base_class->unlock_stop = GST_DEBUG_FUNCPTR(unlock_stop);
   base_class->negotiate = GST_DEBUG_FUNCPTR(negotiate);
   base_class->is_seekable = GST_DEBUG_FUNCPTR(is_seekable);
+  base_class->event = GST_DEBUG_FUNCPTR(event);
   base_class->do_seek = GST_DEBUG_FUNCPTR(do_seek);
   base_class->query = GST_DEBUG_FUNCPTR(query);
   GST_PUSH_SRC_CLASS(klass)->create = GST_DEBUG_FUNCPTR(create);
