@@ -129,6 +129,7 @@ struct Settings {
 struct GstRtmpxSrcPrivate {
   Settings settings;
   Guarded<std::shared_ptr<Player>> player;
+  bool interrupted = false;             // by unlock(); under the player's lock
   gstrtmp::GstStructurePtr last_stats;  // of the player before, under the object lock
 };
 
@@ -299,17 +300,22 @@ gboolean stop(GstBaseSrc* base) {
   return TRUE;
 }
 
-gboolean unlock(GstBaseSrc* base) {
-  if (auto player = current_player(GST_RTMPX_SRC(base))) {
-    player->interrupt(true);
+/// interrupt() holds the lock, so that it does not miss a player that is just being put in place.
+void interrupt(GstRtmpxSrc* self, bool on) {
+  auto player = self->priv->player.lock();
+  self->priv->interrupted = on;
+  if (*player != nullptr) {
+    (*player)->interrupt(on);
   }
+}
+
+gboolean unlock(GstBaseSrc* base) {
+  interrupt(GST_RTMPX_SRC(base), true);
   return TRUE;
 }
 
 gboolean unlock_stop(GstBaseSrc* base) {
-  if (auto player = current_player(GST_RTMPX_SRC(base))) {
-    player->interrupt(false);
-  }
+  interrupt(GST_RTMPX_SRC(base), false);
   return TRUE;
 }
 
@@ -323,13 +329,38 @@ gboolean is_seekable(GstBaseSrc* base) {
   return !gst_base_src_is_live(base);
 }
 
+/// refuses() is true for a seek that cannot be. It is to be found out before the base class
+/// flushes.
+bool refuses(GstRtmpxSrc* self, GstEvent* event) {
+  if (GST_EVENT_TYPE(event) != GST_EVENT_SEEK || gst_base_src_is_live(GST_BASE_SRC(self))) {
+    return false;
+  }
+  gdouble rate = 1;
+  gst_event_parse_seek(event, &rate, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
+  auto player = current_player(self);
+  if (rate > 0 && (player == nullptr || player->can_seek())) {
+    return false;
+  }
+  GST_WARNING_OBJECT(self, "cannot play backwards, or seek without a connection");
+  return true;
+}
+
+gboolean event(GstBaseSrc* base, GstEvent* event) {
+  return !refuses(GST_RTMPX_SRC(base), event) &&
+         GST_BASE_SRC_CLASS(parent_class)->event(base, event);
+}
+
+gboolean send_event(GstElement* element, GstEvent* event) {
+  if (refuses(GST_RTMPX_SRC(element), event)) {
+    gst_event_unref(event);
+    return FALSE;
+  }
+  return GST_ELEMENT_CLASS(parent_class)->send_event(element, event);
+}
+
 gboolean do_seek(GstBaseSrc* base, GstSegment* segment) {
   if (gst_base_src_is_live(base)) {
     return TRUE;  // the base class's first, for the segment that it begins with
-  }
-  if (segment->rate <= 0) {
-    GST_WARNING_OBJECT(base, "RTMP cannot play backwards");
-    return FALSE;
   }
   auto player = current_player(GST_RTMPX_SRC(base));
   return player != nullptr && player->seek(segment->start);
@@ -343,6 +374,37 @@ void set_duration(GstRtmpxSrc* self, GstClockTime duration) {
   gst_element_post_message(GST_ELEMENT(self), gst_message_new_duration_changed(GST_OBJECT(self)));
 }
 
+/// retry_in_strict_order() is a player in place of one whose server hung up on commands that came
+/// ahead of its answer to connect: nginx-rtmp does so while it asks an on_connect hook. Null if
+/// that was not why.
+std::shared_ptr<Player> retry_in_strict_order(GstRtmpxSrc* self,
+                                              const std::shared_ptr<Player>& failed,
+                                              const gstrtmp::Failure& failure) {
+  Settings settings;
+  {
+    ObjectLock lock(self);
+    settings = self->priv->settings;
+  }
+  if (failure.kind != gstrtmp::FailureKind::kClosedEarly ||
+      failure.step != gstrtmp::LinkStep::kConnectApp || settings.connection.strict_order) {
+    return nullptr;
+  }
+  GST_INFO_OBJECT(self, "the server hung up on commands sent ahead; trying in strict order");
+  settings.connection.strict_order = true;
+  auto player = std::make_shared<Player>(GST_ELEMENT(self), settings.connection, settings.play);
+  if (!gst_base_src_is_live(GST_BASE_SRC(self))) {
+    player->seek(GST_BASE_SRC(self)->segment.start);
+  }
+  auto current = self->priv->player.lock();
+  if (*current != failed) {
+    return nullptr;
+  }
+  player->interrupt(self->priv->interrupted);
+  *current = player;
+  player->open();
+  return player;
+}
+
 GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
   auto* self = GST_RTMPX_SRC(push);
   auto* base = GST_BASE_SRC(push);
@@ -351,6 +413,12 @@ GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
     return GST_FLOW_FLUSHING;
   }
   Player::Output output = player->produce();
+  if (output.failure) {
+    if (auto next = retry_in_strict_order(self, player, *output.failure)) {
+      player = std::move(next);
+      output = player->produce();
+    }
+  }
   if (output.failure) {
     gstrtmp::post_failure(GST_ELEMENT(self), *output.failure);
   }
@@ -527,6 +595,7 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
 
   auto* element_class = GST_ELEMENT_CLASS(klass);
   element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
+  element_class->send_event = GST_DEBUG_FUNCPTR(send_event);
   gst_element_class_add_static_pad_template(element_class, &src_template);
   gst_element_class_set_static_metadata(element_class, "RTMP source", "Source/Network",
                                         "Plays a live or recorded stream from an RTMP server",
@@ -539,6 +608,7 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
   base_class->unlock_stop = GST_DEBUG_FUNCPTR(unlock_stop);
   base_class->negotiate = GST_DEBUG_FUNCPTR(negotiate);
   base_class->is_seekable = GST_DEBUG_FUNCPTR(is_seekable);
+  base_class->event = GST_DEBUG_FUNCPTR(event);
   base_class->do_seek = GST_DEBUG_FUNCPTR(do_seek);
   base_class->query = GST_DEBUG_FUNCPTR(query);
   GST_PUSH_SRC_CLASS(klass)->create = GST_DEBUG_FUNCPTR(create);

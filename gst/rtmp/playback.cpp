@@ -8,16 +8,17 @@ namespace gstrtmp {
 using rtmp::StatusCode;
 
 void Playback::seek_sent(rtmp::Time now) {
-  seeks_++;
+  seeking_ = true;
   seek_deadline_ = now + kAnswer;
   over_ = false;
+  ended_elsewhere_ = false;
   eofs_ = 0;
 }
 
 void Playback::pause_sent(bool pause, rtmp::Time now) {
   paused_ = pause;
   if (pause) {
-    pauses_++;
+    pausing_ = true;
     pause_deadline_ = now + kAnswer;
   }
 }
@@ -27,7 +28,7 @@ void Playback::on_status(StatusCode code) {
     case StatusCode::kSeekNotify:
     case StatusCode::kSeekFailed:  // nothing has moved: playing goes on where it was
     case StatusCode::kSeekInvalidTime:
-      seek_answered();
+      seeking_ = false;
       break;
     case StatusCode::kPauseNotify:
       pause_answered();
@@ -35,7 +36,7 @@ void Playback::on_status(StatusCode code) {
     case StatusCode::kPlayStop:
     case StatusCode::kPlayComplete:
     case StatusCode::kPlayUnpublishNotify:
-      over_ = over_ || !seeking();
+      end();
       break;
     default:
       break;
@@ -43,49 +44,43 @@ void Playback::on_status(StatusCode code) {
 }
 
 void Playback::on_stream_eof() {
-  if (seeking()) {
-    return;
-  }
-  if (pauses_ > 0) {
+  if (pausing_ && !seeking_) {
     eofs_++;
-  } else {
-    over_ = over_ || !paused_;
+  } else if (!paused_) {
+    end();
   }
 }
 
-void Playback::seek_answered() {
-  seeks_ -= std::min(seeks_, 1u);
+void Playback::end() {
+  (seeking_ ? ended_elsewhere_ : over_) = true;
 }
 
 void Playback::pause_answered() {
-  pauses_ -= std::min(pauses_, 1u);
-  eofs_ -= std::min(eofs_, 1u);
-  if (pauses_ == 0 && eofs_ > 0) {
-    // One more than the pauses explain.
-    over_ = true;
-    eofs_ = 0;
-  }
+  pausing_ = false;
+  over_ = over_ || eofs_ > 1;  // one more than the pause explains
+  eofs_ = 0;
 }
 
 void Playback::expire(rtmp::Time now) {
-  if (seeks_ > 0 && now >= seek_deadline_) {
-    seeks_ = 0;
+  if (seeking_ && now >= seek_deadline_) {
+    seeking_ = false;
+    over_ = over_ || ended_elsewhere_;
   }
-  if (pauses_ > 0 && now >= pause_deadline_) {
-    pauses_ = 0;
+  if (pausing_ && now >= pause_deadline_) {
+    pausing_ = false;
     over_ = over_ || eofs_ > 0;
     eofs_ = 0;
   }
 }
 
 std::optional<rtmp::Time> Playback::deadline() const {
-  if (seeks_ > 0 && pauses_ > 0) {
+  if (seeking_ && pausing_) {
     return std::min(seek_deadline_, pause_deadline_);
   }
-  if (seeks_ > 0) {
+  if (seeking_) {
     return seek_deadline_;
   }
-  return pauses_ > 0 ? std::optional(pause_deadline_) : std::nullopt;
+  return pausing_ ? std::optional(pause_deadline_) : std::nullopt;
 }
 
 }  // namespace gstrtmp

@@ -2,9 +2,11 @@
 #include "rtmp/player.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <utility>
 
+#include "rtmp/rtmplog.h"
 #include "wire/control.h"
 
 namespace gstrtmp {
@@ -14,6 +16,8 @@ using namespace std::chrono_literals;  // NOLINT: durations
 
 /// A server that is still not through with its burst will not be soon: join=keyframe begins.
 constexpr rtmp::Duration kLongestBurst = 5s;
+/// So far apart are time stamps of media only if there was a seek in between.
+constexpr std::chrono::milliseconds kSeekJump = 1s;
 /// Memory for what waits, whatever its duration: two seconds at 256 Mbit/s.
 constexpr uint64_t kMaxQueueBytes = 64u << 20;
 
@@ -26,6 +30,8 @@ LinkRequest make_request(const PlaySettings& settings, rtmp::BlockSource& blocks
   request.options.payload_headroom = rtmp::flv::kTagHeaderSize;
   request.options.payload_tailroom = rtmp::flv::kBackPointerSize;
   request.options.ask_length = !live;
+  // A player's commands are small, and servers are about (rtmpsrv) that do not read Set Chunk Size.
+  request.options.chunk_size = rtmp::kDefaultChunkSize;
   request.blocks = &blocks;
   return request;
 }
@@ -67,9 +73,7 @@ void Player::on_link_state(Connection::Locked& locked, LinkState state) {
     ended_ = true;
   } else if (state == LinkState::kRunning) {
     last_arrival_ = monotonic_now();
-    if (start_at_) {
-      send_seek(locked, *std::exchange(start_at_, std::nullopt));
-    }
+    send_wanted(locked);
   }
 }
 
@@ -78,11 +82,18 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
     on_media(locked, std::move(*media));
   } else if (auto* status = std::get_if<rtmp::event::StreamStatus>(&event)) {
     const rtmp::StatusCode code = status->status.code;
+    const bool sought = playback_.seeking();
     playback_.on_status(code);
+    if (sought && !playback_.seeking()) {
+      run_ms_.reset();
+      send_wanted(locked);
+    }
     const bool refuses_seek =
         code == rtmp::StatusCode::kSeekFailed || code == rtmp::StatusCode::kSeekInvalidTime;
     if (status->status.is_error() && !refuses_seek) {
       link_->fail_with_status(locked, status->status);
+    } else if (!live()) {
+      throttle(locked);
     }
   } else if (auto* control = std::get_if<rtmp::event::Control>(&event)) {
     if (control->control.type == rtmp::UserControlType::kStreamEof) {
@@ -99,15 +110,23 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
   const rtmp::Time now = monotonic_now();
   last_arrival_ = now;
   std::optional<Tag> tag = make_tag(std::move(media), now);
+  if (!tag) {
+    return;
+  }
+  if (tag->is_media()) {
+    last_media_ms_ = tag->timestamp;
+    const int64_t before = std::exchange(run_ms_, tag->timestamp).value_or(tag->timestamp);
+    if (playback_.seeking() && std::abs(tag->timestamp - before) > kSeekJump.count()) {
+      playback_.on_jump();
+      send_wanted(locked);
+    }
+  }
   // A position that we left still has the only headers that some servers send.
-  if (!tag || (playback_.seeking() && !tag->is_header())) {
+  if (elsewhere() && !tag->is_header()) {
     return;
   }
   if (!joined_) {
     joined_ = now;
-  }
-  if (tag->is_media()) {
-    last_media_ms_ = tag->timestamp;
   }
   if (phase_ == Phase::kJoining) {
     tag->noted = true;
@@ -127,6 +146,8 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
 void Player::send_pause(Connection::Locked& locked, bool pause) {
   const rtmp::Time now = monotonic_now();
   rtmp::Pause request{pause, static_cast<double>(last_media_ms_)};
+  GST_DEBUG_OBJECT(element_, "%" G_GINT64_FORMAT " ms wait: asking the server to %s",
+                   queue_.media_span_ms(), pause ? "pause" : "go on");
   if (link_->client(locked).request(link_->stream(locked), request, now) == rtmp::Misuse::kNone) {
     playback_.pause_sent(pause, now);
     last_arrival_ = now;
@@ -138,9 +159,12 @@ void Player::send_pause(Connection::Locked& locked, bool pause) {
 void Player::throttle(Connection::Locked& locked) {
   const auto bound = static_cast<int64_t>(settings_.max_queue_time / GST_MSECOND);
   const int64_t span = queue_.media_span_ms();
-  if (!playback_.paused() && (span > bound || queue_.bytes() > kMaxQueueBytes / 2)) {
+  if (playback_.over() || link_->state(locked) != LinkState::kRunning) {
+    // There is nothing to wait for.
+  } else if (!playback_.paused() && (span > bound || queue_.bytes() > kMaxQueueBytes / 2)) {
     send_pause(locked, true);
-  } else if (playback_.paused() && span <= bound / 2 && queue_.bytes() <= kMaxQueueBytes / 4) {
+  } else if (playback_.paused() && !playback_.pausing() && span <= bound / 2 &&
+             queue_.bytes() <= kMaxQueueBytes / 4) {
     send_pause(locked, false);
   }
   locked.hold_reading(playback_.paused() && queue_.bytes() > kMaxQueueBytes);
@@ -148,11 +172,13 @@ void Player::throttle(Connection::Locked& locked) {
 
 bool Player::send_seek(Connection::Locked& locked, GstClockTime position) {
   const rtmp::Time now = monotonic_now();
+  GST_DEBUG_OBJECT(element_, "asking the server for %" GST_TIME_FORMAT, GST_TIME_ARGS(position));
   rtmp::Seek seek{static_cast<double>(position / GST_MSECOND)};
   if (link_->client(locked).request(link_->stream(locked), seek, now) != rtmp::Misuse::kNone) {
     return false;
   }
   playback_.seek_sent(now);
+  sought_ = position;
   begun_ = true;
   last_arrival_ = now;
   queue_.clear();
@@ -161,18 +187,37 @@ bool Player::send_seek(Connection::Locked& locked, GstClockTime position) {
   return true;
 }
 
+/// send_wanted() sends the seek that waits, if it need not any more.
+void Player::send_wanted(Connection::Locked& locked) {
+  if (wanted_ && !playback_.seeking() && link_->state(locked) == LinkState::kRunning) {
+    send_seek(locked, *std::exchange(wanted_, std::nullopt));
+  }
+}
+
+bool Player::can_seek() {
+  auto locked = link_->lock();
+  return link_->state(locked) <= LinkState::kRunning;
+}
+
 bool Player::seek(GstClockTime position) {
   auto locked = link_->lock();
   const LinkState state = link_->state(locked);
+  if (state > LinkState::kRunning) {
+    return false;
+  }
+  wanted_.reset();
   if (!begun_ && position == 0) {
-    start_at_.reset();
     return true;
   }
-  if (state < LinkState::kRunning) {
-    start_at_ = position;
+  queue_.clear();
+  if (playback_.seeking() && position == sought_) {
+    return true;  // each sink of a pipeline sends the seek
+  }
+  if (state < LinkState::kRunning || playback_.seeking()) {
+    wanted_ = position;
     return true;
   }
-  return state == LinkState::kRunning && send_seek(locked, position);
+  return send_seek(locked, position);
 }
 
 // ---- what goes downstream: the streaming thread ----
@@ -193,7 +238,7 @@ bool Player::ready_at_key_frame(rtmp::Time now) {
 }
 
 bool Player::ready_to_flow(rtmp::Time now) {
-  if (queue_.empty() || playback_.seeking()) {
+  if (queue_.empty() || elsewhere()) {
     return false;
   }
   if (playback_.over() || ended_) {
@@ -267,13 +312,6 @@ void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
   if (!tag.noted) {
     caps_due_ |= header_.note(tag);
   }
-  if (header_.duration() && !duration_) {
-    duration_ = header_.duration();
-  }
-  if (!live() && duration_ != duration_told_) {
-    duration_told_ = duration_;
-    output.duration = duration_;
-  }
   const int64_t time_ms = place(tag, now, output);
   if (tag.is_media()) {
     tag.discont |= std::exchange(discont_due_, false);
@@ -296,6 +334,14 @@ void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
   tags_out_++;
 }
 
+void Player::tell_duration(Output& output) {
+  const std::optional<GstClockTime> known = duration_ ? duration_ : header_.duration();
+  if (known != duration_told_) {
+    duration_told_ = known;
+    output.duration = known;
+  }
+}
+
 bool Player::take_tag(Connection::Locked& locked, rtmp::Time now, Output& output) {
   if (phase_ != Phase::kFlowing || queue_.empty()) {
     return false;
@@ -309,6 +355,7 @@ bool Player::take_tag(Connection::Locked& locked, rtmp::Time now, Output& output
     output.caps = header_.caps();
   }
   if (!live()) {
+    tell_duration(output);
     throttle(locked);
   }
   return true;
@@ -337,6 +384,10 @@ bool Player::is_idle(Connection::Locked& locked, rtmp::Time now) {
 bool Player::produce_locked(Connection::Locked& locked, Output& output) {
   const rtmp::Time now = monotonic_now();
   playback_.expire(now);
+  send_wanted(locked);
+  if (!live()) {
+    throttle(locked);
+  }
   if (rejoin_.exchange(false) && live() && phase_ == Phase::kFlowing) {
     rejoin(now);
   }
@@ -349,7 +400,7 @@ bool Player::produce_locked(Connection::Locked& locked, Output& output) {
   if (take_tag(locked, now, output)) {
     return true;
   }
-  if (playback_.over() && queue_.empty()) {
+  if (playback_.over() && queue_.empty() && !elsewhere()) {
     output.flow = GST_FLOW_EOS;
     return true;
   }

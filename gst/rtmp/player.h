@@ -65,6 +65,8 @@ class Player final : private ClientLink::Observer {
   /// seek() asks a recorded stream for another position; what was queued is gone. Before the stream
   /// plays, it will begin there. False if the server cannot be asked any more.
   bool seek(GstClockTime position);
+  /// can_seek() is false once the connection is gone.
+  bool can_seek();
   /// resume() tells that the pipeline runs again after a pause: a live stream joins anew.
   void resume();
 
@@ -92,8 +94,11 @@ class Player final : private ClientLink::Observer {
   void begin_timeline(rtmp::Time now);
   void rejoin(rtmp::Time now);
   int64_t place(Tag& tag, rtmp::Time now, Output& output);
+  void tell_duration(Output& output);
   void emit(Tag&& tag, rtmp::Time now, Output& output);
+  bool elsewhere() const { return wanted_ || playback_.seeking(); }
   bool send_seek(Connection::Locked& locked, GstClockTime position);
+  void send_wanted(Connection::Locked& locked);
   void send_pause(Connection::Locked& locked, bool pause);
   void throttle(Connection::Locked& locked);
   rtmp::Time deadline(rtmp::Time now) const;
@@ -120,12 +125,14 @@ class Player final : private ClientLink::Observer {
   bool cut_ = false;    // join=keyframe: what came before the first key frame is gone
   bool ended_ = false;  // the link is gone
   bool begun_ = false;  // produce() has yielded something, or a seek was sent
-  std::optional<GstClockTime> start_at_;  // a seek that waits for the stream to play
+  std::optional<GstClockTime> wanted_;  // a seek that waits for the stream, or for the one before
+  GstClockTime sought_ = 0;             // the last seek that was sent
   std::optional<GstClockTime> duration_;
   std::optional<GstClockTime> duration_told_;
   rtmp::Time last_arrival_{};
   std::optional<rtmp::Time> joined_;  // arrival of the first tag
   int64_t last_media_ms_ = 0;         // received
+  std::optional<int64_t> run_ms_;     // the same, since the last seek was answered
   bool audio_passed_ = false;
   bool video_passed_ = false;
   bool segment_again_ = false;

@@ -31,6 +31,7 @@ struct Passed {
   int64_t pts = kNoTime;
   int64_t running = kNoTime;  ///< when it is due: its DTS' running time, before zero too
   int64_t arrived = kNoTime;  ///< the pipeline's running time when it came
+  int64_t segment = kNoTime;  ///< its segment's start
   bool header = false;
   bool delta = false;
   bool discont = false;
@@ -107,6 +108,14 @@ class Source {
       hold_ = on;
     }
     changed_.notify_all();
+  }
+  /// step() lets one buffer pass while the thread is held, and waits until the next is there.
+  void step() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const size_t before = passed_.size();
+    tickets_++;
+    changed_.notify_all();
+    EXPECT_TRUE(changed_.wait_for(lock, 10s, [&] { return passed_.size() > before; }));
   }
   std::vector<Passed> passed() const {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -254,6 +263,7 @@ class Source {
       one.body.assign(in.rest().begin(), in.rest().end() - kBackPointer);
     }
     std::unique_lock<std::mutex> lock(mutex_);
+    one.segment = time(segment_.start);
     if (one.dts != kNoTime) {
       guint64 running = 0;
       const int sign = gst_segment_to_running_time_full(&segment_, GST_FORMAT_TIME,
@@ -262,7 +272,8 @@ class Source {
     }
     passed_.push_back(std::move(one));
     changed_.notify_all();
-    changed_.wait(lock, [this] { return !hold_; });
+    changed_.wait(lock, [this] { return !hold_ || tickets_ > 0; });
+    tickets_ -= hold_ ? 1 : 0;
   }
 
   mutable std::mutex mutex_;
@@ -272,6 +283,7 @@ class Source {
   std::vector<GstSegment> segments_;
   GstSegment segment_{};
   bool hold_ = false;
+  int tickets_ = 0;
 };
 
 /// to_messages() is what went in, if what came out is right.

@@ -378,16 +378,22 @@ TEST(Playback, SeekDisownsWhatCameBefore) {
   EXPECT_TRUE(playback.over());
 }
 
-TEST(Playback, EachSeekWantsItsAnswer) {
+TEST(Playback, ServersMaySeekWithoutAWord) {
   Playback playback;
   playback.seek_sent(at(0ms));
-  playback.seek_sent(at(10ms));
-  playback.on_status(StatusCode::kSeekNotify);
-  EXPECT_TRUE(playback.seeking());
-  playback.on_stream_eof();  // nginx-rtmp's, before the second
-  playback.on_status(StatusCode::kSeekNotify);
+  playback.on_jump();
   EXPECT_FALSE(playback.seeking());
+  playback.on_status(StatusCode::kPlayStop);
+  EXPECT_TRUE(playback.over());
+}
+
+TEST(Playback, EndBehindAnUnansweredSeekIsSeen) {
+  Playback playback;
+  playback.seek_sent(at(0ms));
+  playback.on_status(StatusCode::kPlayStop);
   EXPECT_FALSE(playback.over());
+  playback.expire(at(0ms) + Playback::kAnswer);
+  EXPECT_TRUE(playback.over());
 }
 
 TEST(Playback, SilentServersHaveSought) {
@@ -403,15 +409,19 @@ TEST(Playback, SilentServersHaveSought) {
 }
 
 TEST(Playback, PauseIsNoEnd) {
-  // The answer may come long after we have asked to go on.
   Playback playback;
   playback.pause_sent(true, at(0ms));
   EXPECT_TRUE(playback.paused());
-  playback.pause_sent(false, at(1ms));
-  EXPECT_FALSE(playback.paused());
+  EXPECT_TRUE(playback.pausing());
   playback.on_stream_eof();
   playback.on_status(StatusCode::kPauseNotify);
+  EXPECT_FALSE(playback.pausing());
+  EXPECT_TRUE(playback.paused());
+  playback.on_stream_eof();
+  EXPECT_FALSE(playback.over()) << "a paused server has nothing to end";
+  playback.pause_sent(false, at(1ms));
   playback.on_status(StatusCode::kUnpauseNotify);
+  EXPECT_FALSE(playback.paused());
   EXPECT_FALSE(playback.over());
   playback.on_stream_eof();
   EXPECT_TRUE(playback.over());
