@@ -179,7 +179,9 @@ void Connection::Impl::settle(Locked& locked) {
   bool again = true;
   while (again) {
     again = deliver(locked);
-    flush();
+    if (!hold_writing_) {
+      flush();
+    }
     if (failure_ && (phase_ == Phase::kOpen || phase_ == Phase::kConnecting)) {
       finish(locked);
       again = true;
@@ -287,6 +289,7 @@ bool Connection::Impl::take_progress() {
 
 template <typename Wait>
 void Connection::Impl::sleep(Locked& locked, Wait wait) {
+  flush();
   settle(locked);
   if (phase_ == Phase::kClosed) {
     return;
@@ -405,6 +408,7 @@ void Connection::Impl::close() {
 void Connection::Impl::linger(Connection& owner, rtmp::Time until) {
   {
     Locked locked(owner);
+    hold_writing_ = false;
     settle(locked);
     if (phase_ == Phase::kOpen) {
       set_phase(Phase::kLingering);
@@ -452,6 +456,10 @@ rtmp::Session& Connection::Locked::session() {
 
 void Connection::Locked::flush() {
   connection_.impl_->flush();
+}
+
+void Connection::Locked::hold_writing(bool hold) {
+  connection_.impl_->hold_writing_ = hold;
 }
 
 void Connection::Locked::wait(std::optional<rtmp::Time> until) {

@@ -65,6 +65,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// flush() offers pending bytes to the socket now: one gathered non-blocking write after the
     /// other until the socket is full; the loop goes on with the rest when it drains.
     void flush();
+    /// hold_writing(true) lets pending bytes gather: releases of the lock leave them where they are,
+    /// until hold_writing(false). flush() and the waits send what there is all the same.
+    void hold_writing(bool hold);
     /// wait() releases the lock until somebody made progress, wake() was called, or `until`.
     /// Progress: events, bytes taken by the socket, a change of is_open(). Not from a handler.
     void wait(std::optional<rtmp::Time> until);

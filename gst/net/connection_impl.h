@@ -87,6 +87,7 @@ class Connection::Impl {
 
   size_t offer_ = kMinOffer;
   bool socket_full_ = false;
+  bool hold_writing_ = false;
   uint32_t interest_ = 0;  // what the watch wants
 
   std::unique_ptr<Loop::Alarm> alarm_;
