@@ -142,8 +142,7 @@ std::optional<Failure> PublishLink::take_failure(Connection::Locked& locked) {
 
 bool PublishLink::has_room(Connection::Locked& locked, bool live) {
   if (unflushed_ >= kFlushAt) {
-    locked.flush();
-    unflushed_ = 0;
+    flush(locked);
   }
   if (!locked.socket_full()) {
     waiting_for_room_ = false;
@@ -163,6 +162,10 @@ bool PublishLink::has_room(Connection::Locked& locked, bool live) {
 }
 
 PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked, bool live) {
+  if (std::exchange(live_, live) && !live) {
+    // Nobody waits for the audio: what is gathered keeps the order of its times.
+    locked.session().writer().set_audio_lead(rtmp::Duration::zero());
+  }
   while (true) {
     if (has_ended(locked)) {
       return Outcome::kEnded;
@@ -183,9 +186,28 @@ PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked, bool li
   }
 }
 
+void PublishLink::flush(Connection::Locked& locked) {
+  locked.flush();
+  unflushed_ = 0;
+}
+
+void PublishLink::note_pace(Connection::Locked& locked, rtmp::Time now) {
+  const bool close = sent_at_ && now - *sent_at_ < kBackToBack;
+  sent_at_ = now;
+  // A pause halves it only: whoever pushes in a hurry is preempted now and then.
+  back_to_back_ = close ? std::min(back_to_back_ + 1, 2 * kBackToBackMessages) : back_to_back_ / 2;
+  const bool gather = !live_ && back_to_back_ >= kBackToBackMessages;
+  locked.hold_writing(gather);
+  if (gather && !gather_until_) {
+    gather_until_ = now + kGatherTime;
+    set_alarm(now);
+  }
+}
+
 void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64_t timestamp,
                        rtmp::GatherPayload payload, PacketClass packet_class, bool borrowed) {
   rtmp::Time now = monotonic_now();
+  note_pace(locked, now);
   unflushed_ += payload.size();
   rtmp::Misuse misuse =
       link_->client(locked).send_media(link_->stream(locked), type, timestamp, std::move(payload),
@@ -200,8 +222,7 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
   }
   if (packet_class == PacketClass::kCommand) {
     // Alone, or audio that comes behind it would overtake it.
-    locked.flush();
-    unflushed_ = 0;
+    flush(locked);
   }
 }
 
@@ -307,6 +328,9 @@ void PublishLink::set_alarm(rtmp::Time now) {
   if (oldest_borrowed_) {
     next = std::min(next, *oldest_borrowed_ + kMaxBorrowed);
   }
+  if (gather_until_) {
+    next = std::min(next, *gather_until_);
+  }
   alarm_->set(next);
 }
 
@@ -316,6 +340,11 @@ void PublishLink::on_alarm() {
     return;
   }
   rtmp::Time now = monotonic_now();
+  if (gather_until_ && *gather_until_ <= now) {
+    gather_until_.reset();
+    locked.hold_writing(false);
+    flush(locked);
+  }
   copy_borrowed(locked, now);
   if (!fitted_at_ || now - *fitted_at_ >= kTick) {
     fit_to_rate(locked, now);
@@ -328,11 +357,12 @@ PublishLink::Outcome PublishLink::finish() {
   {
     auto locked = lock();
     Inside inside(*this, locked);
+    locked.hold_writing(false);
     // Nothing was sent before the stream was published, since wait_ready() comes first.
     if (link_->state(locked) < LinkState::kRunning) {
       link_->stop(locked, settings_.stop_commands);
     }
-    locked.flush();
+    flush(locked);
     while (link_->state(locked) == LinkState::kRunning && link_->client(locked).wants_write()) {
       if (interrupted_) {
         return Outcome::kInterrupted;
@@ -345,7 +375,7 @@ PublishLink::Outcome PublishLink::finish() {
     }
     if (link_->state(locked) == LinkState::kRunning) {
       link_->stop(locked, settings_.stop_commands);
-      locked.flush();
+      flush(locked);
     }
     while (!has_ended(locked)) {
       if (interrupted_) {

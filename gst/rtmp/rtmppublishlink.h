@@ -38,6 +38,12 @@ class PublishLink final : private ClientLink::Observer,
   static constexpr rtmp::Duration kMaxQueuedTime = std::chrono::seconds(2);
   /// How long memory of a pool may wait before it is copied, so that no encoder starves.
   static constexpr rtmp::Duration kMaxBorrowed = std::chrono::milliseconds(50);
+  /// Messages that are sent this close together, so many of them, and not from a live source, come
+  /// as fast as they are taken. Then they are gathered into few large writes, for at most
+  /// kGatherTime: fewer system calls, and upstream's thread is not woken for each of them.
+  static constexpr rtmp::Duration kBackToBack = std::chrono::microseconds(200);
+  static constexpr int kBackToBackMessages = 8;
+  static constexpr rtmp::Duration kGatherTime = std::chrono::milliseconds(5);
   /// Without any progress for that many `timeout`s a running connection counts as dead. More than
   /// one, since a slow receiver with a large window opens it seldom.
   static constexpr int kStalledTimeouts = 2;
@@ -111,6 +117,8 @@ class PublishLink final : private ClientLink::Observer,
   void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
 
   bool has_room(Connection::Locked& locked, bool live);
+  void note_pace(Connection::Locked& locked, rtmp::Time now);
+  void flush(Connection::Locked& locked);
   void watch_progress(Connection::Locked& locked, rtmp::Time now);
   void on_alarm();
   void fit_to_rate(Connection::Locked& locked, rtmp::Time now);
@@ -130,6 +138,10 @@ class PublishLink final : private ClientLink::Observer,
   bool reported_ = false;
   bool abandoned_ = false;
   bool waiting_for_room_ = false;
+  bool live_ = true;  // upstream is
+  int back_to_back_ = 0;
+  std::optional<rtmp::Time> sent_at_;  // the last message
+  std::optional<rtmp::Time> gather_until_;
   bool was_full_ = false;       // since the last fit_to_rate()
   uint64_t unflushed_ = 0;      // octets since the last flush
   uint64_t progress_ = 0;       // octets that came through, either way

@@ -237,9 +237,12 @@ GstBuffer* to_buffer(const BenchTag& tag, uint32_t timestamp) {
   return buffer;
 }
 
-/// Feeder gives appsrc ten seconds of the stream whenever it asks, in the streaming thread: a
-/// thread of the application's would be woken for each buffer that a slow sink takes, which is the
-/// cost of that thread, not of the sink.
+/// Feeding is who gives appsrc its buffers.
+enum class Feeding : uint8_t {
+  kAsked,   ///< the streaming thread, ten seconds of the stream whenever appsrc asks
+  kThread,  ///< a thread of the application's, which appsrc blocks while it has enough
+};
+
 struct Feeder {
   const BenchStream& stream;
   size_t rounds;
@@ -259,8 +262,10 @@ struct Feeder {
   }
 };
 
-bool push_pipeline(const BenchStream& stream, size_t rounds, const std::string& sink) {
-  std::string line = "appsrc name=src max-bytes=0 caps=video/x-flv format=time ! " + sink;
+bool push_pipeline(const BenchStream& stream, size_t rounds, Feeding feeding,
+                   const std::string& sink) {
+  std::string line = std::string("appsrc name=src caps=video/x-flv format=time ") +
+                     (feeding == Feeding::kAsked ? "max-bytes=0 ! " : "block=true ! ") + sink;
   GError* error = nullptr;
   GstElement* pipeline = gst_parse_launch(line.c_str(), &error);
   if (pipeline == nullptr || error != nullptr) {
@@ -269,10 +274,15 @@ bool push_pipeline(const BenchStream& stream, size_t rounds, const std::string& 
   }
   Feeder feeder{stream, rounds};
   GstElement* source = gst_bin_get_by_name(GST_BIN(pipeline), "src");
-  GstAppSrcCallbacks callbacks{};
-  callbacks.need_data = Feeder::need_data;
-  gst_app_src_set_callbacks(GST_APP_SRC(source), &callbacks, &feeder, nullptr);
+  if (feeding == Feeding::kAsked) {
+    GstAppSrcCallbacks callbacks{};
+    callbacks.need_data = Feeder::need_data;
+    gst_app_src_set_callbacks(GST_APP_SRC(source), &callbacks, &feeder, nullptr);
+  }
   gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  for (size_t round = 0; feeding == Feeding::kThread && round <= rounds; round++) {
+    Feeder::need_data(GST_APP_SRC(source), 0, &feeder);
+  }
   bool good = true;
   GstBus* bus = gst_element_get_bus(pipeline);
   GstMessage* message = gst_bus_timed_pop_filtered(
@@ -401,19 +411,26 @@ int main(int argc, char** argv) {
   };
   double bare =
       run("sendmsg", false, [&](uint16_t port) { return push_bare(stream, rounds, port); });
-  double fake = run("fakesink", false,
-                    [&](uint16_t) { return push_pipeline(stream, rounds, "fakesink sync=false"); });
-  double ours = run("rtmpsink", true, [&](uint16_t port) {
-    return push_pipeline(stream, rounds, "rtmpxsink" + url(port));
-  });
-  double theirs = run("rtmp2sink", true, [&](uint16_t port) {
-    return push_pipeline(stream, rounds, "rtmp2sink async-connect=false" + url(port));
-  });
-  if (bare > 0 && fake > 0 && ours > 0) {
-    std::printf("rtmpsink / (sendmsg + fakesink) = %.2f   (at most 1.25)\n", ours / (bare + fake));
-  }
-  if (ours > 0 && theirs > 0) {
-    std::printf("rtmpsink / rtmp2sink = %.2f\n", ours / theirs);
+  auto ratio = [](const char* what, double ours, double floor) {
+    if (ours > 0 && floor > 0) {
+      std::printf("%s = %.2f\n", what, ours / floor);
+    }
+  };
+  double ours = 0;
+  for (Feeding feeding : {Feeding::kAsked, Feeding::kThread}) {
+    const bool asked = feeding == Feeding::kAsked;
+    std::printf("fed by %s:\n", asked ? "the streaming thread" : "a thread of its own");
+    double fake = run("fakesink", false, [&](uint16_t) {
+      return push_pipeline(stream, rounds, feeding, "fakesink sync=false");
+    });
+    ours = run("rtmpsink", true, [&](uint16_t port) {
+      return push_pipeline(stream, rounds, feeding, "rtmpxsink" + url(port));
+    });
+    double theirs = run("rtmp2sink", true, [&](uint16_t port) {
+      return push_pipeline(stream, rounds, feeding, "rtmp2sink async-connect=false" + url(port));
+    });
+    ratio("rtmpsink / (sendmsg + fakesink), at most 1.25,", ours, bare > 0 ? bare + fake : 0);
+    ratio("rtmpsink / rtmp2sink", ours, theirs);
   }
   return ours > 0 || !only.empty() ? 0 : 1;
 }
