@@ -31,6 +31,7 @@ rtmp::ClientOptions make_options(const ConnectionSettings& settings, rtmp::Clien
   options.command_timeout = timeout;
   options.handshake = settings.handshake;
   options.strict_order = settings.strict_order;
+  options.ask_ahead = !settings.strict_order;
   return options;
 }
 

@@ -8,6 +8,13 @@
 
 namespace rtmp {
 
+namespace {
+
+/// The message stream id that servers give first.
+constexpr uint32_t kFirstStreamId = 1;
+
+}  // namespace
+
 Client::Client(const ClientOptions& options, const Environment& environment)
     : Session(std::make_unique<Role>(options, environment)) {}
 Client::~Client() = default;
@@ -104,6 +111,11 @@ void Client::Role::begin_chunks(Time now) {
   if (auto deadline = after(options().command_timeout, now)) {
     timers().set(Timer::kConnect, *deadline);
   }
+  if (asks_ahead()) {
+    for (const auto& waiting : streams()) {
+      prepare(own(*waiting), now);
+    }
+  }
 }
 
 // ---- making streams ----
@@ -119,7 +131,8 @@ StreamHandle Client::Role::open(std::variant<std::monostate, Publish, Play> purp
   if (!add(std::move(made))) {
     return kNoStream;
   }
-  if (connect_state_ == ConnectState::kAccepted) {
+  if (connect_state_ == ConnectState::kAccepted ||
+      (connect_state_ == ConnectState::kAsked && asks_ahead())) {
     prepare(stream, now);
   }
   return stream.handle;
@@ -153,7 +166,9 @@ void Client::Role::prepare(Stream& stream, Time now) {
     bool creates = std::holds_alternative<CreateStream>(request);
     double transaction_id = ask(
         nullptr, request, creates ? Asked::kCreateStream : Asked::kUnimportant, stream.handle, now);
-    if (creates || client_options_.strict_order) {
+    if (connect_state_ != ConnectState::kAccepted) {
+      stream.created_ahead |= creates;  // until connect is answered, its deadline is the one
+    } else if (creates || client_options_.strict_order) {
       stream.deadline =
           after(creates ? options().command_timeout : client_options_.strict_wait, now);
     }
@@ -161,9 +176,44 @@ void Client::Role::prepare(Stream& stream, Time now) {
       stream.awaited = transaction_id;
     }
   }
-  if (stream.prepared == requests.size() && stream.awaited == 0 && stream.id) {
+  if (connect_state_ != ConnectState::kAccepted) {
+    play_ahead(stream, now);
+  } else if (stream.prepared == requests.size() && stream.awaited == 0 && stream.id) {
     begin(stream, now);
   }
+}
+
+void Client::Role::send_play(Stream& stream, const Play& play, Time now) {
+  if (client_options_.ask_length) {
+    ask(nullptr, GetStreamLength{play.name}, Asked::kStreamLength, stream.handle, now);
+  }
+  ask(&stream, play, Asked::kPlay, stream.handle, now);
+  if (client_options_.buffer_length_ms > 0) {
+    write_control(rtmp::set_buffer_length(*stream.id, client_options_.buffer_length_ms), now);
+  }
+}
+
+/// play_ahead() plays on the stream that the server is about to give us.
+void Client::Role::play_ahead(Stream& stream, Time now) {
+  const auto* play = std::get_if<Play>(&stream.purpose);
+  if (play == nullptr || streams().size() != 1) {
+    return;
+  }
+  stream.id = kFirstStreamId;
+  send_play(stream, *play, now);
+  stream.id.reset();
+  stream.played_ahead = kFirstStreamId;
+}
+
+/// create_again() asks for the stream that the server did not give us when we asked ahead.
+void Client::Role::create_again(Stream& stream, Time now) {
+  std::erase_if(pending_, [&](const Pending& p) {
+    return p.stream == stream.handle && p.asked != Asked::kStreamLength;
+  });
+  stream.created_ahead = false;
+  stream.played_ahead = 0;
+  ask(nullptr, CreateStream{}, Asked::kCreateStream, stream.handle, now);
+  stream.deadline = stream.give_up;
 }
 
 bool Client::Role::is_creating(const Stream& stream) const {
@@ -178,13 +228,7 @@ void Client::Role::begin(Stream& stream, Time now) {
   if (const auto* publish = std::get_if<Publish>(&stream.purpose)) {
     ask(&stream, *publish, Asked::kPublish, stream.handle, now);
   } else if (const auto* play = std::get_if<Play>(&stream.purpose)) {
-    if (client_options_.ask_length) {
-      ask(nullptr, GetStreamLength{play->name}, Asked::kStreamLength, stream.handle, now);
-    }
-    ask(&stream, *play, Asked::kPlay, stream.handle, now);
-    if (client_options_.buffer_length_ms > 0) {
-      write_control(rtmp::set_buffer_length(*stream.id, client_options_.buffer_length_ms), now);
-    }
+    send_play(stream, *play, now);
   } else {
     set_state(stream, StreamState::kIdle);
     return;
@@ -345,7 +389,9 @@ void Client::Role::on_stream_timeouts(Time now) {
     stream->deadline.reset();
     switch (stream->state) {
       case StreamState::kPreparing:
-        if (is_creating(*stream)) {
+        if (stream->created_ahead) {
+          create_again(*stream, now);
+        } else if (is_creating(*stream)) {
           fail(ErrorKind::kTimeout, "No answer to createStream");
         } else {
           stream->awaited = 0;

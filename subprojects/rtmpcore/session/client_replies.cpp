@@ -184,7 +184,20 @@ void Client::Role::on_connect_reply(const Command& command, bool ok, Time now) {
   tell_window(now);
   // By index: what the loop does can close the session, but adds no stream and removes none.
   for (size_t i = 0; i < streams().size() && is_live(); i++) {
-    prepare(own(*streams()[i]), now);
+    Stream& stream = own(*streams()[i]);
+    if (stream.id) {
+      created(stream, now);
+    } else if (stream.created_ahead && is_creating(stream)) {
+      // A server that takes our commands in turn has its answer on the way.
+      stream.give_up = after(options().command_timeout, now);
+      stream.deadline = after(client_options_.strict_wait, now);
+      if (stream.give_up && *stream.give_up <= *stream.deadline) {
+        stream.created_ahead = false;
+        stream.deadline = stream.give_up;
+      }
+    } else {
+      prepare(stream, now);
+    }
   }
 }
 
@@ -195,6 +208,9 @@ void Client::Role::refuse_connect(Status status, Time) {
 
 void Client::Role::on_create_stream_reply(Stream& stream, const Command& command, bool ok,
                                           Time now) {
+  if (stream.id) {
+    return;  // asked twice, answered twice
+  }
   auto id = ok ? new_stream_id(command) : std::nullopt;
   if (id && find_id(*id) != nullptr) {
     id.reset();  // nginx-rtmp gives the same id to all; two streams of one id cannot be told apart
@@ -204,16 +220,46 @@ void Client::Role::on_create_stream_reply(Stream& stream, const Command& command
       stream_closed(stream);
       return;
     }
+    if (stream.created_ahead) {
+      if (connect_state_ == ConnectState::kAccepted) {
+        create_again(stream, now);
+      } else {
+        // Too early for this server: all of it once more when connect is accepted.
+        stream.created_ahead = false;
+        stream.played_ahead = 0;
+        stream.prepared = 0;
+      }
+      return;
+    }
     Status status = error_status(command, StatusCode::kCallFailed);
     push(event::Refused{stream.handle, std::move(status)});
     forget(stream);
     return;
   }
   stream.id = id;
-  push(event::StreamCreated{stream.handle, *id});
+  if (connect_state_ == ConnectState::kAccepted) {
+    created(stream, now);
+  } else {
+    // Answered out of turn: whether play reached the application, nobody knows.
+    stream.played_ahead = 0;
+  }
+}
+
+/// created() goes on with a stream that has its id.
+void Client::Role::created(Stream& stream, Time now) {
+  stream.created_ahead = false;
+  push(event::StreamCreated{stream.handle, *stream.id});
   if (stream.state == StreamState::kClosing) {
     send_stop(stream, *stream.stop, now);
+  } else if (stream.played_ahead == *stream.id) {
+    stream.played_ahead = 0;
+    set_state(stream, StreamState::kAsked);
+    stream.deadline = after(options().command_timeout, now);
   } else if (stream.awaited == 0) {
+    // An answer to a play on the wrong stream is none to the one that follows.
+    std::erase_if(pending_, [&](const Pending& p) {
+      return p.stream == stream.handle && p.asked == Asked::kPlay;
+    });
     prepare(stream, now);
   }
 }
@@ -265,8 +311,22 @@ Client::Role::Stream* Client::Role::status_stream(const MessageHeader& header,
   return publisher == nullptr ? player : player == nullptr ? publisher : nullptr;
 }
 
+/// is_of_wrong_guess(): a status on the id that we played on ahead, if no stream has that id.
+bool Client::Role::is_of_wrong_guess(uint32_t message_stream_id) {
+  if (find_id(message_stream_id) != nullptr) {
+    return false;
+  }
+  return std::any_of(streams().begin(), streams().end(), [&](const auto& stream) {
+    uint32_t ahead = static_cast<const Stream&>(*stream).played_ahead;
+    return ahead != 0 && ahead == message_stream_id;
+  });
+}
+
 void Client::Role::on_status(const MessageHeader& header, const Command& command, Time now) {
   Status status = parse_status(information(command));
+  if (is_of_wrong_guess(header.stream_id)) {
+    return;
+  }
   if (connect_state_ == ConnectState::kAsked && status.is_error()) {
     refuse_connect(std::move(status), now);
     return;

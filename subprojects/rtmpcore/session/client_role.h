@@ -55,6 +55,9 @@ class Client::Role final : public Session::Core {
     double awaited = 0;  ///< strict order: transaction whose answer the next one waits for
     std::optional<StopCommands> stop;  ///< close_stream() before there is a stream id
     std::optional<Status> reset;       ///< Play.Reset came, and nothing better yet
+    bool created_ahead = false;        ///< createStream was sent before connect was accepted
+    uint32_t played_ahead = 0;         ///< the id on which play was, before there was one; 0 = none
+    std::optional<Time> give_up;       ///< created ahead: when createStream fails for good
   };
 
   // Hooks.
@@ -83,6 +86,10 @@ class Client::Role final : public Session::Core {
   void prepare(Stream& stream, Time now);
   bool is_creating(const Stream& stream) const;
   void begin(Stream& stream, Time now);
+  bool asks_ahead() const { return client_options_.ask_ahead && !client_options_.strict_order; }
+  void send_play(Stream& stream, const Play& play, Time now);
+  void play_ahead(Stream& stream, Time now);
+  void create_again(Stream& stream, Time now);
   void send_stop(Stream& stream, const StopCommands& commands, Time now);
   void stream_closed(Stream& stream);
   void forget(Stream& stream);
@@ -91,7 +98,9 @@ class Client::Role final : public Session::Core {
   void on_reply(Command command, bool ok, Time now);
   void on_connect_reply(const Command& command, bool ok, Time now);
   void on_create_stream_reply(Stream& stream, const Command& command, bool ok, Time now);
+  void created(Stream& stream, Time now);
   void on_status(const MessageHeader& header, const Command& command, Time now);
+  bool is_of_wrong_guess(uint32_t message_stream_id);
   void on_stream_status(Stream& stream, Status status, Time now);
   void on_bandwidth_check(const Command& command, Time now);
   void answered(StreamHandle stream, double transaction_id, Time now);
