@@ -12,6 +12,9 @@ using rtmp::media::AudioCodec;
 
 using FormatResult = Result<TrackFormat, const char*>;
 
+// Real ones have some hundred octets. It has to fit into a tag, many times over.
+constexpr size_t kLongestConfiguration = size_t{1} << 20;
+
 GstPtr<GstBuffer> codec_data_of(const GstStructure* s) {
   const GValue* value = gst_structure_get_value(s, "codec_data");
   if (value == nullptr || !GST_VALUE_HOLDS_BUFFER(value)) {
@@ -24,7 +27,8 @@ GstPtr<GstBuffer> codec_data_of(const GstStructure* s) {
 bool is_avc_configuration(GstBuffer* data) {
   std::array<uint8_t, 6> head{};
   constexpr size_t kShortest = 7;
-  return gst_buffer_get_size(data) >= kShortest &&
+  const size_t size = gst_buffer_get_size(data);
+  return size >= kShortest && size <= kLongestConfiguration &&
          gst_buffer_extract(data, 0, head.data(), head.size()) == head.size() && head[0] == 1;
 }
 
@@ -60,7 +64,8 @@ FormatResult aac_format(const GstStructure* s, TrackFormat format) {
   // SoundRate should be 3 (44 kHz)"; the configuration tells the truth.
   format.audio = {AudioCodec::kAac, 3, true, true, rtmp::media::AacPacketType::kRaw};
   format.codec_data = codec_data_of(s);
-  if (format.codec_data && gst_buffer_get_size(format.codec_data.get()) < 2) {
+  const size_t size = format.codec_data ? gst_buffer_get_size(format.codec_data.get()) : 2;
+  if (size < 2 || size > kLongestConfiguration) {
     return "The AAC codec_data is no AudioSpecificConfig.";
   }
   if (!format.codec_data) {

@@ -171,10 +171,8 @@ bool FlvChunk::may_go(const Candidate& first) const {
     if (!live) {
       return true;
     }
-    if (interleave_ == Interleave::kDts) {
-      return !gst_aggregator_pad_is_inactive(GST_AGGREGATOR_PAD_CAST(other.pad.get()));
-    }
-    return last && first.time > *last + kMaxLead;
+    // A track that has not begun was waited for when the file began, or when its pad came.
+    return last && (interleave_ == Interleave::kDts || first.time > *last + kMaxLead);
   });
 }
 
@@ -218,9 +216,8 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
   }
   see_pads();
   survey();
-  const bool all_ready = read_setup();
-  if (flow_ == GST_FLOW_OK && lowest() != nullptr && !writer().has_begun() &&
-      (all_ready || timeout)) {
+  const bool ready = read_setup() || timeout;
+  if (flow_ == GST_FLOW_OK && ready && lowest() != nullptr && !writer().has_begun()) {
     begin();
   }
   bool forced = timeout;
@@ -241,18 +238,19 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
   return flow_ == GST_FLOW_OK ? GST_FLOW_OK : fail(flow_);
 }
 
-/// read_setup() takes what describes tracks off the heads of FLV inputs. True if every pad that may
-/// deliver has a frame at its head.
+/// read_setup() takes what describes tracks off the heads of FLV inputs. False if that left a pad
+/// empty. (Pads that were empty before are those that the base class no longer waits for.)
 bool FlvChunk::read_setup() {
-  bool all_ready = true;
+  bool ready = true;
   for (Candidate& candidate : candidates_) {
+    const bool had_head = static_cast<bool>(candidate.head);
     while (flow_ == GST_FLOW_OK && candidate.head && candidate.tag && candidate.tag->is_setup()) {
       consume(candidate);
       look(candidate);
     }
-    all_ready = all_ready && !candidate.is_waited_for();
+    ready = ready && !(had_head && candidate.is_waited_for());
   }
-  return all_ready;
+  return ready;
 }
 
 void FlvChunk::begin() {
@@ -299,7 +297,9 @@ void FlvChunk::consume(Candidate& candidate) {
   FlvChunkPad& priv = *candidate.pad->priv;
   if (gst_buffer_get_size(buffer.get()) == 0) {
     // A gap, or an encoder's empty buffer: time passes.
-    priv.last_time = candidate.time;
+    const GstClockTime duration = GST_BUFFER_DURATION(buffer.get());
+    priv.last_time =
+        candidate.time + (GST_CLOCK_TIME_IS_VALID(duration) ? static_cast<int64_t>(duration) : 0);
     return;
   }
   const GstSegment& segment = GST_AGGREGATOR_PAD_CAST(candidate.pad.get())->segment;
@@ -363,8 +363,8 @@ void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type) {
       return;
     }
   }
-  if (writer().write_script(std::move(body), type) == FlvWriter::Outcome::kTooLarge) {
-    GST_WARNING_OBJECT(element_, "script data of an input left out: it is too large for a tag");
+  if (writer().write_script(std::move(body), type) != FlvWriter::Outcome::kWritten) {
+    GST_WARNING_OBJECT(element_, "script data of an input left out: too much before any frame");
   }
 }
 

@@ -37,6 +37,9 @@ struct FlvChunkSettings {
   GstClockTime chunk_duration = 10 * GST_SECOND;
   uint64_t chunk_max_bytes = 0;
   ChunkTimestamps chunk_timestamps = ChunkTimestamps::kContinue;
+  // What a track may be late in a live pipeline, on top of what its source said, before the others
+  // go on without it.
+  GstClockTime latency = 50 * GST_MSECOND;
   GstClockTime min_upstream_latency = 0;
 };
 
@@ -56,7 +59,8 @@ class FlvChunk : private FlvOutput {
   void see_latency(GstFlvChunkPad* pad, const UpstreamLatency& answer);
   /// answer_latency() completes the base class's answer: how long the pads can hold data back.
   void answer_latency(GstQuery* query);
-  /// set_min_upstream_latency() is the property's setter.
+  /// set_latency() and set_min_upstream_latency() are the properties' setters.
+  void set_latency(GstClockTime latency);
   void set_min_upstream_latency(GstClockTime latency);
 
   // ---- source pad's thread ----
@@ -118,7 +122,9 @@ class FlvChunk : private FlvOutput {
   void rewrite(uint64_t offset, GstPtr<GstBuffer> buffer) override;
 
   GstFlvChunk* const element_;
-  std::atomic<bool> live_{false};  ///< as the last LATENCY query had it
+  // As the last LATENCY query had them.
+  std::atomic<bool> live_{false};
+  std::atomic<GstClockTime> upstream_min_{0};
 
   Interleave interleave_ = Interleave::kAuto;  ///< as of the writer's making
   std::optional<FlvWriter> writer_;

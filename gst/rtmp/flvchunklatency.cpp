@@ -18,7 +18,8 @@ namespace {
 
 constexpr GstClockTime kQueueWhenNotLive = 500 * GST_MSECOND;
 
-// The base class's own property, which ours of the same name hides.
+// The base class's own property, which ours of the same name hides. Ours are kept here as well: the
+// base class calls next_time() under the lock that its getters take.
 void set_base_property(GstFlvChunk* element, const char* name, GstClockTime value) {
   auto* base = G_OBJECT_CLASS(g_type_class_peek(GST_TYPE_AGGREGATOR));
   GParamSpec* spec = g_object_class_find_property(base, name);
@@ -27,12 +28,6 @@ void set_base_property(GstFlvChunk* element, const char* name, GstClockTime valu
   g_value_set_uint64(&wrapped, value);
   base->set_property(G_OBJECT(element), spec->param_id, &wrapped, spec);
   g_value_unset(&wrapped);
-}
-
-GstClockTime base_latency(GstFlvChunk* element) {
-  guint64 latency = 0;
-  g_object_get(element, "latency", &latency, nullptr);
-  return latency;
 }
 
 }  // namespace
@@ -56,6 +51,11 @@ void FlvChunk::see_latency(GstFlvChunkPad* pad, const UpstreamLatency& answer) {
   apply_min_upstream_latency();
 }
 
+void FlvChunk::set_latency(GstClockTime latency) {
+  settings.lock()->latency = latency;
+  set_base_property(element_, "latency", latency);
+}
+
 void FlvChunk::set_min_upstream_latency(GstClockTime latency) {
   settings.lock()->min_upstream_latency = latency;
   apply_min_upstream_latency();
@@ -65,13 +65,15 @@ void FlvChunk::apply_min_upstream_latency() {
   const UpstreamLatency upstream = upstream_latency();
   const GstClockTime chosen = settings.lock()->min_upstream_latency;
   live_.store(upstream.live, std::memory_order_relaxed);
+  upstream_min_.store(upstream.min, std::memory_order_relaxed);
   set_base_property(element_, "min-upstream-latency",
                     std::max(chosen, upstream.live ? upstream.min : kQueueWhenNotLive));
 }
 
 GstClockTime FlvChunk::total_latency() {
-  const GstClockTime chosen = settings.lock()->min_upstream_latency;
-  return std::max(upstream_latency().min, chosen) + base_latency(element_);
+  auto chosen = settings.lock();
+  return std::max(upstream_min_.load(std::memory_order_relaxed), chosen->min_upstream_latency) +
+         chosen->latency;
 }
 
 void FlvChunk::answer_latency(GstQuery* query) {

@@ -45,6 +45,9 @@ const Value* find(const std::vector<Property>& properties, std::string_view name
   return it == properties.end() ? nullptr : &it->second;
 }
 
+// What inputs may make of onMetaData: it comes with every piece, and must fit into a tag.
+constexpr size_t kMaxBody = size_t{1} << 20;
+
 // A number takes nine octets in AMF0.
 constexpr size_t kIndexEntrySize = 2 * 9;
 constexpr std::string_view kPadding = "padding";
@@ -109,6 +112,7 @@ bool FlvMetadata::set_tags(const GstTagList* tags) {
 
 bool FlvMetadata::merge(const Value& metadata) {
   bool news = false;
+  Properties before = input_;
   for (const Property& member : metadata.members()) {
     if (std::ranges::find(kFileBound, member.first) != kFileBound.end()) {
       continue;
@@ -121,6 +125,10 @@ bool FlvMetadata::merge(const Value& metadata) {
       it->second = member.second;
       news = true;
     }
+  }
+  if (news && body().size() > kMaxBody) {
+    input_ = std::move(before);
+    return false;
   }
   return news;
 }

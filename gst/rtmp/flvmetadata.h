@@ -42,7 +42,8 @@ class FlvMetadata {
   bool set_format(const TrackFormat& format);
   bool set_tags(const GstTagList* tags);
   /// merge() takes the members of an input's onMetaData over, but for what cannot hold any more in
-  /// what we write: positions, sizes, dates of last things.
+  /// what we write: positions, sizes, dates of last things. All of it is left out if the whole
+  /// would pass 1 MiB.
   bool merge(const rtmp::amf::Value& metadata);
   bool has_input() const { return !input_.empty(); }
 

@@ -21,9 +21,10 @@ bool is_known(uint8_t type) {
   return false;
 }
 
-bool is_frame(PacketClass packet_class) {
-  return packet_class == PacketClass::kKeyFrame || packet_class == PacketClass::kInterFrame ||
-         packet_class == PacketClass::kDisposableFrame || packet_class == PacketClass::kAudioFrame;
+// The timestamps of headers and scripts are often 0 in mid-stream: no clock should hear them.
+bool has_time(const FlvBody& body) {
+  return body.is_media() && body.packet_class != PacketClass::kSequenceHeader &&
+         body.packet_class != PacketClass::kMetadata;
 }
 
 }  // namespace
@@ -95,10 +96,9 @@ void FlvReframer::take(const ScannedTag& tag, std::vector<FlvBody>& out) {
       }
     }
   }
-  // The timestamps of headers and scripts are often 0 in mid-stream: no clock should hear them.
-  const bool has_time = is_frame(body.packet_class);
-  body.dts = has_time ? time_.unwrap(tag.header.timestamp) : time_.last().value_or(0);
-  body.pts = body.dts + (has_time ? composition : 0);
+  const bool timed = has_time(body);
+  body.dts = timed ? time_.unwrap(tag.header.timestamp) : time_.last().value_or(0);
+  body.pts = body.dts + (timed ? composition : 0);
   out.push_back(std::move(body));
 }
 

@@ -19,6 +19,8 @@ constexpr size_t kMaxIndex = 16 * kIndexRoom;
 // Without video there are no key frames; readers that seek want some points nevertheless.
 constexpr int64_t kAudioIndexMs = 1000;
 
+constexpr size_t kMaxEarlyScripts = 64;
+
 TagType tag_type(TrackKind kind) {
   return kind == TrackKind::kVideo ? TagType::kVideo : TagType::kAudio;
 }
@@ -285,6 +287,9 @@ void FlvWriter::write_due(int64_t dts, Track& frame_track) {
 
 FlvWriter::Outcome FlvWriter::write_script(GstPtr<GstBuffer> body, TagType type) {
   if (!begun_) {
+    if (early_scripts_.size() == kMaxEarlyScripts) {
+      return Outcome::kSkipped;
+    }
     early_scripts_.emplace_back(std::move(body), type);
     return Outcome::kWritten;
   }

@@ -101,10 +101,6 @@ GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(flvchunk, "flvchunk", GST_RANK_PRIMARY + 2
 
 namespace {
 
-// What a track may be late in a live pipeline, on top of what its source said, before the others go
-// on without it.
-constexpr GstClockTime kDefaultLatency = 50 * GST_MSECOND;
-
 enum Property : guint {
   PROP_0,
   PROP_STREAMABLE,
@@ -117,6 +113,7 @@ enum Property : guint {
   PROP_CHUNK_DURATION,
   PROP_CHUNK_MAX_BYTES,
   PROP_CHUNK_TIMESTAMPS,
+  PROP_LATENCY,
   PROP_MIN_UPSTREAM_LATENCY,
 };
 
@@ -162,6 +159,10 @@ std::string text_of(const GValue* value) {
 
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* pspec) {
   FlvChunk& chunk = chunk_of(object);
+  if (id == PROP_LATENCY) {
+    chunk.set_latency(g_value_get_uint64(value));
+    return;
+  }
   if (id == PROP_MIN_UPSTREAM_LATENCY) {
     chunk.set_min_upstream_latency(g_value_get_uint64(value));
     return;
@@ -238,6 +239,9 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* pspec) {
       break;
     case PROP_CHUNK_TIMESTAMPS:
       g_value_set_enum(value, static_cast<int>(settings.chunk_timestamps));
+      break;
+    case PROP_LATENCY:
+      g_value_set_uint64(value, settings.latency);
       break;
     case PROP_MIN_UPSTREAM_LATENCY:
       g_value_set_uint64(value, settings.min_upstream_latency);
@@ -471,6 +475,7 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
       g_param_spec_enum("chunk-timestamps", "Chunk timestamps",
                         "Whether the timestamps of each piece begin at 0", chunk_timestamps_type(),
                         static_cast<int>(defaults.chunk_timestamps), flags));
+  g_object_class_override_property(object_class, PROP_LATENCY, "latency");
   g_object_class_override_property(object_class, PROP_MIN_UPSTREAM_LATENCY, "min-upstream-latency");
 
   gst_element_class_set_static_metadata(
@@ -531,5 +536,5 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
 static void gst_flv_chunk_init(GstFlvChunk* self) {
   gstrtmp::Private<GstFlvChunk>::construct(self);
   gst_aggregator_set_ignore_inactive_pads(GST_AGGREGATOR(self), TRUE);
-  g_object_set(self, "latency", kDefaultLatency, nullptr);
+  self->priv->set_latency(FlvChunkSettings().latency);
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rtmp/flvchunkaggregate.h"
+#include "wire/metadata.h"
 
 GST_DEBUG_CATEGORY_EXTERN(gst_flv_chunk_debug);
 #define GST_CAT_DEFAULT gst_flv_chunk_debug
@@ -177,9 +178,13 @@ void FlvChunkPad::take_stream_header(const GstCaps* caps) {
       break;
     }
   }
-  // Only what describes the tracks: frames in there would come twice.
+  // Only what is not written again if it comes twice: once here, once in the stream.
   std::erase_if(stream_header_, [](const FlvBody& body) {
-    return body.is_media() && body.packet_class != rtmp::media::PacketClass::kSequenceHeader;
+    if (body.is_media()) {
+      return body.packet_class != rtmp::media::PacketClass::kSequenceHeader;
+    }
+    MappedBuffer map(body.buffer.get());
+    return rtmp::script_handler(rtmp::without_set_data_frame(map.bytes())) != rtmp::kOnMetaData;
   });
 }
 

@@ -242,6 +242,7 @@ TEST(FlvChunkFlv, KeepsTheUnknownTheEmptyAndTheEncrypted) {
   for (const Tag& each : tags) {
     types.push_back(each.type);
   }
+  EXPECT_EQ(tags.back().timestamp, 80u);
   // The tag of type 3 is none of FLV's; the empty sound, the command and the end go through.
   EXPECT_EQ(types, (std::vector<int>{0, 18, 9, 8, 9, 8, 8, 9 | 0x20, 9, 9}));
 }
@@ -300,6 +301,27 @@ TEST(FlvChunkFlv, LeavesASecondTrackOfAKindOut) {
   EXPECT_FALSE(mux.message(GST_MESSAGE_WARNING, 0)) << "said once";
 }
 
+TEST(FlvChunkFlv, BoundsWhatItKeepsOfScripts) {
+  const Octets cue = Octets{2} + amf_text("onCuePoint") + Octets{5};
+  Octets many = kHeader;
+  for (int i = 0; i < 200; i++) {
+    many = many + tag(kScript, 0, cue);
+  }
+  const auto tags = run({many + setup() + picture(0, true)});
+  EXPECT_EQ(std::ranges::count(tags, kScript, &Tag::type), 1 + 64);
+  // Metadata that would not fit into a tag is left out, and what else there is stays.
+  Octets large = Octets{2} + amf_text("onMetaData") + Octets{3};
+  for (int i = 0; i < 30; i++) {
+    large = large + amf_text("key" + std::to_string(i)) + Octets{2} +
+            amf_text(std::string(60'000, 'x'));
+  }
+  large = large + Octets{0, 0, 9};
+  const auto small = run({kHeader + tag(kScript, 0, large) + setup() + picture(0, true)});
+  EXPECT_EQ(timeline(small), "F S V0 A0 v0");
+  EXPECT_LT(small[1].body.size(), 2000u);
+  EXPECT_EQ(metadata_number(small[1].body, "width"), 64);
+}
+
 TEST(FlvChunkFlv, CannotBeSoughtIn) {
   Mux mux(true);
   Input& input = mux.add("flv_%u");
@@ -339,8 +361,8 @@ TEST(FlvChunkFlv, TellsOfABrokenStream) {
 }
 
 TEST(FlvChunkFlv, DropsATagThatTheEndCutsOff) {
-  Octets cut = stream(2);
-  cut.resize(cut.size() - 10);
+  const Octets whole = stream(2);
+  const Octets cut(whole.begin(), whole.end() - 10);
   EXPECT_EQ(timeline(frames(run({cut}))), "v0 a7 v40");
 }
 

@@ -228,6 +228,21 @@ TEST(FlvChunkLive, ArrivalDoesNotWaitForALateEncodersLatency) {
 
 // ---- FLV inputs ----
 
+// The base class no longer waits for the silent pad, and calls again and again until a frame is
+// taken.
+TEST(FlvChunkLive, BeginsAfterAnInputHadOnlyHeadersAtFirst) {
+  Mux mux;
+  Input& flv = mux.add("flv_%u", kLive);
+  mux.add("audio", kLive);
+  mux.start();
+  flv.open(kFlvCaps);
+  flv.push({9, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0x17, 0, 0, 0, 0, 1, 2, 0, 0, 0, 18});
+  mux.set_time(50 * GST_MSECOND);
+  EXPECT_EQ(mux.settle().size(), 0u);
+  flv.push({9, 0, 0, 7, 0, 0, 60, 0, 0, 0, 0, 0x17, 1, 0, 0, 0, 1, 2, 0, 0, 0, 18});
+  EXPECT_EQ(timeline(mux.wait(4)), "F S V60 v60");
+}
+
 TEST(FlvChunkLive, DoesNotTakeASendersTimestampsForOurClock) {
   Mux mux;
   Input& flv = mux.add("flv_%u", kLive);

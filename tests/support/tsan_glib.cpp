@@ -56,8 +56,15 @@ void g_mutex_unlock(GMutex* mutex) {
 
 // ---- GRecMutex ----
 
+void g_rec_mutex_init(GRecMutex* mutex) {
+  NEXT(g_rec_mutex_init);
+  real(mutex);
+  __tsan_release(mutex);
+}
+
 void g_rec_mutex_lock(GRecMutex* mutex) {
   NEXT(g_rec_mutex_lock);
+  __tsan_acquire(mutex);  // what it points to was made by another thread
   real(mutex);
   __tsan_acquire(mutex);
 }
@@ -109,6 +116,32 @@ void g_once_init_leave(volatile void* location, gsize result) {
   NEXT(g_once_init_leave);
   __tsan_release(const_cast<void*>(location));
   real(location, result);
+}
+
+// ---- thread pools: a task begins after it was pushed ----
+
+struct PoolFunction {
+  GFunc function;
+  gpointer user_data;
+};
+
+static void run_pooled(gpointer data, gpointer pool_function) {
+  __tsan_acquire(data);
+  auto* call = static_cast<PoolFunction*>(pool_function);
+  call->function(data, call->user_data);
+}
+
+GThreadPool* g_thread_pool_new(GFunc function, gpointer user_data, gint max_threads,
+                               gboolean exclusive, GError** error) {
+  NEXT(g_thread_pool_new);
+  auto* call = new PoolFunction{function, user_data};  // the pools live as long as the process
+  return real(run_pooled, call, max_threads, exclusive, error);
+}
+
+gboolean g_thread_pool_push(GThreadPool* pool, gpointer data, GError** error) {
+  NEXT(g_thread_pool_push);
+  __tsan_release(data);
+  return real(pool, data, error);
 }
 
 // ---- references: whoever drops the last one comes after all who dropped theirs ----
