@@ -289,13 +289,20 @@ bool Connection::Impl::take_progress() {
 
 template <typename Wait>
 void Connection::Impl::sleep(Locked& locked, Wait wait) {
+  // What these bring comes after the caller has looked at its state: it has to look again.
+  const bool before = std::exchange(progress_, false);
   flush();
   settle(locked);
+  const bool brought = progress_;
+  progress_ = before || brought;
   if (phase_ == Phase::kClosed) {
     return;
   }
   if (take_progress()) {
     wakeup_.notify();
+  }
+  if (brought) {
+    return;
   }
   sleepers_++;
   wait(locked.lock_);

@@ -421,6 +421,9 @@ GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
   }
   if (output.failure) {
     gstrtmp::post_failure(GST_ELEMENT(self), *output.failure);
+    // On GST_FLOW_ERROR the base class would post a second error, which tells less. Downstream gets
+    // EOS either way, so that files are finished.
+    return GST_FLOW_EOS;
   }
   if (output.flow != GST_FLOW_OK) {
     return output.flow;

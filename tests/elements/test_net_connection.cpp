@@ -681,6 +681,33 @@ TEST(Connection, WakeEndsAWaitNowOrTheNextOne) {
   EXPECT_GE(monotonic_now() - begun, 30ms);
 }
 
+// An event that waits in the session is delivered when the lock is let go for the wait: it must not
+// be slept through.
+TEST(Connection, WaitEndsWithWhatItDelivers) {
+  TestServer server;
+  Owner owner(Owner::Wish::kPlay);
+  owner.open(server);
+  ASSERT_TRUE(owner.wait_started());
+  auto begun = monotonic_now();
+  {
+    auto locked = owner.connection().lock();
+    locked.session().close();
+    ASSERT_FALSE(owner.closed);
+    locked.wait(monotonic_now() + 1h);
+    EXPECT_TRUE(owner.closed);
+  }
+  Owner reader(Owner::Wish::kPlay);
+  reader.open(server);
+  ASSERT_TRUE(reader.wait_started());
+  {
+    auto locked = reader.connection().lock();
+    locked.session().close();
+    locked.read_here(monotonic_now() + 1h);
+    EXPECT_TRUE(reader.closed);
+  }
+  EXPECT_LT(monotonic_now() - begun, kLimit);
+}
+
 TEST(Connection, WakeMayComeFromAHandler) {
   TestServer server;
   Owner owner(Owner::Wish::kPublish);

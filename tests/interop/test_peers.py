@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Media between ours and everybody else's publishers, players and servers, compared packet by packet."""
 
+import http.server
 import json
 import pathlib
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import unittest
+import urllib.parse
 
 import flvfile
 import media
@@ -88,6 +91,38 @@ def read_packets(path):
         if first is None or not first.is_header:
             raise AssertionError(f"{path}: the first tag of kind {kind} is no sequence header")
     return {kind: file.packets(kind) for kind in (flvfile.AUDIO, flvfile.VIDEO)}
+
+
+class Hook:
+    """A web server whose word nginx waits for, `delay` seconds each time; `calls` is what it was asked about."""
+
+    def __init__(self, delay):
+        self.calls = calls = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                calls.append(form["call"][0])
+                time.sleep(delay)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
 
 
 class Peers(unittest.TestCase):
@@ -222,6 +257,21 @@ class Peers(unittest.TestCase):
             procs.wait_listening(port, server)
             with pipelines.start(f"rtmpsrc clock-mode=sender location={url} ! filesink location={out}") as child:
                 self.assertEqual(child.wait(30), 0, child.output())
+        self.compare(self.film, out)
+
+    def test_server_that_asks_hooks(self):
+        """nginx hangs up on a player whose play comes before its hook has let it in: the player must come again."""
+        with Hook(0.3) as hook, nginx_rtmp.NginxRtmp(
+                server_directives=f"{QUEUE} on_connect {hook.url};",
+                live_directives=f"on_publish {hook.url}; on_play {hook.url};") as server:
+            url = f"{server.url}/live/hooked"
+            out = self.dir / "hooked.flv"
+            with PLAYERS["rtmpsrc"](url, out) as player:
+                server.wait_players("hooked")
+                with PUBLISHERS["flvchunk ! rtmpsink"](self.film, url, False) as publisher:
+                    self.assertEqual(publisher.wait(30), 0, publisher.output())
+                self.assertEqual(player.wait(10), 0, player.output())
+        self.assertLessEqual({"connect", "publish", "play"}, set(hook.calls))
         self.compare(self.film, out)
 
     def test_rtmpsrv_understands_the_player(self):
