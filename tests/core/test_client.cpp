@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <map>
 #include <set>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -562,6 +564,58 @@ TEST_F(ClientTest, CreateStreamReplies) {
     EXPECT_EQ(client->close_stream(stream, {}, peer->now), Misuse::kUnknownStream);
     EXPECT_FALSE(end.take<event::Closed>());
   }
+}
+
+// A stream id can only be for createStream, whichever command's transaction id comes with it.
+TEST_F(ClientTest, CreateStreamIsAnsweredUnderAnotherTransactionId) {
+  for (const char* mistaken : {"releaseStream", "FCPublish"}) {
+    SCOPED_TRACE(mistaken);
+    begin();
+    accept_connect();
+    StreamHandle stream = client->publish({"key", PublishType::kLive}, peer->now);
+    std::map<std::string, double> ids;
+    for (const auto& [stream_id, command] : peer->commands()) {
+      ids[command.name] = command.transaction_id;
+    }
+    peer->send(0, {"_result", ids[mistaken], amf::Null{}, {5}});
+    auto created = end.take<event::StreamCreated>();
+    ASSERT_TRUE(created);
+    EXPECT_EQ(created->stream, stream);
+    EXPECT_EQ(created->id, 5u);
+    EXPECT_EQ(peer->names(), "publish");
+    // The right answer comes late, and changes nothing.
+    peer->send(0, {"_result", ids["createStream"], amf::Null{}, {5}});
+    EXPECT_FALSE(end.take<event::StreamCreated>());
+    EXPECT_FALSE(end.take<event::Refused>());
+  }
+}
+
+TEST_F(ClientTest, ReleaseStreamIsAnsweredWithNoStream) {
+  begin();
+  accept_connect();
+  client->publish({"key", PublishType::kLive}, peer->now);
+  double id = transaction("releaseStream");
+  peer->send(0, {"_result", id, amf::Null{}, {Value()}});
+  EXPECT_FALSE(end.take<event::StreamCreated>());
+  peer->send(0, {"_result", id + 1, amf::Null{}, {true}});
+  EXPECT_FALSE(end.take<event::StreamCreated>());
+  peer->send(0, {"_result", id + 2, amf::Null{}, {1}});
+  EXPECT_TRUE(end.take<event::StreamCreated>());
+}
+
+TEST_F(ClientTest, PublishesDataOfType15) {
+  begin();
+  accept_connect();
+  StreamHandle stream = publishing();
+  const Buffer body = {0, 0x11, 0x06, 0x03, 'x'};
+  ASSERT_EQ(client->send_media(stream, MessageType::kDataAmf3, 40, testing::copy_payload(body), 0,
+                               peer->now),
+            Misuse::kNone);
+  auto messages = peer->receive();
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0].header.type, MessageType::kDataAmf3);
+  EXPECT_EQ(messages[0].header.timestamp, 40);
+  EXPECT_EQ(messages[0].body, body);
 }
 
 TEST_F(ClientTest, AStreamWithoutPurposeIsIdle) {

@@ -258,6 +258,27 @@ TEST_F(ClientAheadTest, PlayHasItsDeadline) {
   EXPECT_EQ(closed_text(), "No answer to play");
 }
 
+TEST_F(ClientAheadTest, TellsWhatAServerMayHaveMinded) {
+  begin(ahead());
+  peer->handshake();
+  EXPECT_FALSE(client->asked_ahead());
+  client->play({"name", -2, -1, std::nullopt}, peer->now);
+  EXPECT_TRUE(client->asked_ahead());
+  client->receive_end(peer->now);
+  EXPECT_EQ(closed_text(), "The server closed the connection instead of answering createStream");
+  EXPECT_TRUE(client->asked_ahead());
+
+  begin_playing();
+  accept_connect();
+  EXPECT_FALSE(client->asked_ahead());
+
+  // What a server asks for itself it does not mind.
+  begin_publishing({});
+  peer->send(0, {"onBWDone", 0, amf::Null{}, {}});
+  EXPECT_EQ(sent(), "connect:0 _checkbw:0");
+  EXPECT_FALSE(client->asked_ahead());
+}
+
 TEST_F(ClientAheadTest, AStreamClosedBeforeConnectIsAnsweredEndsInOrder) {
   begin_publishing();
   sent();

@@ -22,6 +22,9 @@ Client::~Client() = default;
 Client::Role& Client::role() {
   return static_cast<Role&>(*core_);
 }
+const Client::Role& Client::role() const {
+  return static_cast<const Role&>(*core_);
+}
 
 Misuse Client::start(Time now) {
   return role().start(now);
@@ -51,6 +54,9 @@ double Client::call(const std::string& name, amf::Value object, std::vector<amf:
                     Time now) {
   return role().call(name, std::move(object), std::move(arguments), now);
 }
+bool Client::asked_ahead() const {
+  return role().asked_ahead();
+}
 
 Client::Role::Role(const ClientOptions& options, const Environment& environment)
     : Core(handshake::Role::kClient, options, environment), client_options_(options) {}
@@ -77,7 +83,8 @@ Misuse Client::Role::connect(const Connect& connect, Time now) {
   }
   Buffer body;
   Builder out(body);
-  if (!write_command(out, connect.to_command(1)) || body.size() > kMaxMessageLength) {
+  if (!write_command(out, connect.to_command(kConnectTransaction)) ||
+      body.size() > kMaxMessageLength) {
     return Misuse::kInvalid;
   }
   connect_ = connect;

@@ -78,9 +78,15 @@ class Client final : public Session {
   double call(const std::string& name, amf::Value object, std::vector<amf::Value> arguments,
               Time now);
 
+  /// asked_ahead() is true while connect waits for its answer and more has been sent behind it, as
+  /// ClientOptions::ask_ahead wants; it stays so if the connection ends then. A server that hung up
+  /// may have minded nothing else.
+  bool asked_ahead() const;
+
  private:
   class Role;
   Role& role();
+  const Role& role() const;
 };
 
 }  // namespace rtmp

@@ -82,23 +82,29 @@ void Client::Role::on_bandwidth_check(const Command& command, Time now) {
 
 /// find_pending() goes by the transaction id. A reply with one that nobody asked with is connect's
 /// if connect has not been answered, since nothing else can be; else createStream's if it can be
-/// and only one waits.
+/// and only one waits. So is one that brings a stream id under the transaction id of releaseStream,
+/// FCPublish or FCSubscribe for that stream, which are answered with nothing, if at all.
 std::vector<Client::Role::Pending>::iterator Client::Role::find_pending(const Command& command,
                                                                         bool ok) {
   auto by = [&](auto&& matches) { return std::find_if(pending_.begin(), pending_.end(), matches); };
   auto found = by([&](const Pending& p) { return p.transaction_id == command.transaction_id; });
-  if (found != pending_.end()) {
+  const bool gives_stream = ok && new_stream_id(command).has_value();
+  const bool known = found != pending_.end();
+  if (known && !(gives_stream && found->asked == Asked::kUnimportant &&
+                 found->stream != kNoStream && connect_state_ == ConnectState::kAccepted)) {
     return found;
   }
-  if (connect_state_ == ConnectState::kAsked) {
+  if (!known && connect_state_ == ConnectState::kAsked) {
     return by([](const Pending& p) { return p.asked == Asked::kConnect; });
   }
-  auto creates = [](const Pending& p) { return p.asked == Asked::kCreateStream; };
-  bool fits = ok ? new_stream_id(command).has_value() : command.transaction_id == 0;
+  auto creates = [&](const Pending& p) {
+    return p.asked == Asked::kCreateStream && (!known || p.stream == found->stream);
+  };
+  const bool fits = ok ? gives_stream : command.transaction_id == 0;
   if (fits && std::count_if(pending_.begin(), pending_.end(), creates) == 1) {
     return by(creates);
   }
-  return pending_.end();
+  return found;
 }
 
 void Client::Role::on_reply(Command command, bool ok, Time now) {

@@ -22,8 +22,14 @@ class Client::Role final : public Session::Core {
   Misuse set_buffer_length(StreamHandle handle, uint32_t milliseconds, Time now);
   double call(const std::string& name, amf::Value object, std::vector<amf::Value> arguments,
               Time now);
+  bool asked_ahead() const {
+    return asks_ahead() && connect_state_ == ConnectState::kAsked &&
+           next_transaction_id_ > kConnectTransaction + 1;
+  }
 
  private:
+  static constexpr double kConnectTransaction = 1;  // "Always set to 1" (7.2.1.1)
+
   /// ConnectState: whether this is an application's client yet. Refusal closes the session.
   enum class ConnectState : uint8_t {
     kNone,     ///< connect() has not been called
@@ -115,7 +121,7 @@ class Client::Role final : public Session::Core {
   ConnectState connect_state_ = ConnectState::kNone;
   Connect connect_;
   std::vector<Pending> pending_;
-  double next_transaction_id_ = 1;  // "Transaction ID: Always set to 1" for connect (7.2.1.1)
+  double next_transaction_id_ = kConnectTransaction;
   bool bandwidth_checked_ = false;
   double bandwidth_counter_ = 0;
 };

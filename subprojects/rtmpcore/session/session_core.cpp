@@ -37,11 +37,6 @@ constexpr auto kSteps = [] {
 // FFmpeg takes more, like 0, for an error.
 constexpr uint32_t kMaxWindow = 0x7FFFFFFF;
 
-bool is_media(MessageType type) {
-  return type == MessageType::kAudio || type == MessageType::kVideo ||
-         type == MessageType::kDataAmf0 || type == MessageType::kDataAmf3;
-}
-
 }  // namespace
 
 Session::Core::Core(handshake::Role role, const Options& options, const Environment& environment)

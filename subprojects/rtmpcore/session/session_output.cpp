@@ -89,9 +89,7 @@ Misuse Session::Core::send_media(StreamHandle handle, MessageType type, int64_t 
   if (!sends_media(*stream)) {
     return Misuse::kWrongState;
   }
-  bool media =
-      type == MessageType::kAudio || type == MessageType::kVideo || type == MessageType::kDataAmf0;
-  if (!media || payload.size() > kMaxMessageLength) {
+  if (!is_media(type) || payload.size() > kMaxMessageLength) {
     return Misuse::kInvalid;
   }
   stream->last_timestamp = std::max(stream->last_timestamp, timestamp);

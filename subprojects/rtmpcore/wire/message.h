@@ -24,6 +24,12 @@ enum class MessageType : uint8_t {
   kAggregate = 22,
 };
 
+/// is_media() is true for what a message stream carries: audio, video and data.
+constexpr bool is_media(MessageType type) {
+  return type == MessageType::kAudio || type == MessageType::kVideo ||
+         type == MessageType::kDataAmf0 || type == MessageType::kDataAmf3;
+}
+
 inline constexpr uint32_t kMaxMessageLength = 0xFFFFFF;
 inline constexpr uint32_t kDefaultChunkSize = 128;      ///< until Set Chunk Size (5.4.1)
 inline constexpr uint32_t kMaxChunkSize = 0x7FFFFFFF;
