@@ -25,6 +25,10 @@ void Connection::Impl::open(Connection& owner, const Target& target) {
   if (phase_ != Phase::kIdle) {
     return;
   }
+  start_connecting(owner, target);
+}
+
+void Connection::Impl::start_connecting(Connection& owner, const Target& target) {
   phase_ = Phase::kConnecting;
   connector_ = std::make_unique<Connector>(
       loop_, target, [weak = owner.weak_from_this()](ConnectResult result) {
@@ -33,6 +37,18 @@ void Connection::Impl::open(Connection& owner, const Target& target) {
           connection->impl_->on_connected(locked, std::move(result));
         }
       });
+}
+
+void Connection::Impl::reopen(Connection& owner, std::unique_ptr<rtmp::Session> session,
+                              const Target& target) {
+  if (phase_ != Phase::kEnded) {
+    return;
+  }
+  session_ = std::move(session);
+  hold_writing_ = false;
+  hold_reading_ = false;
+  loop_reads_ = true;
+  start_connecting(owner, target);
 }
 
 void Connection::Impl::adopt(Connection& owner, GSocketConnection* socket) {
@@ -116,6 +132,31 @@ void Connection::Impl::flush() {
       return;
     }
     offer_ = std::min(offer_ * 2, kMaxOffer);
+  }
+}
+
+// Lets go of the socket from under the lock. The loop closes it: there no callback of the watch can
+// be running.
+void Connection::Impl::drop_socket() {
+  struct Socket {
+    std::shared_ptr<Transport> transport;
+    std::unique_ptr<Loop::Watch> watch;
+  };
+  socket_full_ = false;
+  send_failed_ = false;
+  offer_ = kMinOffer;
+  interest_ = 0;
+  if (transport_) {
+    auto socket = std::make_shared<Socket>(Socket{std::move(transport_), std::move(watch_)});
+    loop_->invoke([socket = std::move(socket)]() mutable { socket.reset(); });
+  }
+}
+
+void Connection::Impl::end() {
+  if (phase_ == Phase::kConnecting || phase_ == Phase::kOpen) {
+    drop_socket();
+    failure_.reset();
+    set_phase(Phase::kEnded);
   }
 }
 
@@ -212,18 +253,23 @@ void Connection::Impl::finish(Locked& locked) {
     if (send_failed_) {
       // Why the peer closed is often told in its last message, which may still wait to be read.
       auto failure = failure_;
-      for (int i = 0; i < kMaxDrainReads && read_some(read_buffer()); i++) {
+      for (int i = 0; i < kMaxDrainReads && phase_ == Phase::kOpen && read_some(read_buffer());
+           i++) {
         deliver(locked);
       }
       failure_ = failure;
     }
     session_->receive_end(monotonic_now());
     deliver(locked);
+    if (phase_ != Phase::kOpen) {
+      failure_.reset();
+      return;  // end() by what was delivered
+    }
   }
-  set_phase(Phase::kEnded);
-  socket_full_ = false;
   auto error = std::move(*failure_);
   failure_.reset();
+  drop_socket();
+  set_phase(Phase::kEnded);
   GST_DEBUG("transport ended: %s", error ? error->message.c_str() : "closed by the peer");
   handler_->on_transport_end(locked, std::move(error));
 }
@@ -307,9 +353,6 @@ void Connection::Impl::sleep(Locked& locked, Wait wait) {
   sleepers_++;
   wait(locked.lock_);
   sleepers_--;
-  if (phase_ == Phase::kClosed) {
-    awake_.notify_all();
-  }
 }
 
 void Connection::Impl::wait(Locked& locked, std::optional<rtmp::Time> until) {
@@ -332,9 +375,10 @@ void Connection::Impl::read_here(Locked& locked, std::optional<rtmp::Time> until
     wait(locked, until);
   } else if (!read_some(read_buffer()) && !failure_) {
     bool readable = false;
+    const std::shared_ptr<Transport> transport = transport_;
     sleep(locked,
-          [&](auto& lock) { readable = wakeup_.poll(lock, transport_->fd(), POLLIN, until); });
-    if (readable && phase_ == Phase::kOpen && !hold_reading_) {
+          [&](auto& lock) { readable = wakeup_.poll(lock, transport->fd(), POLLIN, until); });
+    if (readable && transport == transport_ && phase_ == Phase::kOpen && !hold_reading_) {
       read_some(read_buffer());
     }
   }
@@ -356,10 +400,11 @@ void Connection::Impl::write_here(Locked& locked, std::optional<rtmp::Time> unti
   }
   writer_inside_ = true;
   bool writable = false;
+  const std::shared_ptr<Transport> transport = transport_;
   sleep(locked,
-        [&](auto& lock) { writable = wakeup_.poll(lock, transport_->fd(), POLLOUT, until); });
+        [&](auto& lock) { writable = wakeup_.poll(lock, transport->fd(), POLLOUT, until); });
   writer_inside_ = false;
-  if (writable && phase_ == Phase::kOpen && socket_full_) {
+  if (writable && transport == transport_ && phase_ == Phase::kOpen && socket_full_) {
     socket_full_ = false;
     flush();
   }
@@ -388,7 +433,7 @@ void Connection::Impl::hand_over(rtmp::Time now) {
 
 void Connection::Impl::close() {
   std::unique_ptr<Connector> connector;
-  std::unique_ptr<Transport> transport;
+  std::shared_ptr<Transport> transport;
   std::unique_ptr<Loop::Watch> watch;
   std::unique_ptr<Loop::Alarm> alarm;
   std::shared_ptr<Connection> self;
@@ -399,13 +444,11 @@ void Connection::Impl::close() {
   phase_ = Phase::kClosed;
   handler_ = nullptr;
   connector = std::move(connector_);
+  transport = std::move(transport_);
   watch = std::move(watch_);
   alarm = std::move(alarm_);
   self = std::move(self_);
   wakeup_.wake();
-  // The descriptor's number is used by whoever polls it; it must not become another file's.
-  awake_.wait(lock, [this] { return sleepers_ == 0; });
-  transport = std::move(transport_);
   lock.unlock();
   // Not under the lock, which their callbacks take; and the watch before the descriptor.
   watch.reset();
@@ -467,6 +510,14 @@ void Connection::Locked::flush() {
 
 void Connection::Locked::hold_writing(bool hold) {
   connection_.impl_->hold_writing_ = hold;
+}
+
+void Connection::Locked::end() {
+  connection_.impl_->end();
+}
+
+void Connection::Locked::reopen(std::unique_ptr<rtmp::Session> session, const Target& target) {
+  connection_.impl_->reopen(connection_, std::move(session), target);
 }
 
 void Connection::Locked::wait(std::optional<rtmp::Time> until) {

@@ -18,7 +18,7 @@
 
 namespace gstrtmp {
 
-/// SocketStats is what the kernel tells of a connection. Zeros before it is open and after close().
+/// SocketStats is what the kernel tells of a connection. Zeros before it is open and after its end.
 struct SocketStats {
   uint64_t unsent_bytes = 0;          ///< taken by the kernel, not yet sent
   uint64_t unacknowledged_bytes = 0;  ///< sent, not yet acknowledged by the peer's kernel
@@ -47,7 +47,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     virtual void on_open(Locked& locked) = 0;
     virtual void on_event(Locked& locked, rtmp::Event&& event) = 0;
     /// The transport failed or ended (`error` is empty after an orderly end); no more bytes move.
-    /// The session has been told, and its remaining events have been delivered before this.
+    /// The session has been told, and its remaining events have been delivered before this. Here,
+    /// and only here, Locked::reopen() may be called.
     virtual void on_transport_end(Locked& locked, std::optional<NetError> error) = 0;
   };
 
@@ -65,8 +66,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// flush() offers pending bytes to the socket now: one gathered non-blocking write after the
     /// other until the socket is full; the loop goes on with the rest when it drains.
     void flush();
-    /// hold_writing(true) lets pending bytes gather: releases of the lock leave them where they are,
-    /// until hold_writing(false). flush() and the waits send what there is all the same.
+    /// hold_writing(true) lets pending bytes gather: releases of the lock leave them where they
+    /// are, until hold_writing(false). flush() and the waits send what there is all the same.
     void hold_writing(bool hold);
     /// wait() releases the lock until somebody made progress, wake() was called, or `until`.
     /// Progress: events, bytes taken by the socket, a change of is_open(). Not from a handler.
@@ -83,7 +84,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void hold_reading(bool hold);
     /// socket_full() is true while bytes wait for the socket to drain.
     bool socket_full() const;
-    /// is_open() is true from on_open() until on_transport_end(), close() or linger().
+    /// end() closes the socket at once; what was not sent is lost. The session and its events stay.
+    /// No on_transport_end() comes. For the owner whose session has failed; a handler may call it.
+    void end();
+    /// reopen() connects once more, for `session`, which takes the place of the one that ended:
+    /// on_open() comes again, or on_transport_end(). From on_transport_end() only.
+    void reopen(std::unique_ptr<rtmp::Session> session, const Target& target);
+    /// is_open() is true from on_open() until on_transport_end(), end(), close() or linger().
     bool is_open() const;
     SocketStats socket_stats() const;
     /// fd() is -1 while there is none; for socket_options.h.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,12 +30,15 @@ class Connection::Impl {
   void wait(Locked& locked, std::optional<rtmp::Time> until);
   void settle(Locked& locked);
   void flush();
+  void end();
+  void reopen(Connection& owner, std::unique_ptr<rtmp::Session> session, const Target& target);
 
  private:
   friend class Connection::Locked;
   friend class Connection;
 
-  /// Phase only moves forward. kEnded: the transport is over, the handler has been told.
+  /// Phase only moves forward, but for reopen(), which goes from kEnded back to kConnecting.
+  /// kEnded: the transport is over, the handler knows.
   enum class Phase : uint8_t { kIdle, kConnecting, kOpen, kEnded, kLingering, kClosed };
 
   // One write offers at most that many pieces and octets. What a socket refuses of it has been cut
@@ -50,6 +52,8 @@ class Connection::Impl {
 
   bool moves_bytes() const { return phase_ == Phase::kOpen || phase_ == Phase::kLingering; }
   void set_phase(Phase phase);
+  void start_connecting(Connection& owner, const Target& target);
+  void drop_socket();
   void on_connected(Locked& locked, ConnectResult result);
   void attach(Locked& locked, GSocketConnection* socket);
   void on_ready(Locked& locked, uint32_t events);
@@ -75,8 +79,9 @@ class Connection::Impl {
   Handler* handler_;  // null after close() and linger()
   Phase phase_ = Phase::kIdle;
   std::unique_ptr<Connector> connector_;
-  std::unique_ptr<Transport> transport_;
-  std::unique_ptr<Loop::Watch> watch_;
+  // Who polls it holds it as well: the descriptor's number must not become another file's.
+  std::shared_ptr<Transport> transport_;
+  std::unique_ptr<Loop::Watch> watch_;  // to be destroyed before `transport_`, not under the lock
   std::string local_address_;
   std::string peer_address_;
 
@@ -102,7 +107,6 @@ class Connection::Impl {
   std::optional<rtmp::Time> hand_over_at_;
   std::vector<uint8_t> buffer_;  // of read_here()
   unsigned sleepers_ = 0;
-  std::condition_variable awake_;  // a sleeper of a closed connection has left
 
   std::shared_ptr<Connection> self_;  // while lingering
   rtmp::Time linger_until_{};

@@ -47,9 +47,7 @@ class Owner : public Connection::Handler {
   enum class Wish { kNothing, kPublish, kPlay };
 
   explicit Owner(Wish wish = Wish::kNothing, rtmp::ClientOptions options = {}) : wish_(wish) {
-    auto client = std::make_unique<rtmp::Client>(options, gstrtmp::glib_environment());
-    client_ = client.get();
-    connection_ = Connection::create(Loop::shared(), std::move(client), *this);
+    connection_ = Connection::create(Loop::shared(), make_client(options), *this);
   }
   ~Owner() override {
     if (connection_) {
@@ -59,6 +57,12 @@ class Owner : public Connection::Handler {
 
   Connection& connection() { return *connection_; }
   std::shared_ptr<Connection> release() { return std::move(connection_); }
+  /// make_client() is a session which client() is from now on.
+  std::unique_ptr<rtmp::Client> make_client(const rtmp::ClientOptions& options = {}) {
+    auto client = std::make_unique<rtmp::Client>(options, gstrtmp::glib_environment());
+    client_ = client.get();
+    return client;
+  }
   rtmp::Client& client() { return *client_; }
 
   void open(const TestServer& server) { connection_->open({"127.0.0.1", server.port(), 10s}); }
@@ -104,7 +108,7 @@ class Owner : public Connection::Handler {
   std::optional<NetError> end_error;
   std::atomic<int> calls = 0;  // of the handler; readable after close()
   std::function<void(Connection::Locked&)> at_open;
-  std::function<void()> at_end;
+  std::function<void(Connection::Locked&)> at_end;
 
  private:
   void on_open(Connection::Locked& locked) override {
@@ -150,7 +154,7 @@ class Owner : public Connection::Handler {
     end_error = std::move(error);
     EXPECT_FALSE(locked.is_open());
     if (at_end) {
-      at_end();
+      at_end(locked);
     }
   }
 
@@ -706,6 +710,113 @@ TEST(Connection, WaitEndsWithWhatItDelivers) {
     EXPECT_TRUE(reader.closed);
   }
   EXPECT_LT(monotonic_now() - begun, kLimit);
+}
+
+// What a wait brings ends it; it must not end the next one as well, and the one after that.
+TEST(Connection, WaitsSleepWhileNothingComes) {
+  TestServer server;
+  Owner publisher(Owner::Wish::kPublish);
+  publisher.open(server);
+  ASSERT_TRUE(publisher.wait_started());
+  for (int kind = 0; kind < 3; kind++) {
+    auto locked = publisher.connection().lock();
+    ASSERT_EQ(publisher.send(locked, kind, 1000), rtmp::Misuse::kNone);
+    const auto until = monotonic_now() + 200ms;
+    int rounds = 0;
+    while (monotonic_now() < until) {
+      kind == 0   ? locked.wait(until)
+      : kind == 1 ? locked.write_here(until)
+                  : locked.read_here(until);
+      rounds++;
+    }
+    EXPECT_LT(rounds, 20) << kind;
+  }
+}
+
+TEST(Connection, EndClosesTheSocketAtOnce) {
+  TestServer server;
+  Owner player(Owner::Wish::kPlay);
+  player.open(server);
+  ASSERT_TRUE(player.wait_started());
+  std::thread reader([&] {
+    auto locked = player.connection().lock();
+    while (locked.is_open()) {
+      locked.read_here(std::nullopt);
+    }
+  });
+  std::this_thread::sleep_for(20ms);
+  {
+    auto locked = player.connection().lock();
+    locked.end();
+    EXPECT_FALSE(locked.is_open());
+    EXPECT_EQ(locked.fd(), -1);
+    EXPECT_EQ(locked.socket_stats().unsent_bytes, 0u);
+  }
+  reader.join();
+  EXPECT_TRUE(server.wait([](const Log& log) { return log.ended == 1; }));
+  auto begun = monotonic_now();
+  player.connection().read_here(monotonic_now() + kLimit);
+  EXPECT_LT(monotonic_now() - begun, 1s);
+  auto locked = player.connection().lock();
+  EXPECT_EQ(player.ends, 0);
+}
+
+TEST(Connection, ReopensForAnotherSession) {
+  TestServer server;
+  Owner player(Owner::Wish::kPlay);
+  const Target target{"127.0.0.1", server.port(), 10s};
+  player.at_end = [&](Connection::Locked& locked) {
+    if (player.ends < 3) {
+      player.started = rtmp::kNoStream;
+      player.closed = false;
+      locked.reopen(player.make_client(), target);
+    }
+  };
+  player.open(server);
+  std::thread reader([&] {
+    auto locked = player.connection().lock();
+    while (player.ends < 3) {
+      locked.read_here(std::nullopt);
+    }
+  });
+  for (size_t round = 1; round <= 3; round++) {
+    ASSERT_TRUE(player.wait([&] {
+      return player.ends + 1 == static_cast<int>(round) && player.started != rtmp::kNoStream;
+    }));
+    server.send("key", video(static_cast<int64_t>(round)));
+    ASSERT_TRUE(player.wait([&] { return player.media.size() == round; }));
+    server.disconnect(round == 2);
+  }
+  reader.join();
+  EXPECT_EQ(server.log().accepted, 3u);
+  EXPECT_EQ(player.media.back().timestamp, 3);
+}
+
+// The reader polls the old socket while the loop may be making the new one.
+TEST(Connection, CloseWhileReopening) {
+  TestServer server;
+  std::mt19937 random(11);
+  for (int i = 0; i < 100; i++) {
+    Owner player(Owner::Wish::kPlay);
+    const Target target{"127.0.0.1", server.port(), 10s};
+    player.at_end = [&](Connection::Locked& locked) {
+      player.closed = false;
+      locked.reopen(player.make_client(), target);
+    };
+    player.open(server);
+    std::thread reader([&] {
+      for (int n = 0; n < 50; n++) {
+        player.connection().read_here(monotonic_now() + 1ms);
+      }
+    });
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+    server.disconnect(i % 2 == 0);
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1000));
+    player.connection().close();
+    int calls = player.calls;
+    reader.join();
+    EXPECT_EQ(player.calls, calls);
+  }
 }
 
 TEST(Connection, WakeMayComeFromAHandler) {
