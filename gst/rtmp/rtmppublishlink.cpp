@@ -77,8 +77,7 @@ PublishLink::PublishLink(GstElement* element, const PublishSettings& settings,
     : element_(element), interrupted_(interrupted), settings_(settings) {}
 
 PublishLink::~PublishLink() {
-  alarm_.reset();
-  link_->close();
+  link_->close();  // before the alarm goes, which the link's news set
 }
 
 void PublishLink::open() {
@@ -87,14 +86,19 @@ void PublishLink::open() {
 
 void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
   if (state == LinkState::kHandshaking) {
+    if (settings_.chunk_size > 0) {
+      (void)link_->client(locked).set_chunk_size(chunk_size(locked));
+    }
     set_pacing_rate(locked.fd(), uint64_t{settings_.peak_kbps} * 1000 / 8);
     apply_unsent_mark(locked);
   } else if (state == LinkState::kRunning) {
     rtmp::Time now = monotonic_now();
     progressed_at_ = now;
     watched_at_ = now;
-    fitted_at_ = now - kTick + kFirstTick;
-    set_alarm(now);
+    fitted_at_ = now;
+    fit_due_ = now + kFirstTick;
+    delivered_ = delivered(locked);
+    set_alarm();
   } else if (state == LinkState::kEnded && !streaming_inside_) {
     // Nobody may come by for long to report it.
     if (auto failure = take_failure(locked)) {
@@ -200,7 +204,7 @@ void PublishLink::note_pace(Connection::Locked& locked, rtmp::Time now) {
   locked.hold_writing(gather);
   if (gather && !gather_until_) {
     gather_until_ = now + kGatherTime;
-    set_alarm(now);
+    set_alarm();
   }
 }
 
@@ -218,7 +222,7 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
   }
   if (borrowed && !oldest_borrowed_) {
     oldest_borrowed_ = now;
-    set_alarm(now);
+    set_alarm();
   }
   if (packet_class == PacketClass::kCommand) {
     // Alone, or audio that comes behind it would overtake it.
@@ -267,18 +271,20 @@ void PublishLink::apply_unsent_mark(Connection::Locked& locked) {
   set_unsent_mark(locked.fd(), static_cast<uint32_t>(std::min<uint64_t>(mark, kLargestUnsentMark)));
 }
 
-void PublishLink::fit_to_rate(Connection::Locked& locked, rtmp::Time now) {
+/// delivered() is how much the peer's kernel has, octets.
+uint64_t PublishLink::delivered(Connection::Locked& locked) const {
   const SocketStats socket = locked.socket_stats();
   const uint64_t out = link_->client(locked).stats().bytes_out;
-  const uint64_t delivered = out - std::min(out, socket.unsent_bytes + socket.unacknowledged_bytes);
-  const uint64_t before = std::exchange(delivered_, delivered);
-  const std::optional<rtmp::Time> since = std::exchange(fitted_at_, now);
+  return out - std::min(out, socket.unsent_bytes + socket.unacknowledged_bytes);
+}
+
+void PublishLink::fit_to_rate(Connection::Locked& locked, rtmp::Time now) {
+  const uint64_t before = std::exchange(delivered_, delivered(locked));
+  const rtmp::Time since = std::exchange(fitted_at_, now);
   const bool full = std::exchange(was_full_, locked.socket_full());
-  if (!since || now - *since < kTick / 2) {
-    return;
-  }
-  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(now - *since).count();
-  rate_ = (delivered - std::min(delivered, before)) * 1'000'000 / static_cast<uint64_t>(us);
+  fit_due_ = now + kTick;
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(now - since).count();
+  rate_ = (delivered_ - std::min(delivered_, before)) * 1'000'000 / static_cast<uint64_t>(us);
   if (settings_.chunk_size == 0) {
     const uint64_t fits = std::clamp<uint64_t>(std::bit_floor(amount_in(rate_, kChunkTime)),
                                                kSmallestChunkSize, kLargestChunkSize);
@@ -323,8 +329,8 @@ void PublishLink::copy_borrowed(Connection::Locked& locked, rtmp::Time now) {
   }
 }
 
-void PublishLink::set_alarm(rtmp::Time now) {
-  rtmp::Time next = fitted_at_.value_or(now) + kTick;
+void PublishLink::set_alarm() {
+  rtmp::Time next = fit_due_;
   if (oldest_borrowed_) {
     next = std::min(next, *oldest_borrowed_ + kMaxBorrowed);
   }
@@ -346,11 +352,11 @@ void PublishLink::on_alarm() {
     flush(locked);
   }
   copy_borrowed(locked, now);
-  if (!fitted_at_ || now - *fitted_at_ >= kTick) {
+  if (now >= fit_due_) {
     fit_to_rate(locked, now);
     watch_progress(locked, now);
   }
-  set_alarm(now);
+  set_alarm();
 }
 
 PublishLink::Outcome PublishLink::finish() {

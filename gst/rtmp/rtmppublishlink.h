@@ -123,9 +123,10 @@ class PublishLink final : private ClientLink::Observer,
   void on_alarm();
   void fit_to_rate(Connection::Locked& locked, rtmp::Time now);
   void copy_borrowed(Connection::Locked& locked, rtmp::Time now);
-  void set_alarm(rtmp::Time now);
+  void set_alarm();
   uint32_t chunk_size(Connection::Locked& locked) const;
   void apply_unsent_mark(Connection::Locked& locked);
+  uint64_t delivered(Connection::Locked& locked) const;
 
   GstElement* const element_;
   const std::atomic<bool>& interrupted_;
@@ -147,8 +148,9 @@ class PublishLink final : private ClientLink::Observer,
   uint64_t progress_ = 0;       // octets that came through, either way
   rtmp::Time progressed_at_{};  // when that last grew, or nothing was under way
   rtmp::Time watched_at_{};
-  uint64_t delivered_ = 0;  // octets that the peer's kernel has, at the last fit_to_rate()
-  std::optional<rtmp::Time> fitted_at_;
+  uint64_t delivered_ = 0;  // octets that the peer's kernel had at `fitted_at_`
+  rtmp::Time fitted_at_{};  // the last fit_to_rate(), or the beginning
+  rtmp::Time fit_due_{};
   uint64_t rate_ = 0;  // octets a second that came through lately; 0 = unknown
   std::optional<rtmp::Time> oldest_borrowed_;
 };

@@ -361,22 +361,45 @@ TEST(RtmpSink, ChunkSizeIsToldFirst) {
   expect_same(stream, server.log().messages);
 }
 
+guint out_chunk_size(const Sink& sink) {
+  guint size = 0;
+  gst_structure_get_uint(sink.get_stats().get(), "out-chunk-size", &size);
+  return size;
+}
+
 TEST(RtmpSink, AutomaticChunkSizeGrowsWithTheRate) {
   TestServer server;
   Sink sink(server.url());
   EXPECT_EQ(sink.push(video_header()), GST_FLOW_OK);
   Message big = video_frame(1, 400000);
-  auto chunk_size = [&sink] {
-    guint out = 0;
-    gst_structure_get_uint(sink.get_stats().get(), "out-chunk-size", &out);
-    return out;
-  };
-  EXPECT_EQ(chunk_size(), 4096u);
+  EXPECT_EQ(out_chunk_size(sink), 4096u);
   EXPECT_TRUE(eventually([&] {
     EXPECT_EQ(sink.push(big), GST_FLOW_OK);
     std::this_thread::sleep_for(20ms);
-    return chunk_size() > 16384;
+    return out_chunk_size(sink) > 16384;
   }));
+}
+
+// The first look at the rate comes after a quarter of a second, and must not take it for a whole
+// one.
+TEST(RtmpSink, AutomaticChunkSizeFitsTheFirstRate) {
+  constexpr double kRate = 1'200'000;  // octets a second: 16384 pass in 20 ms, and not 32768
+  TestServer server;
+  Sink sink(server.url());
+  EXPECT_EQ(sink.push(video_header()), GST_FLOW_OK);
+  const auto begin = std::chrono::steady_clock::now();
+  double sent = 0;
+  EXPECT_TRUE(eventually(
+      [&] {
+        const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
+        for (; sent < passed.count() * kRate; sent += 10000) {
+          EXPECT_EQ(sink.push(video_frame(1, 10000)), GST_FLOW_OK);
+        }
+        return out_chunk_size(sink) > 4096;
+      },
+      1s));
+  EXPECT_GE(out_chunk_size(sink), 8192u);
+  EXPECT_LE(out_chunk_size(sink), 32768u);
 }
 
 TEST(RtmpSink, Stats) {
