@@ -129,7 +129,6 @@ struct Settings {
 struct GstRtmpxSrcPrivate {
   Settings settings;
   Guarded<std::shared_ptr<Player>> player;
-  bool interrupted = false;             // by unlock(); under the player's lock
   gstrtmp::GstStructurePtr last_stats;  // of the player before, under the object lock
 };
 
@@ -300,12 +299,9 @@ gboolean stop(GstBaseSrc* base) {
   return TRUE;
 }
 
-/// interrupt() holds the lock, so that it does not miss a player that is just being put in place.
 void interrupt(GstRtmpxSrc* self, bool on) {
-  auto player = self->priv->player.lock();
-  self->priv->interrupted = on;
-  if (*player != nullptr) {
-    (*player)->interrupt(on);
+  if (auto player = current_player(self)) {
+    player->interrupt(on);
   }
 }
 
@@ -374,37 +370,6 @@ void set_duration(GstRtmpxSrc* self, GstClockTime duration) {
   gst_element_post_message(GST_ELEMENT(self), gst_message_new_duration_changed(GST_OBJECT(self)));
 }
 
-/// retry_in_strict_order() is a player in place of one whose server hung up on commands that came
-/// ahead of its answer to connect: nginx-rtmp does so while it asks an on_connect hook. Null if
-/// that was not why.
-std::shared_ptr<Player> retry_in_strict_order(GstRtmpxSrc* self,
-                                              const std::shared_ptr<Player>& failed,
-                                              const gstrtmp::Failure& failure) {
-  Settings settings;
-  {
-    ObjectLock lock(self);
-    settings = self->priv->settings;
-  }
-  if (failure.kind != gstrtmp::FailureKind::kClosedEarly ||
-      failure.step != gstrtmp::LinkStep::kConnectApp || settings.connection.strict_order) {
-    return nullptr;
-  }
-  GST_INFO_OBJECT(self, "the server hung up on commands sent ahead; trying in strict order");
-  settings.connection.strict_order = true;
-  auto player = std::make_shared<Player>(GST_ELEMENT(self), settings.connection, settings.play);
-  if (!gst_base_src_is_live(GST_BASE_SRC(self))) {
-    player->seek(GST_BASE_SRC(self)->segment.start);
-  }
-  auto current = self->priv->player.lock();
-  if (*current != failed) {
-    return nullptr;
-  }
-  player->interrupt(self->priv->interrupted);
-  *current = player;
-  player->open();
-  return player;
-}
-
 GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
   auto* self = GST_RTMPX_SRC(push);
   auto* base = GST_BASE_SRC(push);
@@ -413,12 +378,6 @@ GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
     return GST_FLOW_FLUSHING;
   }
   Player::Output output = player->produce();
-  if (output.failure) {
-    if (auto next = retry_in_strict_order(self, player, *output.failure)) {
-      player = std::move(next);
-      output = player->produce();
-    }
-  }
   if (output.failure) {
     gstrtmp::post_failure(GST_ELEMENT(self), *output.failure);
     // On GST_FLOW_ERROR the base class would post a second error, which tells less. Downstream gets

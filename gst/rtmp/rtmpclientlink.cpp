@@ -25,16 +25,6 @@ guint64 to_gst_time(rtmp::Duration duration) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count());
 }
 
-rtmp::ClientOptions make_options(const ConnectionSettings& settings, rtmp::ClientOptions options) {
-  rtmp::Duration timeout = std::chrono::seconds(settings.timeout_seconds);
-  options.handshake_timeout = timeout;
-  options.command_timeout = timeout;
-  options.handshake = settings.handshake;
-  options.strict_order = settings.strict_order;
-  options.ask_ahead = !settings.strict_order;
-  return options;
-}
-
 }  // namespace
 
 GstDebugCategory* link_debug_category() {
@@ -74,12 +64,22 @@ std::shared_ptr<ClientLink> ClientLink::create(const ConnectionSettings& setting
 
 ClientLink::ClientLink(const ConnectionSettings& settings, LinkRequest request, Observer& observer)
     : settings_(settings), request_(std::move(request)), observer_(observer) {
+  connection_ = Connection::create(Loop::shared(), make_client(!settings_.strict_order), *this);
+}
+
+std::unique_ptr<rtmp::Client> ClientLink::make_client(bool ask_ahead) {
+  const rtmp::Duration timeout = std::chrono::seconds(settings_.timeout_seconds);
+  rtmp::ClientOptions options = request_.options;
+  options.handshake_timeout = timeout;
+  options.command_timeout = timeout;
+  options.handshake = settings_.handshake;
+  options.strict_order = settings_.strict_order;
+  options.ask_ahead = ask_ahead;
   rtmp::Environment environment = glib_environment();
   environment.blocks = request_.blocks;
-  auto client =
-      std::make_unique<rtmp::Client>(make_options(settings_, request_.options), environment);
+  auto client = std::make_unique<rtmp::Client>(options, environment);
   client_ = client.get();
-  connection_ = Connection::create(Loop::shared(), std::move(client), *this);
+  return client;
 }
 
 ClientLink::~ClientLink() {
@@ -96,11 +96,27 @@ void ClientLink::open() {
     opened_at_ = monotonic_now();
     set_state(locked, LinkState::kConnecting);
   }
+  connection_->open(target());
+}
+
+Target ClientLink::target() const {
   Target target;
   target.host = settings_.url.host;
   target.port = rtmp::effective_port(settings_.url);
   target.connect_timeout = std::chrono::seconds(settings_.timeout_seconds);
-  connection_->open(target);
+  return target;
+}
+
+/// begin_again() connects once more, and asks for nothing before connect is answered. Not in strict
+/// order: that would wait for answers to releaseStream and FCPublish, which such servers never
+/// give.
+void ClientLink::begin_again(Connection::Locked& locked) {
+  GST_INFO("%s hung up on commands ahead of its answer to connect: once more, one by one",
+           settings_.url.host.c_str());
+  locked.reopen(make_client(false), target());
+  stream_ = rtmp::kNoStream;
+  state_ = LinkState::kIdle;
+  set_state(locked, LinkState::kConnecting);
 }
 
 rtmp::Connect ClientLink::make_connect() const {
@@ -172,6 +188,7 @@ void ClientLink::fail(Connection::Locked& locked, Failure failure) {
   failure_ = std::move(failure);
   set_state(locked, LinkState::kEnded);
   locked.session().close();
+  locked.end();
 }
 
 void ClientLink::fail_with_status(Connection::Locked& locked, const rtmp::Status& status) {
@@ -269,6 +286,10 @@ void ClientLink::on_transport_end(Connection::Locked& locked, std::optional<NetE
     set_state(locked, LinkState::kEnded);
     return;
   }
+  if (client_->asked_ahead()) {
+    begin_again(locked);
+    return;
+  }
   LinkStep at = step(locked);
   if (error && error->step != Step::kEstablished) {
     at = error->step == Step::kResolve ? LinkStep::kResolve
@@ -292,9 +313,9 @@ void ClientLink::on_transport_end(Connection::Locked& locked, std::optional<NetE
 //   kernel-unsent-bytes (uint64)   octets that the kernel has taken and not sent
 //   kernel-unacked-bytes (uint64)  octets sent that the peer's kernel has not acknowledged
 //   round-trip-time (uint64)       nanoseconds, TCP's estimate or a ping's; 0 = unknown
-//   time-to-air (uint64)           nanoseconds from the start of connecting until running; 0 = not
-//   yet uptime (uint64)                nanoseconds since then local-address, peer-address,
-//   server-version (string) empty while unknown
+//   time-to-air (uint64)           nanoseconds from the start of connecting to running; 0 = not yet
+//   uptime (uint64)                nanoseconds since then
+//   local-address, peer-address, server-version (string)  empty while unknown
 void ClientLink::add_stats(const Connection::Locked& locked, GstStructure* stats) const {
   const rtmp::SessionStats session = client_->stats();
   const rtmp::WriterBacklog backlog = client_->backlog();

@@ -12,7 +12,11 @@
 
 namespace gstrtmp {
 
-/// LinkState only moves forward. kEnded is final: a new attempt is a new ClientLink.
+/// LinkState only moves forward, but for one thing: a server may hang up on commands that were sent
+/// ahead of its answer to connect (ClientOptions::ask_ahead), as nginx-rtmp does on play while it
+/// asks an on_connect hook. Then the link begins again at kConnecting, once, and sends nothing
+/// ahead.
+/// kEnded is final: a new attempt is a new ClientLink.
 enum class LinkState : uint8_t {
   kIdle,        ///< open() has not been called
   kConnecting,  ///< resolving, TCP
@@ -103,6 +107,9 @@ class ClientLink final : private Connection::Handler {
   void on_event(Connection::Locked& locked, rtmp::Event&& event) override;
   void on_transport_end(Connection::Locked& locked, std::optional<NetError> error) override;
   void set_state(Connection::Locked& locked, LinkState state);
+  std::unique_ptr<rtmp::Client> make_client(bool ask_ahead);
+  Target target() const;
+  void begin_again(Connection::Locked& locked);
   rtmp::Connect make_connect() const;
   Role role() const;
 

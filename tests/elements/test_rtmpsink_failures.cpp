@@ -173,6 +173,103 @@ TEST(RtmpSinkErrors, ClosedAtEachStep) {
   }
 }
 
+// ---- servers that hang up on what comes ahead of their answer to connect ----
+
+Script minding(std::chrono::milliseconds delay = 50ms) {
+  return scripted([&](Script& s) {
+    s.minds_commands_ahead = true;
+    s.delay = delay;
+  });
+}
+
+TEST(RtmpSinkAhead, ServerThatMindsIsAskedInOrder) {
+  TestServer server(minding());
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "chunk-size", 2000u, nullptr);
+  sink.play();
+  auto stream = sample_stream(5);
+  EXPECT_EQ(sink.push(stream), GST_FLOW_OK);
+  EXPECT_TRUE(sink.push_eos());
+  EXPECT_TRUE(sink.message(GST_MESSAGE_EOS));
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+  Log log = server.log();
+  EXPECT_EQ(log.accepted, 2u);
+  EXPECT_EQ(log.publishes.size(), 1u);
+  expect_same(stream, log.messages);
+}
+
+TEST(RtmpSinkAhead, PropertiesThatChangeMeanwhileHold) {
+  TestServer server(minding(300ms));
+  Sink sink(server.url());
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.connects.size() == 1; }));
+  g_object_set(sink.element, "chunk-size", 3000u, "peak-kbps", 800000u, nullptr);
+  EXPECT_EQ(sink.push(metadata()), GST_FLOW_OK);
+  guint chunk_size = 0;
+  gst_structure_get_uint(sink.get_stats().get(), "out-chunk-size", &chunk_size);
+  EXPECT_EQ(chunk_size, 3000u);
+  EXPECT_EQ(server.log().accepted, 2u);
+}
+
+TEST(RtmpSinkAhead, IsTriedOnceMoreOnly) {
+  TestServer server(scripted([](Script& s) { s.close_at = Step::kConnect; }));
+  Sink sink(server.url());
+  EXPECT_EQ(sink.push(metadata()), GST_FLOW_ERROR);
+  expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_CLOSE, "closed-early",
+               "connect-command");
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 100ms));
+  EXPECT_EQ(server.log().accepted, 2u);
+}
+
+TEST(RtmpSinkAhead, StrictOrderTriesOnce) {
+  TestServer server(scripted([](Script& s) { s.close_at = Step::kConnect; }));
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "strict-order", TRUE, nullptr);
+  sink.play();
+  expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_CLOSE, "closed-early",
+               "connect-command");
+  EXPECT_EQ(server.log().accepted, 1u);
+}
+
+TEST(RtmpSinkAhead, SecondAttemptHasItsDeadlines) {
+  TestServer server(minding());
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "timeout", 1u, nullptr);
+  sink.play();
+  // From now on: the attempt that is under way was accepted before.
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.accepted == 1; }));
+  server.set_script(scripted([](Script& s) { s.silent_at = Step::kConnect; }));
+  EXPECT_LT(time_of([&] {
+              expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "timeout",
+                           "connect-command");
+            }),
+            3000ms);
+  EXPECT_EQ(server.log().accepted, 2u);
+}
+
+TEST(RtmpSinkAhead, NullBetweenTheAttempts) {
+  for (auto pause : {20ms, 60ms, 100ms, 140ms}) {
+    TestServer server(minding());
+    Sink sink(server.url());
+    auto pushing = std::async(std::launch::async, [&] { return sink.push(metadata()); });
+    std::this_thread::sleep_for(pause);
+    EXPECT_LT(time_of([&] { sink.stop(); }), 300ms);
+    pushing.get();
+    EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+  }
+}
+
+// ---- in mid-stream ----
+
+TEST(RtmpSinkErrors, FailedConnectionIsClosedAtOnce) {
+  TestServer server(scripted([&](Script& s) {
+    s.refuse_publish = rtmp::make_status(rtmp::StatusCode::kPublishBadName, "sorry");
+  }));
+  Sink sink(server.url());
+  expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_BUSY, "bad-name", "publish");
+  EXPECT_TRUE(server.wait([](const Log& log) { return log.ended == 1; }, 5s));
+  EXPECT_EQ(sink.state(), "ended");
+}
+
 TEST(RtmpSinkErrors, ClosedInMidStream) {
   for (bool reset : {false, true}) {
     SCOPED_TRACE(reset);

@@ -86,6 +86,40 @@ TEST(RtmpSrcErrors, ClosedAtEachStep) {
   }
 }
 
+TEST(RtmpSrcErrors, ServerThatMindsCommandsAheadIsAskedInOrder) {
+  TestServer server(scripted([](Script& s) {
+    s.minds_commands_ahead = true;
+    s.delay = std::chrono::milliseconds(50);
+  }));
+  Source source(server.url());
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  server.send("key", video_frame(0));
+  server.send("key", audio_frame(0));
+  EXPECT_TRUE(source.wait_media(2));
+  EXPECT_FALSE(source.message(GST_MESSAGE_ERROR, 0ms));
+  EXPECT_EQ(server.log().accepted, 2u);
+  EXPECT_EQ(server.log().plays.size(), 1u);
+}
+
+TEST(RtmpSrcErrors, ServerThatHangsUpIsTriedOnceMoreOnly) {
+  TestServer server(scripted([](Script& s) { s.close_at = Step::kConnect; }));
+  expect_error(fails(server.url()), GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_CLOSE, "closed-early",
+               "connect-command");
+  EXPECT_EQ(server.log().accepted, 2u);
+}
+
+TEST(RtmpSrcErrors, FailedConnectionIsClosedAtOnce) {
+  TestServer server(scripted([](Script& s) {
+    s.refuse_play = rtmp::make_status(rtmp::StatusCode::kPlayStreamNotFound, "sorry");
+  }));
+  Source source(server.url());
+  source.play();
+  ASSERT_TRUE(source.take_error());
+  EXPECT_TRUE(server.wait([](const Log& log) { return log.ended == 1; }));
+}
+
 TEST(RtmpSrcErrors, NotRtmp) {
   TestServer server(scripted([](Script& s) { s.raw_answer = rtmp::Buffer(4000, 'H'); }));
   expect_error(fails(server.url()), GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE, "not-rtmp",

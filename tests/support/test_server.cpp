@@ -19,6 +19,7 @@ using Step = Script::Step;
 
 constexpr uint64_t kMaxBacklog = 256u << 10;  // of a player of a recording
 constexpr auto kRetry = std::chrono::milliseconds(2);
+constexpr uint64_t kMessagesUpToConnect = 2;  // Set Chunk Size and connect
 constexpr std::string_view kSetDataFrame("\x02\x00\x0d@setDataFrame", 16);
 
 // must() stops the test program: the server's own calls are right, or the test means nothing.
@@ -107,7 +108,7 @@ class TestServer::Peer : public Connection::Handler, public std::enable_shared_f
   template <typename Other>
   void on(Connection::Locked&, Other&) {}
 
-  bool stops_at(Connection::Locked& locked, Step step);
+  bool stops_at(Connection::Locked& locked, Step step, double transaction_id = 0);
   void leave(bool reset);
   using Task = std::function<void(Connection::Locked&)>;
   void defer(std::chrono::nanoseconds delay, Task task);
@@ -155,16 +156,27 @@ void TestServer::Peer::on_transport_end(Connection::Locked&, std::optional<gstrt
   leave(false);
 }
 
-bool TestServer::Peer::stops_at(Connection::Locked& locked, Step step) {
+// The session has answered by itself what it can; of that, only the step's own answer, the one to
+// `transaction_id`, does not go out.
+bool TestServer::Peer::stops_at(Connection::Locked& locked, Step step, double transaction_id) {
+  if (mute_ || (script_.silent_at != step && script_.close_at != step)) {
+    return mute_;
+  }
+  session_->writer().drop([transaction_id](const rtmp::OutgoingMessage& message) {
+    if (transaction_id == 0 || message.type != rtmp::MessageType::kCommandAmf0) {
+      return false;
+    }
+    auto command = rtmp::parse_command(message.payload.piece(0));
+    return command && command->transaction_id == transaction_id;
+  });
+  locked.flush();
+  mute_ = true;
   if (script_.silent_at == step) {
     locked.hold_reading(true);
-    mute_ = true;
-  }
-  if (script_.close_at == step) {
-    mute_ = true;
+  } else {
     leave(false);
   }
-  return mute_;
+  return true;
 }
 
 void TestServer::Peer::leave(bool reset) {
@@ -188,7 +200,9 @@ void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::ConnectReques
     return;
   }
   defer(script_.delay, [this](Connection::Locked&) {
-    if (script_.refuse_connect) {
+    if (script_.minds_commands_ahead && session_->stats().messages_in > kMessagesUpToConnect) {
+      leave(false);
+    } else if (script_.refuse_connect) {
       (void)session_->reject_connect(*script_.refuse_connect, monotonic_now());
     } else {
       (void)session_->accept_connect({}, monotonic_now());
@@ -241,7 +255,7 @@ void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::Requested& ev
       id++;
     }
     ids_[event.stream] = id;
-    stops_at(locked, Step::kCreateStream);
+    stops_at(locked, Step::kCreateStream, event.transaction_id);
   } else if (auto* length = std::get_if<rtmp::GetStreamLength>(&event.request)) {
     auto found = server_.recordings_.find(length->name);
     double seconds = found != server_.recordings_.end() ? found->second->duration : 0;

@@ -34,10 +34,13 @@ struct Message {
 struct Script {
   enum class Step : uint8_t { kNever, kAccept, kConnect, kCreateStream, kPublish, kPlay };
   /// From that step on the server says nothing, and keeps the socket open. kAccept: not even the
-  /// handshake is answered.
+  /// handshake is answered. What came before that step is answered, even if it came with it.
   Step silent_at = Step::kNever;
-  /// At that step the socket is closed without an answer.
+  /// At that step the socket is closed without an answer; what came before it is answered.
   Step close_at = Step::kNever;
+  /// Hangs up if anything has come behind connect when that is to be answered (after `delay`), as
+  /// nginx-rtmp does on play while it asks an on_connect hook.
+  bool minds_commands_ahead = false;
   /// Before connect, publish and play are answered, each.
   std::chrono::milliseconds delay{0};
 
