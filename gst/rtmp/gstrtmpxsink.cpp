@@ -14,7 +14,8 @@
  * #GstRtmpxSink:timeout, or an error names it. Later the sink watches that the server takes what is
  * sent: without any progress for twice that time the connection counts as dead. At EOS all that is
  * queued is sent, then #GstRtmpxSink:stop-commands, and EOS is posted when the server has answered
- * these, or a second later.
+ * these, or a second later. Without EOS the stream ends on the way to READY: what is still queued is
+ * dropped, and the commands are sent in the background.
  *
  * Like most sinks it waits for each buffer's time on the clock (GstBaseSink:sync). A live pipeline
  * that is paced by its source, or a push that is to go as fast as the server takes it, wants
@@ -40,6 +41,7 @@
 #include "rtmp/gstrtmpxsink.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -124,8 +126,9 @@ class RtmpxSink {
 
   bool set_property(guint id, const GValue* value);
   bool get_property(guint id, GValue* value);
-  bool start();
-  void stop();
+  /// change_state() is called with the base class's own part of the change.
+  GstStateChangeReturn change_state(GstStateChange transition,
+                                    const std::function<GstStateChangeReturn()>& chain_up);
   bool set_caps(GstCaps* caps);
   GstFlowReturn render(GstBuffer* buffer);
   GstFlowReturn render_list(GstBufferList* list);
@@ -138,6 +141,8 @@ class RtmpxSink {
  private:
   GstElement* element() const { return GST_ELEMENT_CAST(element_); }
   LinkPtr current_link() { return link_.copy(); }
+  bool start();
+  void stop();
   LinkPtr connect();
   GstFlowReturn send_pushed();
   GstFlowReturn fail_unreadable();
@@ -153,7 +158,7 @@ class RtmpxSink {
   std::atomic<bool> interrupted_{false};
   // Lock order: this lock and the object lock are never held while the link's is taken.
   Guarded<LinkPtr> link_;
-  // The streaming thread's, or start()'s and stop()'s without one.
+  // The streaming thread's, or the state changes' while there is none.
   FlvPublisher publisher_;
   std::optional<bool> live_;
 };
@@ -291,6 +296,21 @@ void RtmpxSink::stop() {
     link->abandon();
   }
   publisher_.reset();
+}
+
+// Network resources belong to PAUSED: GstBaseSink's own start and stop come with READY and NULL.
+GstStateChangeReturn RtmpxSink::change_state(
+    GstStateChange transition, const std::function<GstStateChangeReturn()>& chain_up) {
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !start()) {
+    return GST_STATE_CHANGE_FAILURE;
+  }
+  const GstStateChangeReturn result = chain_up();
+  // The pad is inactive now, and its streaming thread gone.
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
+      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE)) {
+    stop();
+  }
+  return result;
 }
 
 bool RtmpxSink::set_caps(GstCaps* caps) {
@@ -441,13 +461,11 @@ static void gst_rtmpx_sink_get_property(GObject* object, guint id, GValue* value
   }
 }
 
-static gboolean gst_rtmpx_sink_start(GstBaseSink* sink) {
-  return GST_RTMPX_SINK(sink)->priv->start();
-}
-
-static gboolean gst_rtmpx_sink_stop(GstBaseSink* sink) {
-  GST_RTMPX_SINK(sink)->priv->stop();
-  return TRUE;
+static GstStateChangeReturn gst_rtmpx_sink_change_state(GstElement* element,
+                                                        GstStateChange transition) {
+  return GST_RTMPX_SINK(element)->priv->change_state(transition, [&] {
+    return GST_ELEMENT_CLASS(gst_rtmpx_sink_parent_class)->change_state(element, transition);
+  });
 }
 
 static gboolean gst_rtmpx_sink_set_caps(GstBaseSink* sink, GstCaps* caps) {
@@ -578,8 +596,7 @@ static void gst_rtmpx_sink_class_init(GstRtmpxSinkClass* klass) {
                                         "Publishes FLV to an RTMP server",
                                         "The gst-rtmp developers");
 
-  sink_class->start = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_start);
-  sink_class->stop = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_stop);
+  element_class->change_state = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_change_state);
   sink_class->set_caps = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_set_caps);
   sink_class->unlock = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_unlock);
   sink_class->unlock_stop = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_unlock_stop);

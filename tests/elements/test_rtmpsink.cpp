@@ -278,6 +278,55 @@ TEST(RtmpSink, NullSaysGoodbyeToo) {
   EXPECT_TRUE(server.wait([](const Log& log) { return log.ended == 1; }, 3s));
 }
 
+TEST(RtmpSink, ReadyConnectsToNobody) {
+  TestServer server;
+  Sink sink(server.url(), false);
+  EXPECT_EQ(gst_element_set_state(sink.element, GST_STATE_READY), GST_STATE_CHANGE_SUCCESS);
+  EXPECT_FALSE(server.wait([](const Log& log) { return log.accepted > 0; }, 200ms));
+  EXPECT_EQ(sink.state(), "idle");
+  EXPECT_EQ(gst_element_set_state(sink.element, GST_STATE_PAUSED), GST_STATE_CHANGE_ASYNC);
+  EXPECT_TRUE(server.wait(published));
+}
+
+TEST(RtmpSink, ReadyEndsTheStream) {
+  TestServer server;
+  Sink sink(server.url());
+  for (size_t round = 1; round <= 3; round++) {
+    SCOPED_TRACE(round);
+    EXPECT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+    ASSERT_TRUE(server.wait([&](const Log& log) { return log.messages.size() == 7 * round; }));
+    EXPECT_LT(time_of([&] {
+                EXPECT_EQ(gst_element_set_state(sink.element, GST_STATE_READY),
+                          GST_STATE_CHANGE_SUCCESS);
+              }),
+              300ms);
+    EXPECT_TRUE(server.wait([&](const Log& log) { return log.count("deleteStream") == round; }));
+    EXPECT_TRUE(server.wait([&](const Log& log) { return log.ended == round; }));
+    EXPECT_EQ(sink.state(), "idle");
+    sink.play_again();
+    EXPECT_TRUE(server.wait([&](const Log& log) { return log.publishes.size() == round + 1; }));
+  }
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+}
+
+TEST(RtmpSink, UnusableLocationFailsOnTheWayToPaused) {
+  Sink sink("http://127.0.0.1/live/key", false);
+  EXPECT_EQ(gst_element_set_state(sink.element, GST_STATE_READY), GST_STATE_CHANGE_SUCCESS);
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+  EXPECT_EQ(gst_element_set_state(sink.element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  auto error = take_error(sink, 0ms);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->domain, GST_RESOURCE_ERROR);
+  EXPECT_EQ(error->code, GST_RESOURCE_ERROR_SETTINGS);
+  EXPECT_NE(error->text.find("http"), std::string::npos) << error->text;
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 100ms)) << "it is reported once";
+  // A good one will do from READY.
+  TestServer server;
+  g_object_set(sink.element, "location", server.url().c_str(), nullptr);
+  EXPECT_EQ(gst_element_set_state(sink.element, GST_STATE_PAUSED), GST_STATE_CHANGE_ASYNC);
+  EXPECT_TRUE(server.wait(published));
+}
+
 TEST(RtmpSink, StartsAgain) {
   TestServer server;
   Sink sink(server.url());
