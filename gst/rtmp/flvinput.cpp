@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace gstrtmp {
 namespace {
@@ -11,6 +12,9 @@ using rtmp::media::PacketClass;
 
 // What the longest header of audio and video bodies takes.
 constexpr size_t kMediaHeaderRoom = 16;
+// A piece of a tag that is smaller is copied rather than kept with the buffer that it came in,
+// which costs about as much memory.
+constexpr size_t kSmallPiece = 1024;
 
 /// A tag whose body lies in several buffers.
 struct ManyHolds {
@@ -71,11 +75,15 @@ BufferHold* BufferHold::map(GstBuffer* buffer) {
 
 BufferHold* BufferHold::copy(rtmp::Bytes bytes) {
   auto* hold = new BufferHold();
-  hold->copy_.assign(bytes.begin(), bytes.end());
-  hold->inline_[0].data = hold->copy_.data();
-  hold->inline_[0].size = hold->copy_.size();
   hold->count_ = 1;
+  hold->append(bytes);
   return hold;
+}
+
+void BufferHold::append(rtmp::Bytes bytes) {
+  copy_.insert(copy_.end(), bytes.begin(), bytes.end());
+  inline_[0].data = copy_.data();
+  inline_[0].size = copy_.size();
 }
 
 BufferHold::~BufferHold() {
@@ -138,17 +146,33 @@ FlvTag FlvInput::make_tag(const rtmp::flv::ScannedTag& scanned, const Segment& l
   return tag;
 }
 
+/// keep_partial() is for a used up buffer that has brought a part of a tag. The rest of the tag may
+/// be long in coming: a pool cannot wait for it, and it may come in a great many buffers.
+void FlvInput::keep_partial(const HoldPtr& hold) {
+  auto begin = std::find_if(partial_.begin(), partial_.end(),
+                            [&](const Segment& segment) { return segment.hold == hold; });
+  std::vector<Segment> brought(std::make_move_iterator(begin),
+                               std::make_move_iterator(partial_.end()));
+  partial_.erase(begin, partial_.end());
+  for (Segment& segment : brought) {
+    if (!hold->is_borrowed() && segment.bytes.size() >= kSmallPiece) {
+      partial_.push_back(std::move(segment));
+    } else if (!partial_.empty() && partial_.back().hold->is_copy()) {
+      Segment& block = partial_.back();
+      block.hold->append(segment.bytes);
+      block.bytes = block.hold->piece(0);
+    } else {
+      HoldPtr copy(BufferHold::copy(segment.bytes));
+      partial_.push_back({segment.offset, copy->piece(0), copy});
+    }
+  }
+}
+
 rtmp::Result<std::optional<FlvTag>> FlvInput::next() {
   while (!waiting_.empty()) {
     const HoldPtr& hold = waiting_.front();
     if (piece_ == hold->piece_count()) {
-      // The rest of the tag may be long in coming, and a pool cannot wait for it.
-      for (Segment& segment : partial_) {
-        if (segment.hold->is_borrowed()) {
-          segment.hold = HoldPtr(BufferHold::copy(segment.bytes));
-          segment.bytes = segment.hold->piece(0);
-        }
-      }
+      keep_partial(hold);
       waiting_.pop_front();
       piece_ = 0;
       within_ = 0;

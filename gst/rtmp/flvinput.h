@@ -27,6 +27,8 @@ class BufferHold {
   static BufferHold* map(GstBuffer* buffer);
   /// copy() holds octets of its own.
   static BufferHold* copy(rtmp::Bytes bytes);
+  /// append() adds to a copy's octets, which may move. Only before anybody else has a reference.
+  void append(rtmp::Bytes bytes);
   BufferHold(const BufferHold&) = delete;
   BufferHold& operator=(const BufferHold&) = delete;
 
@@ -51,6 +53,7 @@ class BufferHold {
   }
   /// is_borrowed() is true for memory that somebody waits to have back: a buffer pool's.
   bool is_borrowed() const { return borrowed_; }
+  bool is_copy() const { return buffer_ == nullptr; }
 
  private:
   static constexpr size_t kInline = 3;  // flvchunk's: tag header, payload, back pointer
@@ -127,6 +130,7 @@ class FlvInput {
     HoldPtr hold;
   };
   FlvTag make_tag(const rtmp::flv::ScannedTag& scanned, const Segment& last) const;
+  void keep_partial(const HoldPtr& hold);
 
   rtmp::flv::TagScanner scanner_;
   std::deque<HoldPtr> waiting_;
