@@ -34,7 +34,7 @@ void return_text(GValue* value, const std::string& text) {
   g_value_set_string(value, text.empty() ? nullptr : text.c_str());
 }
 
-void add_query_values(std::string_view text, std::vector<std::string_view>& out) {
+void add_query_values(std::string_view text, std::vector<std::string>& out) {
   size_t query = text.find('?');
   if (query == std::string_view::npos) {
     return;
@@ -45,8 +45,17 @@ void add_query_values(std::string_view text, std::vector<std::string_view>& out)
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
     size_t equals = pair.find('=');
     if (equals != std::string_view::npos) {
-      out.push_back(pair.substr(equals + 1));
+      out.emplace_back(pair.substr(equals + 1));
     }
+  }
+}
+
+void add_strings(const rtmp::amf::Value& value, std::vector<std::string>& out) {
+  if (auto text = value.text()) {
+    out.emplace_back(*text);
+  }
+  for (const rtmp::amf::Property& member : value.members()) {
+    add_strings(member.second, out);
   }
 }
 
@@ -129,23 +138,28 @@ ConnectionSettings::ConnectionSettings() {
   }
 }
 
-std::vector<std::string_view> ConnectionSettings::secrets() const {
-  std::vector<std::string_view> found = {
-      url.password, secure_token, url.stream,
-      std::string_view(url.stream).substr(0, url.stream.find('?'))};
+std::vector<std::string> ConnectionSettings::secrets() const {
+  std::vector<std::string> found = {url.password, secure_token, url.stream,
+                                    url.stream.substr(0, url.stream.find('?'))};
   add_query_values(url.stream, found);
   add_query_values(url.app, found);
-  std::erase_if(found, [this](std::string_view secret) {
+  if (auto arguments = parse_connect_args(extra_connect_args)) {
+    for (const rtmp::amf::Value& argument : *arguments) {
+      add_strings(argument, found);
+    }
+  }
+  std::erase_if(found, [this](const std::string& secret) {
     return secret.size() < kMinSecretLength && secret != url.password && secret != secure_token;
   });
   // The longest first, or a part of it would be replaced and the rest be left.
-  std::stable_sort(found.begin(), found.end(), [](auto a, auto b) { return a.size() > b.size(); });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
   return found;
 }
 
 std::string ConnectionSettings::masked(std::string_view text) const {
-  auto hidden = secrets();
-  return rtmp::mask_secrets(text, hidden);
+  const std::vector<std::string> hidden = secrets();
+  return rtmp::mask_secrets(text, std::vector<std::string_view>(hidden.begin(), hidden.end()));
 }
 
 void install_connection_properties(GObjectClass* klass) {

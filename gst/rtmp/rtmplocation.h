@@ -40,8 +40,8 @@ struct ConnectionSettings {
   rtmp::HandshakeKind handshake = rtmp::HandshakeKind::kSimple;
 
   /// secrets() are the texts that mask_secrets() must hide beside URLs: password, token, stream
-  /// key. Borrowed from the settings.
-  std::vector<std::string_view> secrets() const;
+  /// key, and what strings extra-connect-args has. The longest first.
+  std::vector<std::string> secrets() const;
   /// masked() is `text` fit for logs and messages.
   std::string masked(std::string_view text) const;
 };

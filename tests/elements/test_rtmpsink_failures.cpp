@@ -621,14 +621,15 @@ TEST(RtmpSinkSecrets, AreInNoLog) {
       script.refuse_publish = rtmp::make_status(rtmp::StatusCode::kPublishBadName,
                                                 "k3yOfTheStream is taken, t0kenValue is bad");
     } else if (round == 2) {
-      script.refuse_connect =
-          rtmp::make_status(rtmp::StatusCode::kConnectRejected, "not with pa55word");
+      script.refuse_connect = rtmp::make_status(rtmp::StatusCode::kConnectRejected,
+                                                "not with pa55word, arg5ecret, or inner 5ecret");
     }
     TestServer server(script);
     Sink sink(
         "rtmp://somebody:pa55word@127.0.0.1:" + std::to_string(server.port()) + "/live/" + key,
         false);
-    g_object_set(sink.element, "secure-token", "s3cureToken", nullptr);
+    g_object_set(sink.element, "secure-token", "s3cureToken", "extra-connect-args",
+                 "conn=S:arg5ecret conn=O:1 NO:in:1 NS:name:inner\\205ecret O:0 O:0", nullptr);
     sink.play();
     sink.push(sample_stream(2));
     sink.push_eos();
@@ -644,7 +645,8 @@ TEST(RtmpSinkSecrets, AreInNoLog) {
   std::lock_guard<std::mutex> lock(captured.mutex);
   EXPECT_NE(captured.text.find("connecting to rtmp://"), std::string::npos)
       << "the log was not captured";
-  for (const char* secret : {"k3yOfTheStream", "t0kenValue", "pa55word", "s3cureToken"}) {
+  for (const char* secret :
+       {"k3yOfTheStream", "t0kenValue", "pa55word", "s3cureToken", "arg5ecret", "5ecret"}) {
     size_t at = captured.text.find(secret);
     EXPECT_EQ(at, std::string::npos) << captured.text.substr(at > 200 ? at - 200 : 0, 400);
   }
