@@ -243,6 +243,18 @@ class Sink {
   GstHarness* harness = nullptr;
 };
 
+inline bool published(const Log& log) {
+  return !log.publishes.empty();
+}
+
+/// push_all() pushes, ends, and answers what the server got.
+inline Log push_all(TestServer& server, Sink& sink, const std::function<void()>& push) {
+  push();
+  EXPECT_TRUE(sink.push_eos());
+  EXPECT_TRUE(sink.message(GST_MESSAGE_EOS));
+  return server.log();
+}
+
 /// ErrorMessage is an ERROR with its details unpacked.
 struct ErrorMessage {
   GQuark domain = 0;
@@ -278,6 +290,26 @@ inline std::optional<ErrorMessage> take_error(Sink& sink, std::chrono::milliseco
   out.server_description = text("server-description");
   return out;
 }
+
+inline void expect_error(Sink& sink, GQuark domain, gint code, const std::string& reason,
+                         const std::string& step, std::chrono::milliseconds limit = 10s) {
+  auto error = take_error(sink, limit);
+  ASSERT_TRUE(error) << "no error message";
+  EXPECT_EQ(g_quark_to_string(error->domain), std::string(g_quark_to_string(domain)));
+  EXPECT_EQ(error->code, code) << error->text;
+  EXPECT_EQ(error->reason, reason) << error->text;
+  EXPECT_EQ(error->step, step);
+  EXPECT_GT(error->text.size(), 20u);
+}
+
+inline Script scripted(const std::function<void(Script&)>& change) {
+  Script script;
+  change(script);
+  return script;
+}
+
+/// kAtOnce is the limit for what waits for nobody; what it is told from takes seconds.
+inline constexpr auto kAtOnce = 1s;
 
 /// eventually() polls until the condition holds.
 inline bool eventually(const std::function<bool()>& condition,

@@ -7,12 +7,6 @@ namespace {
 using namespace rtmptest;  // NOLINT: the tests' own vocabulary
 using Step = Script::Step;
 
-Script scripted(const std::function<void(Script&)>& change) {
-  Script script;
-  change(script);
-  return script;
-}
-
 /// fails() plays and answers the error; a second of timeout for each step.
 std::optional<ErrorMessage> fails(const std::string& location,
                                   std::chrono::milliseconds limit = 4s) {

@@ -195,7 +195,10 @@ void TestServer::Peer::defer(std::chrono::nanoseconds delay, Task task) {
 }
 
 void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::ConnectRequested& event) {
-  server_.record([&](Log& log) { log.connects.push_back(event.connect); });
+  server_.record([&](Log& log) {
+    log.connects.push_back(event.connect);
+    log.chunk_sizes.push_back(session_->stats().chunk_size_in);
+  });
   if (stops_at(locked, Step::kConnect)) {
     return;
   }

@@ -75,6 +75,7 @@ struct Log {
   size_t accepted = 0;  ///< sockets
   size_t ended = 0;     ///< sockets that the client closed, or that broke
   std::vector<rtmp::Connect> connects;
+  std::vector<uint32_t> chunk_sizes;    ///< that the clients had told by then
   std::vector<std::string> commands;    ///< names, in order, but for connect
   std::vector<rtmp::Request> requests;  ///< those of them that the core knows
   std::vector<rtmp::Publish> publishes;
