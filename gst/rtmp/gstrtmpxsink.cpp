@@ -14,8 +14,8 @@
  * #GstRtmpxSink:timeout, or an error names it. Later the sink watches that the server takes what is
  * sent: without any progress for twice that time the connection counts as dead. At EOS all that is
  * queued is sent, then #GstRtmpxSink:stop-commands, and EOS is posted when the server has answered
- * these, or a second later. Without EOS the stream ends on the way to READY: what is still queued is
- * dropped, and the commands are sent in the background.
+ * these, or a second later. Without EOS the stream ends on the way to READY: what is still queued
+ * is dropped, and the commands are sent in the background.
  *
  * Like most sinks it waits for each buffer's time on the clock (GstBaseSink:sync). A live pipeline
  * that is paced by its source, or a push that is to go as fast as the server takes it, wants
@@ -146,7 +146,6 @@ class RtmpxSink {
   LinkPtr connect();
   GstFlowReturn send_pushed();
   GstFlowReturn fail_unreadable();
-  bool report_end(PublishLink& link);
   bool is_live();
 
   GstRtmpxSink* const element_;
@@ -330,21 +329,6 @@ void RtmpxSink::unlock() {
   }
 }
 
-/// Posts why the link ended, if nobody has. True: there was a reason.
-bool RtmpxSink::report_end(PublishLink& link) {
-  std::optional<Failure> failure;
-  bool failed = false;
-  {
-    auto locked = link.lock();
-    failed = link.has_failed(locked);
-    failure = link.take_failure(locked);
-  }
-  if (failure) {
-    post_failure(element(), *failure);
-  }
-  return failed;
-}
-
 GstFlowReturn RtmpxSink::fail_unreadable() {
   GST_ELEMENT_ERROR(element_, RESOURCE, READ, ("A buffer's memory cannot be read."), (nullptr));
   return GST_FLOW_ERROR;
@@ -398,7 +382,7 @@ GstFlowReturn RtmpxSink::send_pushed() {
         break;
       }
       case FlvPublisher::Outcome::kEnded:
-        if (report_end(*link)) {
+        if (link->report_failure()) {
           publisher_.flush();
           return GST_FLOW_ERROR;
         }
@@ -433,7 +417,7 @@ bool RtmpxSink::handle_eos() {
         }
         break;
       case PublishLink::Outcome::kEnded:
-        return !report_end(*link);
+        return !link->report_failure();
     }
   }
 }

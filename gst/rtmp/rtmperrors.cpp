@@ -350,11 +350,4 @@ void post_failure(GstElement* element, const Failure& failure) {
       GST_FUNCTION, __LINE__, failure.details());
 }
 
-void post_failure_async(GstElement* element, Failure failure) {
-  gst_element_call_async(
-      element,
-      [](GstElement* self, gpointer data) { post_failure(self, *static_cast<Failure*>(data)); },
-      new Failure(std::move(failure)), [](gpointer data) { delete static_cast<Failure*>(data); });
-}
-
 }  // namespace gstrtmp

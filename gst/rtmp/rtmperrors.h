@@ -86,8 +86,5 @@ Failure failure_from_settings(Role role, const std::string& sentence);
 /// post_failure() posts the ERROR message with its details. From a streaming thread or a worker
 /// only, without locks.
 void post_failure(GstElement* element, const Failure& failure);
-/// post_failure_async() does the same from a worker thread of GStreamer's; it may be called from
-/// anywhere, also under a lock.
-void post_failure_async(GstElement* element, Failure failure);
 
 }  // namespace gstrtmp

@@ -99,11 +99,12 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     fit_due_ = now + kFirstTick;
     delivered_ = delivered(locked);
     set_alarm();
-  } else if (state == LinkState::kEnded && !streaming_inside_) {
+  } else if (state == LinkState::kEnded && !streaming_inside_ && has_failed(locked)) {
     // Nobody may come by for long to report it.
-    if (auto failure = take_failure(locked)) {
-      post_failure_async(element_, *std::move(failure));
-    }
+    using Self = std::shared_ptr<PublishLink>;
+    gst_element_call_async(
+        element_, [](GstElement*, gpointer self) { (*static_cast<Self*>(self))->post_once(); },
+        new Self(shared_from_this()), [](gpointer self) { delete static_cast<Self*>(self); });
   }
 }
 
@@ -136,12 +137,30 @@ void PublishLink::on_link_event(Connection::Locked& locked, rtmp::Event&& event)
   }
 }
 
-std::optional<Failure> PublishLink::take_failure(Connection::Locked& locked) {
-  const Failure* failure = link_->failure(locked);
-  if (failure == nullptr || abandoned_ || std::exchange(reported_, true)) {
-    return std::nullopt;
+void PublishLink::post_once() {
+  std::optional<Failure> failure;
+  {
+    auto locked = lock();
+    if (abandoned_ || !has_failed(locked) || std::exchange(posting_, true)) {
+      return;
+    }
+    failure = *link_->failure(locked);
   }
-  return *failure;
+  post_failure(element_, *failure);
+  {
+    auto locked = lock();
+    posted_ = true;
+  }
+  wake();
+}
+
+bool PublishLink::report_failure() {
+  post_once();
+  auto locked = lock();
+  while (posting_ && !posted_ && !interrupted_ && !abandoned_) {
+    locked.wait(std::nullopt);
+  }
+  return has_failed(locked);
 }
 
 bool PublishLink::has_room(Connection::Locked& locked, bool live) {

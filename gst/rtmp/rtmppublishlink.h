@@ -83,8 +83,9 @@ class PublishLink final : private ClientLink::Observer,
   /// loop. Nothing is reported any more.
   void abandon();
 
-  /// take_failure() is what report must be made of, the first time it is asked for; then nothing.
-  std::optional<Failure> take_failure(Connection::Locked& locked);
+  /// report_failure() posts why the link failed, if nobody has, and is true if it did fail. When it
+  /// returns the message is posted: an error that tells less must not come before it.
+  bool report_failure();
   bool has_failed(const Connection::Locked& locked) const {
     return link_->failure(locked) != nullptr;
   }
@@ -116,6 +117,7 @@ class PublishLink final : private ClientLink::Observer,
   void on_link_state(Connection::Locked& locked, LinkState state) override;
   void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
 
+  void post_once();
   bool has_room(Connection::Locked& locked, bool live);
   void note_pace(Connection::Locked& locked, rtmp::Time now);
   void flush(Connection::Locked& locked);
@@ -136,7 +138,8 @@ class PublishLink final : private ClientLink::Observer,
   // The rest is under the connection's lock.
   PublishSettings settings_;
   bool streaming_inside_ = false;
-  bool reported_ = false;
+  bool posting_ = false;  // the failure, by whoever came first
+  bool posted_ = false;
   bool abandoned_ = false;
   bool waiting_for_room_ = false;
   bool live_ = true;  // upstream is

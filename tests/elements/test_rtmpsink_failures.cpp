@@ -28,6 +28,36 @@ TEST(RtmpSinkErrors, Refused) {
   EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 100ms)) << "it is reported once";
 }
 
+// Upstream's error for a failed push tells less, so it must not come first.
+TEST(RtmpSinkErrors, PushFailsAfterTheReason) {
+  TestServer server;
+  Sink sink(server.url());
+  ASSERT_EQ(sink.push(metadata()), GST_FLOW_OK);
+  struct Posting {
+    std::promise<void> begun;
+    std::atomic<bool> done{false};
+  } posting;
+  gst_bus_set_sync_handler(
+      sink.bus,
+      [](GstBus*, GstMessage* message, gpointer data) {
+        auto* given = static_cast<Posting*>(data);
+        if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
+          given->begun.set_value();
+          std::this_thread::sleep_for(200ms);
+          given->done = true;
+        }
+        return GST_BUS_PASS;
+      },
+      &posting, nullptr);
+  server.disconnect();
+  ASSERT_EQ(posting.begun.get_future().wait_for(10s), std::future_status::ready);
+  EXPECT_EQ(sink.push(metadata()), GST_FLOW_ERROR);
+  EXPECT_TRUE(posting.done);
+  gst_bus_set_sync_handler(sink.bus, nullptr, nullptr, nullptr);
+  EXPECT_TRUE(take_error(sink, 0ms));
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 100ms)) << "it is reported once";
+}
+
 TEST(RtmpSinkErrors, UnknownHost) {
   Sink sink("rtmp://no-such-host.invalid/live/key");
   expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ_WRITE, "unknown-host",
