@@ -117,7 +117,7 @@ TEST(RtmpSinkQueue, PoolsGetTheirMemoryBack) {
   for (uint32_t i = 0; i < 20; i++) {
     ASSERT_EQ(sink.push(video_frame(i, 30000, 0)), GST_FLOW_OK);
   }
-  GstPtr<GstBufferPool> pool = gstrtmp::share(gst_buffer_pool_new());
+  GstPtr<GstBufferPool> pool = gstrtmp::adopt(gst_buffer_pool_new());
   constexpr guint kSize = 500;
   GstStructure* config = gst_buffer_pool_get_config(pool.get());
   GstPtr<GstCaps> caps = gstrtmp::adopt(gst_caps_new_empty_simple("video/x-flv"));
