@@ -139,7 +139,7 @@ GstPtr<GstBuffer> FlvChunk::take(Candidate& candidate) {
   candidate.head = nullptr;
   auto buffer = adopt(gst_aggregator_pad_pop_buffer(GST_AGGREGATOR_PAD_CAST(candidate.pad.get())));
   if (buffer) {
-    candidate.pad->priv->bound.leave(gst_buffer_get_size(buffer.get()));
+    candidate.pad->priv->bound.leave(buffer.get());
   }
   return buffer;
 }

@@ -57,6 +57,8 @@ class FlvChunk : private FlvOutput {
   /// see_latency() takes in what the peer of a pad answered to a LATENCY query, and lets all pads
   /// queue what the latest of them needs.
   void see_latency(GstFlvChunkPad* pad, const UpstreamLatency& answer);
+  /// ask_latency() has the base class know how late upstream is.
+  void ask_latency();
   /// answer_latency() completes the base class's answer: how long the pads can hold data back.
   void answer_latency(GstQuery* query);
   /// set_latency() and set_min_upstream_latency() are the properties' setters.
@@ -79,9 +81,9 @@ class FlvChunk : private FlvOutput {
   /// Candidate is a pad as choose() sees it.
   struct Candidate {
     GstPtr<GstFlvChunkPad> pad;
-    GstPtr<GstBuffer> head;     ///< the next buffer, not taken
+    GstPtr<GstBuffer> head;        ///< the next buffer, not taken
     std::optional<QueuedTag> tag;  ///< of a `flv_%u` pad's head
-    int64_t time = 0;           ///< running time of its DTS, ns: what interleaving goes by
+    int64_t time = 0;              ///< running time of its DTS, ns: what interleaving goes by
     int64_t deadline = 0;  ///< running time at which a live stream waits for others no more, ns
     bool eos = false;
 
@@ -112,6 +114,7 @@ class FlvChunk : private FlvOutput {
   void for_each_pad(F function);
   UpstreamLatency upstream_latency();
   void apply_min_upstream_latency();
+  void wake_pads();
   GstClockTime total_latency();
   bool is_live() const { return live_.load(std::memory_order_relaxed); }
 
@@ -125,6 +128,8 @@ class FlvChunk : private FlvOutput {
   // As the last LATENCY query had them.
   std::atomic<bool> live_{false};
   std::atomic<GstClockTime> upstream_min_{0};
+  std::atomic<GstClockTime> room_{0};       ///< what pads may queue, on top of `latency`
+  std::atomic<GstClockTime> used_room_{0};  ///< what streaming threads know of it
 
   Interleave interleave_ = Interleave::kAuto;  ///< as of the writer's making
   std::optional<FlvWriter> writer_;

@@ -6,6 +6,10 @@
 // min-upstream-latency follows the latest upstream, which changes nothing in what it reports. When
 // nothing is live the same knob lets pads hold more than one buffer: with one, each buffer costs
 // two changes of thread.
+//
+// The base class goes by the last answer, and asks late: its thread does once it has looked at the
+// pads. So a pad asks before its first buffer, and streaming threads that already wait for room are
+// woken when an answer makes more of it.
 #include <algorithm>
 
 #include "rtmp/flvchunkaggregate.h"
@@ -56,6 +60,19 @@ void FlvChunk::set_latency(GstClockTime latency) {
   set_base_property(element_, "latency", latency);
 }
 
+/// wake_pads() has streaming threads that wait look again whether there is room. The base class
+/// does that for a changed `latency` only.
+void FlvChunk::wake_pads() {
+  bool any = false;
+  for_each_pad([&any](FlvChunkPad& pad) { any = any || pad.queueing.load(); });
+  while (any) {
+    const GstClockTime chosen = settings.lock()->latency;
+    set_base_property(element_, "latency", chosen + 1);
+    set_base_property(element_, "latency", chosen);
+    any = chosen != settings.lock()->latency;  // somebody set another one meanwhile
+  }
+}
+
 void FlvChunk::set_min_upstream_latency(GstClockTime latency) {
   settings.lock()->min_upstream_latency = latency;
   apply_min_upstream_latency();
@@ -66,14 +83,19 @@ void FlvChunk::apply_min_upstream_latency() {
   const GstClockTime chosen = settings.lock()->min_upstream_latency;
   live_.store(upstream.live, std::memory_order_relaxed);
   upstream_min_.store(upstream.min, std::memory_order_relaxed);
-  set_base_property(element_, "min-upstream-latency",
-                    std::max(chosen, upstream.live ? upstream.min : kQueueWhenNotLive));
+  room_ = std::max(chosen, upstream.live ? upstream.min : kQueueWhenNotLive);
+  set_base_property(element_, "min-upstream-latency", room_);
 }
 
 GstClockTime FlvChunk::total_latency() {
   auto chosen = settings.lock();
   return std::max(upstream_min_.load(std::memory_order_relaxed), chosen->min_upstream_latency) +
          chosen->latency;
+}
+
+void FlvChunk::ask_latency() {
+  auto query = adopt(gst_query_new_latency());
+  gst_pad_query(GST_AGGREGATOR_SRC_PAD(GST_AGGREGATOR_CAST(element_)), query.get());
 }
 
 void FlvChunk::answer_latency(GstQuery* query) {
@@ -87,6 +109,10 @@ void FlvChunk::answer_latency(GstQuery* query) {
   } else if (GST_CLOCK_TIME_IS_VALID(upstream.max)) {
     // A source that cannot wait can do so for as long as its pad queues.
     gst_query_set_latency(query, TRUE, min, upstream.max + min);
+  }
+  const GstClockTime room = room_;
+  if (room > used_room_.exchange(room)) {
+    wake_pads();
   }
 }
 

@@ -26,6 +26,13 @@ uint64_t pack(const FlvBody& body) {
          static_cast<uint64_t>(body.packet_class) << kClassShift;
 }
 
+// What the base class makes of a GAP event, which never entered.
+bool is_gap(GstBuffer* buffer) {
+  return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) &&
+         GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DROPPABLE) &&
+         gst_buffer_get_size(buffer) == 0;
+}
+
 }  // namespace
 
 QueuedTag flv_tag_of(const GstBuffer* buffer) {
@@ -42,7 +49,11 @@ bool QueuedTag::is_setup() const {
 
 // ---- bound ----
 
-void QueueBound::enter(size_t bytes) {
+void QueueBound::enter(GstBuffer* buffer) {
+  if (is_gap(buffer)) {
+    return;
+  }
+  const size_t bytes = gst_buffer_get_size(buffer);
   auto state = state_.lock();
   state.wait(room_, [&state] {
     return state->lifted || state->buffers < 2 ||
@@ -52,7 +63,11 @@ void QueueBound::enter(size_t bytes) {
   state->bytes += bytes;
 }
 
-void QueueBound::leave(size_t bytes) {
+void QueueBound::leave(GstBuffer* buffer) {
+  if (is_gap(buffer)) {
+    return;
+  }
+  const size_t bytes = gst_buffer_get_size(buffer);
   auto state = state_.lock();
   state->buffers -= std::min<size_t>(state->buffers, 1);
   state->bytes -= std::min(state->bytes, bytes);
@@ -77,8 +92,14 @@ GstFlowReturn FlvChunkPad::chain(GstObject* parent, GstPtr<GstBuffer> buffer) {
 }
 
 GstFlowReturn FlvChunkPad::chain_one(GstObject* parent, GstPtr<GstBuffer> buffer) {
-  bound.enter(gst_buffer_get_size(buffer.get()));
-  return parent_chain(GST_PAD_CAST(pad_), parent, buffer.release());
+  if (!std::exchange(asked_latency_, true)) {
+    GST_FLV_CHUNK(parent)->priv->ask_latency();
+  }
+  bound.enter(buffer.get());
+  queueing = true;
+  const GstFlowReturn flow = parent_chain(GST_PAD_CAST(pad_), parent, buffer.release());
+  queueing = false;
+  return flow;
 }
 
 GstFlowReturn FlvChunkPad::chain_flv(GstObject* parent, GstPtr<GstBuffer> buffer) {
@@ -194,6 +215,7 @@ void FlvChunkPad::set_active(bool active) {
     reframer_ = FlvReframer();
     stream_header_.clear();
     malformed_ = false;
+    asked_latency_ = false;
     *upstream.lock() = {};
     *file_header.lock() = {};
   } else {

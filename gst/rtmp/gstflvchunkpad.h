@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -38,8 +39,8 @@ struct UpstreamLatency {
 class QueueBound {
  public:
   /// enter() waits for room and takes it. Returns at once while the bound is lifted.
-  void enter(size_t bytes);
-  void leave(size_t bytes);
+  void enter(GstBuffer* buffer);
+  void leave(GstBuffer* buffer);
   /// lift() lets all through, as long as the pad flushes or has failed; restore() begins anew.
   void lift();
   void restore();
@@ -55,7 +56,7 @@ class QueueBound {
 };
 
 /// FlvChunkPad is what a sink pad knows. Members belong to the streaming thread or to the
-/// aggregating one, as grouped; `bound` and `upstream` to both.
+/// aggregating one, as grouped; `bound`, `queueing` and `upstream` to both.
 class FlvChunkPad {
  public:
   explicit FlvChunkPad(GstFlvChunkPad* pad) : pad_(pad) {}
@@ -76,6 +77,7 @@ class FlvChunkPad {
   void set_active(bool active);
 
   QueueBound bound;
+  std::atomic<bool> queueing{false};  ///< the streaming thread is in the base class's chain
   Guarded<UpstreamLatency> upstream;
   /// What the file header of an FLV input says of its tracks.
   Guarded<std::optional<rtmp::flv::FileHeader>> file_header;
@@ -104,6 +106,7 @@ class FlvChunkPad {
   FlvReframer reframer_;
   std::vector<FlvBody> stream_header_;  ///< from caps, to be queued before the first tag
   bool malformed_ = false;
+  bool asked_latency_ = false;
 };
 
 /// QueuedTag is a buffer of a `flv_%u` pad as chain() queued it: the body of a tag, DTS and PTS its

@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "common/glue.h"
+#include "common/locked.h"
 
 /// A flvchunk between pads of the test, on a clock of the test. FLV is read here byte by byte, by
 /// code of its own.
@@ -131,13 +132,14 @@ class Mux;
 /// Input is a source pad of the test, linked to a sink pad of the element.
 class Input {
  public:
-  Input(GstElement* element, const char* name, Latency latency) : latency_(latency) {
+  Input(GstElement* element, const char* name, Latency latency) : latency_(std::in_place, latency) {
     src_ = share(gst_pad_new("src", GST_PAD_SRC));
     gst_pad_set_element_private(src_.get(), this);
     gst_pad_set_query_function(src_.get(), [](GstPad* pad, GstObject* parent, GstQuery* query) {
       auto* self = static_cast<Input*>(gst_pad_get_element_private(pad));
       if (GST_QUERY_TYPE(query) == GST_QUERY_LATENCY) {
-        gst_query_set_latency(query, self->latency_.live, self->latency_.min, self->latency_.max);
+        const Latency answer = self->latency_.copy();
+        gst_query_set_latency(query, answer.live, answer.min, answer.max);
         return gboolean{TRUE};
       }
       return gst_pad_query_default(pad, parent, query);
@@ -161,6 +163,8 @@ class Input {
   }
 
   GstPad* pad() const { return pad_.get(); }
+  /// set_latency() is what the next query hears; nobody is told.
+  void set_latency(Latency latency) { *latency_.lock() = latency; }
   bool event(GstEvent* event) { return gst_pad_push_event(src_.get(), event); }
   bool caps(const char* text) {
     auto parsed = adopt(gst_caps_from_string(text));
@@ -206,7 +210,7 @@ class Input {
   }
 
  private:
-  Latency latency_;
+  gstrtmp::Guarded<Latency> latency_;
   GstPtr<GstPad> src_;
   GstPtr<GstElement> element_;
   GstPtr<GstPad> pad_;

@@ -102,6 +102,39 @@ TEST(FlvChunkLive, HoldsAudioForALateEncoder) {
   pusher.join();
 }
 
+// An encoder knows its delay once it has seen its input; by then sound may wait already.
+TEST(FlvChunkLive, MakesRoomWhenAnEncoderTellsItsDelay) {
+  Mux mux;
+  mux.set("interleave", 1);
+  Input& video = mux.add("video", kLive);
+  Input& audio = mux.add("audio", kLive);
+  mux.start();
+  video.open(kAvcCaps);
+  audio.open(kAacCaps);
+  std::atomic<int> pushed{0};
+  std::thread pusher([&] {
+    for (int ms = 0; ms < 2000; ms += 20) {
+      audio.sound(ms);
+      pushed++;
+    }
+  });
+  int before = -1;
+  while (before != pushed) {
+    before = pushed;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_LT(pushed, 10) << "no more than the latency is held";
+  video.set_latency({.live = true, .min = 2 * GST_SECOND, .max = 2 * GST_SECOND});
+  ask_latency(mux);
+  for (int i = 0; i < 500 && pushed < 100; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(pushed, 100) << "the audio source was held up";
+  EXPECT_EQ(ask_latency(mux).min, 2050 * GST_MSECOND);
+  mux.stop();
+  pusher.join();
+}
+
 // ---- silent and late pads ----
 
 TEST(FlvChunkLive, BeginsWithoutATrackThatIsSilent) {
