@@ -57,6 +57,7 @@ void FlvChunk::reset() {
   writer_.reset();
   candidates_.clear();
   pads_cookie_.reset();
+  gst_aggregator_set_ignore_inactive_pads(GST_AGGREGATOR_CAST(element_), TRUE);
   owners_ = {};
   tags_ = nullptr;
   batch_.clear();
@@ -181,6 +182,16 @@ bool FlvChunk::finished() const {
          std::ranges::all_of(candidates_, [](const Candidate& c) { return !c.head && c.eos; });
 }
 
+/// wait_for_the_silent_if_alone() has the base class wait for pads that never had anything once no
+/// other can bring more: else it would call aggregate() again and again.
+void FlvChunk::wait_for_the_silent_if_alone() {
+  const bool others = std::ranges::any_of(candidates_, [](const Candidate& c) {
+    return c.head ||
+           (!c.eos && !gst_aggregator_pad_is_inactive(GST_AGGREGATOR_PAD_CAST(c.pad.get())));
+  });
+  gst_aggregator_set_ignore_inactive_pads(GST_AGGREGATOR_CAST(element_), others);
+}
+
 GstClockTime FlvChunk::next_time() {
   survey();
   GstClockTime next = GST_CLOCK_TIME_NONE;
@@ -230,6 +241,7 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
     look(*first);
   }
   const bool end = flow_ == GST_FLOW_OK && finished();
+  wait_for_the_silent_if_alone();
   candidates_.clear();
   if (end) {
     return finish();
@@ -357,7 +369,10 @@ void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type) {
       if (presence.video.value_or(false)) {
         writer().expect(TrackKind::kVideo);
       }
-      if (writer().metadata().merge(metadata)) {
+      const auto news = writer().metadata().merge(metadata);
+      if (!news) {
+        GST_WARNING_OBJECT(element_, "onMetaData of an input left out: it is too large");
+      } else if (*news) {
         writer().metadata_changed();
       }
       return;

@@ -97,6 +97,7 @@ class FlvChunk : private FlvOutput {
   Candidate* lowest();
   bool may_go(const Candidate& first) const;
   bool finished() const;
+  void wait_for_the_silent_if_alone();
   bool read_setup();
   void begin();
   void begin_at(int64_t earliest);

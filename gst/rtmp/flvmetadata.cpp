@@ -5,6 +5,7 @@
 #include <array>
 #include <string_view>
 
+#include "wire/amf0.h"
 #include "wire/metadata.h"
 
 namespace gstrtmp {
@@ -45,8 +46,12 @@ const Value* find(const std::vector<Property>& properties, std::string_view name
   return it == properties.end() ? nullptr : &it->second;
 }
 
-// What inputs may make of onMetaData: it comes with every piece, and must fit into a tag.
-constexpr size_t kMaxBody = size_t{1} << 20;
+// What inputs may make of onMetaData: it comes with every piece, and must fit into a tag beside
+// what we say ourselves.
+constexpr size_t kMaxMembers = 256;
+constexpr rtmp::amf::Limits kInputLimits = {.max_values = 8192, .max_bytes = 1u << 20};
+// What a string of AMF0 holds. Tags come from files too, and have no bound of their own.
+constexpr size_t kMaxText = 0xFFFF;
 
 // A number takes nine octets in AMF0.
 constexpr size_t kIndexEntrySize = 2 * 9;
@@ -69,6 +74,16 @@ void append_padding(std::vector<Property>& out, size_t size) {
   }
 }
 
+std::string bounded(std::string text) {
+  if (text.size() <= kMaxText) {
+    return text;
+  }
+  const gchar* end = nullptr;
+  g_utf8_validate_len(text.data(), kMaxText, &end);  // not inside a character
+  text.resize(static_cast<size_t>(end - text.data()));
+  return text;
+}
+
 std::string now_text() {
   GDateTime* now = g_date_time_new_now_utc();
   GCharPtr text(g_date_time_format(now, "%a %b %e %H:%M:%S %Y"));
@@ -79,6 +94,14 @@ std::string now_text() {
 }  // namespace
 
 FlvMetadata::FlvMetadata(std::string program) : program_(std::move(program)), date_(now_text()) {}
+
+void FlvMetadata::set_creator(std::string text) {
+  creator_ = bounded(std::move(text));
+}
+
+void FlvMetadata::set_encoder(std::string text) {
+  encoder_ = bounded(std::move(text));
+}
 
 void FlvMetadata::set_presence(bool has_audio, bool has_video) {
   has_audio_ = has_audio;
@@ -102,7 +125,7 @@ bool FlvMetadata::set_tags(const GstTagList* tags) {
     gchar* text = nullptr;
     if (tags != nullptr && gst_tag_list_get_string(tags, known.tag, &text)) {
       GCharPtr owned(text);
-      properties.emplace_back(known.name, std::string(text));
+      properties.emplace_back(known.name, bounded(text));
     }
   }
   const bool news = properties != tags_;
@@ -110,26 +133,31 @@ bool FlvMetadata::set_tags(const GstTagList* tags) {
   return news;
 }
 
-bool FlvMetadata::merge(const Value& metadata) {
+std::optional<bool> FlvMetadata::merge(const Value& metadata) {
   bool news = false;
-  Properties before = input_;
+  Properties merged = input_;
   for (const Property& member : metadata.members()) {
     if (std::ranges::find(kFileBound, member.first) != kFileBound.end()) {
       continue;
     }
-    auto it = std::ranges::find(input_, member.first, &Property::first);
-    if (it == input_.end()) {
-      input_.push_back(member);
+    auto it = std::ranges::find(merged, member.first, &Property::first);
+    if (it == merged.end()) {
+      if (merged.size() == kMaxMembers) {
+        return std::nullopt;
+      }
+      merged.push_back(member);
       news = true;
     } else if (!(it->second == member.second)) {
       it->second = member.second;
       news = true;
     }
   }
-  if (news && body().size() > kMaxBody) {
-    input_ = std::move(before);
-    return false;
+  rtmp::Buffer body;
+  rtmp::Builder builder(body);
+  if (rtmp::amf::write_amf0(builder, Value::object(merged), kInputLimits) != rtmp::Misuse::kNone) {
+    return std::nullopt;
   }
+  input_ = std::move(merged);
   return news;
 }
 

@@ -34,17 +34,18 @@ class FlvMetadata {
   explicit FlvMetadata(std::string program);
 
   /// set_creator() and set_encoder() are the user's choice; empty = the input's, else `program`.
-  void set_creator(std::string text) { creator_ = std::move(text); }
-  void set_encoder(std::string text) { encoder_ = std::move(text); }
+  /// Texts, those of tags too, are cut where a string of AMF0 ends.
+  void set_creator(std::string text);
+  void set_encoder(std::string text);
   void set_presence(bool has_audio, bool has_video);
   void set_bitrate(TrackKind kind, unsigned bits_per_second);
   /// set_format() tells what a track's caps say. True if that is news, as all that follow.
   bool set_format(const TrackFormat& format);
   bool set_tags(const GstTagList* tags);
   /// merge() takes the members of an input's onMetaData over, but for what cannot hold any more in
-  /// what we write: positions, sizes, dates of last things. All of it is left out if the whole
-  /// would pass 1 MiB.
-  bool merge(const rtmp::amf::Value& metadata);
+  /// what we write: positions, sizes, dates of last things. Nothing is taken, and nothing returned,
+  /// if there would be more than 256 of them, 8192 values, or 1 MiB of text.
+  std::optional<bool> merge(const rtmp::amf::Value& metadata);
   bool has_input() const { return !input_.empty(); }
 
   /// body() is a script tag's body.

@@ -535,6 +535,5 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
 
 static void gst_flv_chunk_init(GstFlvChunk* self) {
   gstrtmp::Private<GstFlvChunk>::construct(self);
-  gst_aggregator_set_ignore_inactive_pads(GST_AGGREGATOR(self), TRUE);
   self->priv->set_latency(FlvChunkSettings().latency);
 }

@@ -203,6 +203,108 @@ TEST(FlvChunkLive, WritesTheConfigurationOfALateTrack) {
   EXPECT_EQ(timeline(mux.wait(7)), "F S V0 v0 S A60 a60");
 }
 
+/// Rounds counts how often the element looks at its pads. It may look often, but not for ever.
+class Rounds {
+ public:
+  explicit Rounds(Mux& mux) : mux_(mux) {
+    mux.set("emit-signals", TRUE);
+    g_signal_connect(
+        mux.element(), "samples-selected",
+        G_CALLBACK(+[](GstElement*, GstSegment*, guint64, guint64, guint64, GstStructure*,
+                       gpointer self) { static_cast<Rounds*>(self)->count_++; }),
+        this);
+  }
+  /// in_idle() is how many there were while nothing went on.
+  int in_idle() {
+    mux_.settle();
+    const int before = count_;
+    mux_.settle();
+    mux_.settle();
+    return count_ - before;
+  }
+
+ private:
+  Mux& mux_;
+  std::atomic<int> count_{0};
+};
+
+TEST(FlvChunkLive, RestsWhileNoPadHasAnything) {
+  Mux mux;
+  Rounds rounds(mux);
+  Input& video = mux.add("video", kLive);
+  mux.add("audio", kLive);
+  auto unlinked = adopt(gst_element_request_pad_simple(mux.element(), "flv_%u"));
+  mux.start();
+  mux.set_time(GST_SECOND);
+  EXPECT_LT(rounds.in_idle(), 10);
+  video.open(kAvcCaps);
+  mux.set_time(2 * GST_SECOND);
+  EXPECT_LT(rounds.in_idle(), 10);
+  video.frame_ms(2000, 2000, true);
+  mux.set_time(2050 * GST_MSECOND);
+  EXPECT_EQ(timeline(mux.wait(4)), "F S V2000 v2000");
+  EXPECT_LT(rounds.in_idle(), 10);
+  mux.set_time(3 * GST_SECOND);
+  EXPECT_LT(rounds.in_idle(), 10);
+  video.frame_ms(3000, 3000);
+  EXPECT_EQ(mux.wait(5).size(), 5u) << "and goes on at once";
+  EXPECT_LT(rounds.in_idle(), 10);
+  gst_element_release_request_pad(mux.element(), unlinked.get());
+}
+
+TEST(FlvChunkLive, RestsOnceTheOnlyPadThatHadDataHasEnded) {
+  for (const char* interleave : {"auto", "dts", "arrival"}) {
+    Mux mux;
+    gst_util_set_object_arg(G_OBJECT(mux.element()), "interleave", interleave);
+    Rounds rounds(mux);
+    Input& video = mux.add("video", kLive);
+    Input& audio = mux.add("audio", kLive);
+    mux.start();
+    video.open(kAvcCaps);
+    video.frame_ms(0, 0, true);
+    mux.set_time(50 * GST_MSECOND);
+    EXPECT_EQ(mux.wait(4).size(), 4u);
+    video.eos();
+    EXPECT_LT(rounds.in_idle(), 10) << interleave;
+    mux.set_time(10 * GST_SECOND);
+    EXPECT_LT(rounds.in_idle(), 10) << interleave;
+    audio.open(kAacCaps);
+    audio.sound(10'000);
+    mux.set_time(11 * GST_SECOND);
+    EXPECT_EQ(timeline(mux.wait(7)), "F S V0 v0 S A10000 a10000") << interleave;
+    audio.eos();
+    mux.until_eos();
+  }
+}
+
+TEST(FlvChunkLive, RestsWhileATrackIsSilentThatWasNot) {
+  Mux mux;
+  Rounds rounds(mux);
+  Begun begun(mux);
+  for (int ms = 40; ms <= 4000; ms += 40) {
+    begun.video.frame_ms(ms, ms);
+    mux.set_time(static_cast<GstClockTime>(ms + 50) * GST_MSECOND);
+  }
+  EXPECT_EQ(mux.wait(106).size(), 106u);
+  EXPECT_LT(rounds.in_idle(), 10);
+}
+
+TEST(FlvChunkLive, RestsAfterAnInputThatHasOnlyHeaders) {
+  Mux mux;
+  Rounds rounds(mux);
+  Input& flv = mux.add("flv_%u", kLive);
+  mux.add("audio", kLive);
+  mux.start();
+  flv.open(kFlvCaps);
+  flv.push({9, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0x17, 0, 0, 0, 0, 1, 2, 0, 0, 0, 18});
+  mux.set_time(50 * GST_MSECOND);
+  EXPECT_LT(rounds.in_idle(), 10);
+  mux.set_time(5 * GST_SECOND);
+  EXPECT_LT(rounds.in_idle(), 10);
+  flv.eos();
+  EXPECT_LT(rounds.in_idle(), 10);
+}
+
 // ---- interleave ----
 
 TEST(FlvChunkLive, ArrivalHoldsNothing) {

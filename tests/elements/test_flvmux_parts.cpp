@@ -171,13 +171,14 @@ TEST(FlvMetadata, GivesUpWhereNothingFits) {
 TEST(FlvMetadata, TakesAnInputsWordsButForItsFile) {
   using rtmp::amf::Value;
   FlvMetadata metadata("us");
-  EXPECT_TRUE(metadata.merge(Value::object({{"encoder", "them"},
-                                            {"width", 640},
-                                            {"duration", 7.5},
-                                            {"filesize", 99},
-                                            {"keyframes", Value::object({})},
-                                            {"custom", "kept"}})));
-  EXPECT_FALSE(metadata.merge(Value::ecma_array({{"custom", "kept"}}))) << "no news";
+  EXPECT_EQ(metadata.merge(Value::object({{"encoder", "them"},
+                                          {"width", 640},
+                                          {"duration", 7.5},
+                                          {"filesize", 99},
+                                          {"keyframes", Value::object({})},
+                                          {"custom", "kept"}})),
+            true);
+  EXPECT_EQ(metadata.merge(Value::ecma_array({{"custom", "kept"}})), false) << "no news";
   auto value = parsed(metadata.body());
   EXPECT_EQ(value.find_text("encoder"), "them");
   EXPECT_EQ(value.find_text("metadatacreator"), "us");
@@ -189,6 +190,50 @@ TEST(FlvMetadata, TakesAnInputsWordsButForItsFile) {
   EXPECT_EQ(parsed(metadata.body()).find_text("encoder"), "chosen");
   auto facts = metadata.padded_body(facts_with(0), metadata.room_for(0));
   EXPECT_EQ(parsed(*facts).find_number("duration"), 123.4) << "what we know better";
+}
+
+TEST(FlvMetadata, BoundsAnInputsWords) {
+  using rtmp::amf::Property;
+  using rtmp::amf::Value;
+  FlvMetadata metadata("us");
+  EXPECT_EQ(metadata.merge(Value::object({{"custom", "kept"}})), true);
+  std::vector<Property> many;
+  for (int i = 0; i < 60'000; i++) {
+    many.emplace_back("key" + std::to_string(i), i);
+  }
+  EXPECT_EQ(metadata.merge(Value::object(many)), std::nullopt);
+  many.resize(255);
+  EXPECT_EQ(metadata.merge(Value::object(many)), true);
+  EXPECT_EQ(metadata.merge(Value::object({{"one too many", 1}})), std::nullopt);
+  EXPECT_EQ(metadata.merge(Value::object({{"key0", "other"}})), true) << "those there can change";
+  EXPECT_EQ(metadata.merge(Value::object({{"key0", std::string(2 << 20, 'x')}})), std::nullopt);
+  const std::vector<Value> numbers(20'000, Value(1));
+  EXPECT_EQ(metadata.merge(Value::object({{"key0", Value::strict_array(numbers)}})), std::nullopt);
+  const auto value = parsed(metadata.body());
+  EXPECT_EQ(value.find_text("custom"), "kept");
+  EXPECT_EQ(value.find_text("key0"), "other");
+  EXPECT_EQ(value.find_number("key254"), 254);
+}
+
+// What files bring as tags may be as long as the file.
+TEST(FlvMetadata, CutsTextsThatNoStringHolds) {
+  FlvMetadata metadata("us");
+  std::string text = "x";
+  while (text.size() < size_t{20} << 20) {
+    text += "\xC3\xA4\xC3\xB6\xC3\xBC";
+  }
+  metadata.set_encoder(text);
+  gstrtmp::GstPtr<GstTagList> tags =
+      gstrtmp::adopt(gst_tag_list_new(GST_TAG_TITLE, text.c_str(), nullptr));
+  EXPECT_TRUE(metadata.set_tags(tags.get()));
+  const auto value = parsed(metadata.body());
+  for (const char* name : {"encoder", "title"}) {
+    auto cut = value.find_text(name);
+    ASSERT_TRUE(cut) << name;
+    EXPECT_EQ(cut->size(), 65535u) << name;
+    EXPECT_TRUE(g_utf8_validate_len(cut->data(), cut->size(), nullptr)) << name;
+  }
+  EXPECT_TRUE(metadata.padded_body(facts_with(100), metadata.room_for(100)));
 }
 
 }  // namespace
