@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """flvchunk between real encoders, demuxers and sinks: what goes in comes out, and everybody can read it."""
 
+import http.server
 import json
 import os
 import pathlib
@@ -8,10 +9,12 @@ import re
 import shlex
 import shutil
 import tempfile
+import threading
 import unittest
 
 import flvfile
 import media
+import nginx_rtmp
 import procs
 
 AUDIO, VIDEO = flvfile.AUDIO, flvfile.VIDEO
@@ -131,6 +134,34 @@ class Files(unittest.TestCase):
         self.assertEqual(len(got.packets(VIDEO)), 60)
         self.assertEqual(len(got.packets(AUDIO)), 86)
 
+    def test_mp3_at_all_rates(self):
+        """FLV has a number of its own for 8 kHz, unknown to ffmpeg; at 48 kHz readers go by MP3's own header."""
+        for rate in (8000, 11025, 22050, 44100, 48000):
+            for channels in (1, 2):
+                with self.subTest(rate=rate, channels=channels):
+                    launch(f"audiotestsrc num-buffers=60 ! audio/x-raw,rate={rate},channels={channels} ! lamemp3enc ! "
+                           f"mpegaudioparse ! flvchunk ! filesink location={self.out}")
+                    stock, other = self.folder / "stock.wav", self.folder / "other.wav"
+                    launch(f"filesrc location={self.out} ! flvdemux ! mpegaudioparse ! decodebin ! audioconvert ! wavenc ! "
+                           f"filesink location={stock}")
+                    procs.run(["ffmpeg", "-v", "error", "-nostdin", "-i", stock if rate == 8000 else self.out, "-y",
+                               other], timeout=30)
+                    for path in (stock, other):
+                        stream, = probe(path, "-show_streams")["streams"]
+                        self.assertEqual((int(stream["sample_rate"]), stream["channels"]), (rate, channels))
+                        self.assertGreater(float(stream["duration"]) * rate, 59 * 1024)
+
+    def test_transcodebin_chooses_ours(self):
+        film = media.flv(seconds=2, suffix="mkv")
+        for avoid in ("true", "false"):
+            with self.subTest(avoid_reencoding=avoid):
+                launch(f"uritranscodebin source-uri={film.as_uri()} dest-uri={self.out.as_uri()} avoid-reencoding={avoid} "
+                       "profile=video/x-flv:video/x-h264:audio/mpeg,mpegversion=(int)4")
+                self.assertIn(OURS, self.out.read_bytes()[:2000])
+                got = flvfile.read(self.out)
+                self.assertEqual(len(got.packets(VIDEO)), 60)
+                self.assertGreater(len(got.packets(AUDIO)), 80)
+
     # ---- files ----
 
     def test_ffprobe_agrees(self):
@@ -219,6 +250,78 @@ class Files(unittest.TestCase):
     def test_splitmuxsink_from_zero(self):
         self.split("async-finalize=true muxer-factory=flvchunk muxer-properties=properties,chunk-timestamps=1")
         self.check_parts("part*.flv", from_zero=True)
+
+    def test_pieces_by_their_messages(self):
+        """Who sends pieces elsewhere cuts by the octets that the messages tell."""
+        output = launch(f"-m {self.SOURCE} ! flvchunk name=m chunk-mode=duration chunk-duration=1000000000 "
+                        f"chunk-timestamps=zero ! filesink location={self.out} {self.SOUND} ! m.")
+        rest = self.out.read_bytes()
+        for number, size in enumerate([int(size) for size in re.findall(r"previous-bytes=\(guint64\)(\d+)", output)] + [None]):
+            (self.folder / f"piece{number:02}.flv").write_bytes(rest[:size])
+            rest = rest[size:] if size else b""
+        self.check_parts("piece*.flv", from_zero=True)
+
+    def test_http_put(self):
+        received = {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                start = int(re.match(r"bytes (\d+)-", self.headers.get("Content-Range", "bytes 0-"))[1])
+                received[start] = body
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                launch(f"{self.SOURCE} ! flvchunk name=m ! souphttpclientsink "
+                       f"location=http://127.0.0.1:{server.server_port}/out.flv {self.SOUND} ! m.")
+            finally:
+                server.shutdown()
+                thread.join()
+        self.out.write_bytes(b"".join(body for _, body in sorted(received.items())))
+        self.assertEqual(len(flvfile.read(self.out).packets(VIDEO)), 100)
+        self.assertEqual(procs.run(["ffmpeg", "-v", "error", "-nostdin", "-i", self.out, "-f", "null", "-"],
+                                   timeout=30)[1], "")
+
+    # ---- through a server ----
+
+    def test_between_a_server_and_other_elements(self):
+        nginx_rtmp.require()
+        film = media.flv(bframes=2, seconds=3)
+        reference = self.folder / "reference.flv"
+        muxed = (f"filesrc location={film} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+                 "flvmux name=m streamable=true")
+        launch(f"{muxed} ! filesink location={reference}")
+        with nginx_rtmp.NginxRtmp() as server:
+            launch(f"{muxed} ! flvchunk ! rtmpsink sync=false location={server.url}/record/muxed")
+            sent, recorded = flvfile.read(reference), flvfile.read(server.wait_recording("muxed"))
+            for kind in (VIDEO, AUDIO):
+                self.assertEqual(flvfile.differences(sent.packets(kind), recorded.packets(kind), offset_ms=None), [])
+
+            shutil.copy(film, server.dir / "vod" / "film.flv")
+            launch(f"rtmpsrc play-type=recorded location={server.url}/vod/film.flv ! flvchunk ! filesink location={self.out}")
+            got, sent = flvfile.read(self.out), flvfile.read(film)
+            for kind in (VIDEO, AUDIO):
+                self.assertEqual(flvfile.differences(sent.packets(kind), got.packets(kind), offset_ms=None), [])
+            self.assertAlmostEqual(float(probe(self.out, "-show_format")["format"]["duration"]), 3.1, delta=0.15)
+
+            live = self.folder / "live.flv"
+            with procs.Child(["gst-launch-1.0", "-e", *f"rtmpsrc location={server.url}/live/live ! flvchunk ! filesink "
+                              f"location={live}".split()]) as player:
+                server.wait_players("live")
+                launch(f"filesrc location={film} ! flvdemux name=d  d.video ! queue ! m.video  d.audio ! queue ! m.audio "
+                       f"flvchunk name=m ! rtmpsink location={server.url}/live/live")
+                self.assertEqual(player.wait(20), 0, player.output())
+            for kind in (VIDEO, AUDIO):
+                self.assertEqual(flvfile.differences(sent.packets(kind), flvfile.read(live).packets(kind),
+                                                     offset_ms=None), [])
 
     # ---- autoplugging ----
 
