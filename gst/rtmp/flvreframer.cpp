@@ -27,6 +27,20 @@ bool has_time(const FlvBody& body) {
          body.packet_class != PacketClass::kMetadata;
 }
 
+// A buffer holds sixteen memories, and merges them all whenever there is one more: so what came in
+// many pieces is better copied once. Two places are for the tag's header and back pointer.
+GstPtr<GstBuffer> take_body(GstAdapter* adapter, size_t size) {
+  bool many = false;
+  if (gst_adapter_available_fast(adapter) < size) {
+    const unsigned most = gst_buffer_get_max_memory() - 2;
+    GstBufferList* pieces = gst_adapter_get_buffer_list(adapter, size);
+    many = gst_buffer_list_length(pieces) > most;
+    gst_buffer_list_unref(pieces);
+  }
+  return adopt(many ? gst_adapter_take_buffer(adapter, size)
+                    : gst_adapter_take_buffer_fast(adapter, size));
+}
+
 }  // namespace
 
 std::optional<rtmp::PeerError> FlvReframer::push(GstPtr<GstBuffer> input,
@@ -74,9 +88,8 @@ void FlvReframer::take(const ScannedTag& tag, std::vector<FlvBody>& out) {
   gst_adapter_flush(adapter_.get(), tag.body_offset - adapter_position_);
   adapter_position_ = tag.body_offset + tag.header.data_size;
   FlvBody body;
-  body.buffer = adopt(tag.header.data_size == 0
-                          ? gst_buffer_new()
-                          : gst_adapter_take_buffer_fast(adapter_.get(), tag.header.data_size));
+  body.buffer = tag.header.data_size == 0 ? adopt(gst_buffer_new())
+                                          : take_body(adapter_.get(), tag.header.data_size);
   if (!is_known(tag.header.type)) {
     return;
   }

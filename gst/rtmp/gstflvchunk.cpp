@@ -493,8 +493,8 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
    * GstFlvChunk!audio:
    *
    * AAC without ADTS of any rate, or MP3 of the rates that FLV has. MP3 at 48 kHz is written as
-   * other muxers do, with FLV's 44.1 kHz: decoders read the rate from MP3's own header. MP3 at 8 kHz
-   * has a number of its own, which FFmpeg does not read.
+   * other muxers do, with FLV's 44.1 kHz: decoders read the rate from MP3's own header. MP3 at 8
+   * kHz has a number of its own, which FFmpeg does not read.
    */
   add_template(element_class, "audio", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFlvAudioCaps,
                GST_TYPE_FLV_CHUNK_PAD);

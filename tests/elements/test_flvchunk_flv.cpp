@@ -132,6 +132,33 @@ TEST(FlvChunkFlv, TakesPiecesCutAnywhere) {
   }
 }
 
+// A buffer has room for sixteen pieces, and copies them all for each further one: 16 MiB in pieces
+// of 150 octets would cost 60 GB of copies.
+TEST(FlvChunkFlv, CopiesOnceWhatCameInManyPieces) {
+  const Octets body = Octets{0x17, 1, 0, 0, 0} + Octets(3000, 0x65);
+  const Octets head = kHeader + setup();
+  const Octets film = head + tag(kVideo, 0, body);
+  for (ptrdiff_t piece : {30, 100, 140, 150, 220, 500, 5000}) {
+    Mux mux;
+    Input& input = mux.add("flv_%u");
+    mux.start();
+    input.open(kFlvCaps);
+    input.push(head);
+    for (auto it = film.begin() + std::ssize(head); it != film.end();) {
+      const auto end = it + std::min(piece, film.end() - it);
+      ASSERT_EQ(input.push(Octets(it, end)), GST_FLOW_OK);
+      it = end;
+    }
+    input.eos();
+    const auto tags = mux.until_eos();
+    ASSERT_EQ(timeline(tags), "F S V0 A0 v0") << piece;
+    EXPECT_EQ(tags.back().body, body) << piece;
+    const auto pieces = static_cast<unsigned>((11 + std::ssize(body) + piece - 1) / piece);
+    EXPECT_EQ(gst_buffer_n_memory(tags.back().buffer.get()), 2 + (pieces > 14 ? 1 : pieces))
+        << piece;
+  }
+}
+
 TEST(FlvChunkFlv, TakesBufferListsAndManyMemories) {
   Mux mux;
   Input& input = mux.add("flv_%u");

@@ -203,6 +203,30 @@ TEST(FlvChunkLive, WritesTheConfigurationOfALateTrack) {
   EXPECT_EQ(timeline(mux.wait(7)), "F S V0 v0 S A60 a60");
 }
 
+TEST(FlvChunkLive, GoesOnBesideAPadThatComesAndBringsNothing) {
+  for (const char* interleave : {"auto", "dts", "arrival"}) {
+    Mux mux;
+    gst_util_set_object_arg(G_OBJECT(mux.element()), "interleave", interleave);
+    Input& video = mux.add("video", kLive);
+    mux.start();
+    video.open(kAvcCaps);
+    video.frame_ms(0, 0, true);
+    mux.set_time(50 * GST_MSECOND);
+    EXPECT_EQ(mux.wait(4).size(), 4u) << interleave;
+    Input& audio = mux.add("audio", kLive);
+    for (int i = 1; i <= 20; i++) {
+      video.frame_ms(40 * i, 40 * i);
+      mux.set_time(static_cast<GstClockTime>(40 * i + 50) * GST_MSECOND);
+      // Once the pad is there, onMetaData says so.
+      EXPECT_EQ(frames(mux.wait(static_cast<size_t>(5 + i))).size(), static_cast<size_t>(1 + i))
+          << interleave;
+    }
+    audio.release();
+    video.frame_ms(900, 900);
+    EXPECT_EQ(mux.wait(26).size(), 26u) << interleave;
+  }
+}
+
 /// Rounds counts how often the element looks at its pads. It may look often, but not for ever.
 class Rounds {
  public:
