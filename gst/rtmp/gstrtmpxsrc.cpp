@@ -18,10 +18,14 @@
  * sender's clock and the pipeline's drift apart; with #GstRtmpxSrc:clock-mode pipeline the time
  * stamps follow the pipeline's clock, slewed by at most 500 ppm.
  *
+ * A stream that has video begins with a key frame: what comes before cannot be decoded, and sound
+ * alone would fill the queues of a pipeline whose sinks wait for each other. If no key frame comes
+ * for twelve seconds, it begins without.
+ *
  * A server may send what it has cached since the last key frame in one burst when a player joins.
- * With #GstRtmpxSrc:join live-edge this picture material is passed on, in its proper place in the
- * past: sinks drop what is late and show the newest picture at once. With keyframe it is left out,
- * and the stream begins with the next key frame.
+ * With #GstRtmpxSrc:join live-edge this material is passed on, in its proper place in the past:
+ * sinks drop what is late and show the newest picture at once. With keyframe it is left out, and
+ * the stream begins with the next key frame.
  *
  * While downstream is busy the source reads on. When a tag has waited for
  * #GstRtmpxSrc:max-queue-time, it drops everything up to a key frame that has not, marks the next
@@ -462,7 +466,8 @@ void install_properties(GObjectClass* klass) {
    * GstRtmpxSrc:join:
    *
    * What becomes of the burst in which a server may send all since the last key frame when a player
-   * joins a live stream. Neither way adds to the delay.
+   * joins a live stream. Either way the stream begins with a key frame if it has video, and neither
+   * adds to the delay.
    */
   g_object_class_install_property(
       klass, kPropJoin,

@@ -131,6 +131,9 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
   if (phase_ == Phase::kJoining) {
     tag->noted = true;
     caps_due_ |= header_.note(*tag);
+    if (header_.has_video()) {
+      queue_.expect_video(*joined_ + TagQueue::kKeyFrameWait);
+    }
     if (tag->is_media()) {
       edge_.arrived(tag->timestamp, now);
     }
@@ -228,13 +231,16 @@ int64_t Player::running_time(rtmp::Time at, rtmp::Time now) const {
   return base - std::chrono::nanoseconds(now - at).count();
 }
 
-/// Nothing but headers goes on until a key frame comes with what is live, not with the burst.
+/// Nothing but headers goes on until a key frame comes: with join=keyframe one that is live, else
+/// the first. Sound alone would fill the queues of a pipeline whose sinks wait for each other.
 bool Player::ready_at_key_frame(rtmp::Time now) {
-  if (!cut_ && (edge_.reached(now) || now - *joined_ >= kLongestBurst)) {
+  const bool may_cut = joins_at_key_frame() ? edge_.reached(now) || now - *joined_ >= kLongestBurst
+                                            : queue_.has_video(now);
+  if (!cut_ && may_cut) {
     cut_ = true;
-    queue_.begin_at_key_frame(lateness());
+    queue_.begin_at_key_frame(joins_at_key_frame() ? lateness() : rtmp::Duration::max());
   }
-  return cut_ && queue_.has_media();
+  return cut_ ? queue_.has_media() : !joins_at_key_frame();
 }
 
 bool Player::ready_to_flow(rtmp::Time now) {
@@ -244,7 +250,7 @@ bool Player::ready_to_flow(rtmp::Time now) {
   if (playback_.over() || ended_) {
     return true;
   }
-  if (joins_at_key_frame() && !ready_at_key_frame(now)) {
+  if (live() && !ready_at_key_frame(now)) {
     return false;
   }
   if (now - *joined_ >= std::chrono::nanoseconds(settings_.header_wait)) {
@@ -418,8 +424,10 @@ bool Player::produce_locked(Connection::Locked& locked, Output& output) {
 rtmp::Time Player::deadline(rtmp::Time now) const {
   rtmp::Time until = now + 1s;
   if (phase_ == Phase::kJoining && !queue_.empty()) {
-    const rtmp::Time waited = *joined_ + std::chrono::nanoseconds(settings_.header_wait);
-    until = std::min({until, now + LiveEdge::kGap, std::max(waited, now + 1ms)});
+    const auto waited = now - *joined_;
+    const std::chrono::nanoseconds wait(settings_.header_wait);
+    until = now + (waited < wait ? std::min<rtmp::Duration>(wait - waited, LiveEdge::kGap)
+                                 : LiveEdge::kGap);
   }
   if (auto answer = playback_.deadline()) {
     until = std::min(until, std::max(*answer, now + 1ms));

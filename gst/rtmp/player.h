@@ -122,9 +122,9 @@ class Player final : private ClientLink::Observer {
   bool caps_due_ = true;
   bool file_header_due_ = true;
   bool discont_due_ = false;
-  bool cut_ = false;    // join=keyframe: what came before the first key frame is gone
-  bool ended_ = false;  // the link is gone
-  bool begun_ = false;  // produce() has yielded something, or a seek was sent
+  bool cut_ = false;                    // live: what came before the first key frame is gone
+  bool ended_ = false;                  // the link is gone
+  bool begun_ = false;                  // produce() has yielded something, or a seek was sent
   std::optional<GstClockTime> wanted_;  // a seek that waits for the stream, or for the one before
   GstClockTime sought_ = 0;             // the last seek that was sent
   std::optional<GstClockTime> duration_;

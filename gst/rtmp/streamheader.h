@@ -25,6 +25,9 @@ class StreamHeader {
   /// both_seen() is true once audio and video have arrived.
   bool both_seen() const { return audio_seen_ && video_seen_; }
 
+  /// has_video() is true if the metadata tells of video, or some has arrived.
+  bool has_video() const { return told_video_.value_or(false) || video_seen_; }
+
   /// file_header() makes FLV's nine octets and PreviousTagSize0. (transfer full)
   GstBuffer* file_header() const;
   /// caps() are video/x-flv with the streamheader: file header, metadata, video and audio
@@ -35,7 +38,6 @@ class StreamHeader {
 
  private:
   bool has_audio() const { return told_audio_.value_or(false) || audio_seen_; }
-  bool has_video() const { return told_video_.value_or(false) || video_seen_; }
   void read_metadata(rtmp::Bytes body);
 
   GstPtr<GstBuffer> metadata_;

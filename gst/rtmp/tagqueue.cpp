@@ -50,20 +50,31 @@ std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival) {
 }
 
 bool TagQueue::starts_decoding(const Tag& tag) const {
-  const bool has_video = last_video_ && tag.arrival - *last_video_ < kVideoPause;
-  return tag.is_key_frame() || (!has_video && tag.is_media());
+  return tag.is_key_frame() || (!has_video(tag.arrival) && tag.is_media());
 }
 
 void TagQueue::count(const Tag& tag) {
   (tag.is_video() ? dropped_.video : dropped_.audio)++;
 }
 
+void TagQueue::expect_video(rtmp::Time until) {
+  video_until_ = std::max(video_until_, until);
+}
+
+bool TagQueue::skips(const Tag& tag) {
+  if (skip_ == Skip::kNo || starts_decoding(tag)) {
+    return false;
+  }
+  skipped_ = skipped_.value_or(tag.arrival);
+  return tag.arrival - *skipped_ < kKeyFrameWait;
+}
+
 void TagQueue::push(Tag&& tag) {
   if (tag.is_video()) {
-    last_video_ = tag.arrival;
+    expect_video(tag.arrival + kVideoPause);
   }
   if (tag.is_media()) {
-    if (skip_ != Skip::kNo && !starts_decoding(tag)) {
+    if (skips(tag)) {
       if (skip_ == Skip::kDropping) {
         count(tag);
       }
@@ -134,6 +145,7 @@ void TagQueue::drop_media_before(size_t end, Skip why) {
 void TagQueue::skip_to_key_frame(Skip why) {
   drop_media_before(tags_.size(), why);
   skip_ = why;
+  skipped_.reset();
   discont_ = true;
 }
 

@@ -46,6 +46,10 @@ class TagQueue {
   /// A stream whose video has paused for so long is as good as audio only.
   static constexpr rtmp::Duration kVideoPause = std::chrono::seconds(3);
 
+  /// Encoders put at most ten seconds or so between key frames. A stream without any for so long
+  /// may have none (intra refresh), or no video although it is announced.
+  static constexpr rtmp::Duration kKeyFrameWait = std::chrono::seconds(12);
+
   struct Dropped {
     uint64_t audio = 0;
     uint64_t video = 0;
@@ -58,6 +62,11 @@ class TagQueue {
 
   bool empty() const { return tags_.empty(); }
   bool has_media() const;
+  /// expect_video() tells that the stream has video, though none may come until then: some servers
+  /// begin with the sound, and send nothing of the pictures before a key frame.
+  void expect_video(rtmp::Time until);
+  /// has_video() is true if video is expected, or came lately.
+  bool has_video(rtmp::Time now) const { return now < video_until_; }
   uint64_t bytes() const { return bytes_; }
   const std::deque<Tag>& tags() const { return tags_; }
   /// media_span_ms() is the media time between the first and the last media tag.
@@ -79,15 +88,17 @@ class TagQueue {
   enum class Skip : uint8_t { kNo, kDropping, kLeavingOut };
 
   bool starts_decoding(const Tag& tag) const;
+  bool skips(const Tag& tag);
   void count(const Tag& tag);
   void drop_media_before(size_t end, Skip why);
   void skip_to_key_frame(Skip why);
 
   std::deque<Tag> tags_;
   uint64_t bytes_ = 0;
-  std::optional<rtmp::Time> last_video_;
+  rtmp::Time video_until_ = rtmp::Time::min();  // unless more of it comes
   Skip skip_ = Skip::kNo;
-  bool discont_ = false;  // for the next media tag that comes in
+  std::optional<rtmp::Time> skipped_;  // arrival of the first tag left out since
+  bool discont_ = false;               // for the next media tag that comes in
   Dropped dropped_;
 };
 

@@ -48,8 +48,8 @@ struct Passed {
   bool is_audio() const { return type == 8 && is_media(); }
 };
 
-/// Source is rtmpsrc ! fakesink with a bus, and a probe that notes everything. By the name that no
-/// other plugin has, so that the distribution's cannot take its place.
+/// Source is rtmpsrc ! fakesink with a bus, and a probe that notes everything since the last flush.
+/// By the name that no other plugin has, so that the distribution's cannot take its place.
 class Source {
  public:
   /// `rest` is what follows the source; its properties come with property().
@@ -66,7 +66,8 @@ class Source {
     gst_pad_add_probe(
         pad,
         static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER |
-                                     GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM),
+                                     GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM |
+                                     GST_PAD_PROBE_TYPE_EVENT_FLUSH),
         [](GstPad*, GstPadProbeInfo* info, gpointer self) {
           return static_cast<Source*>(self)->on_probe(info);
         },
@@ -234,6 +235,8 @@ class Source {
     } else if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT) {
       gst_event_copy_segment(event, &segment_);
       segments_.push_back(segment_);
+    } else if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
+      passed_.clear();
     }
   }
 

@@ -361,7 +361,7 @@ TEST(RtmpSrc, IdleTimeoutIsAnError) {
   source.set("idle-timeout", "1");
   source.play();
   ASSERT_TRUE(wait_player(server));
-  send_headers(server, "key");
+  server.send("key", audio_header());
   for (uint32_t i = 0; i < 6; i++) {
     std::this_thread::sleep_for(300ms);  // never silent for a second
     server.send("key", audio_frame(i));

@@ -289,6 +289,65 @@ TEST(RtmpSrcLive, BurstOnJoiningIsLeftOutThroughTheStockDemuxer) {
   join("keyframe", kStockDemuxer);
 }
 
+/// announce_and_sound() is what nginx-rtmp sends of a stream joined between two key frames:
+/// metadata, and sound without pictures until a key frame comes.
+void announce_and_sound(TestServer& server, uint32_t frames) {
+  server.send("key", announcing_metadata());
+  server.send("key", audio_header());
+  for (uint32_t i = 0; i < frames; i++) {
+    server.send("key", audio_frame(i));
+    std::this_thread::sleep_for(40ms);
+  }
+}
+
+TEST(RtmpSrcLive, BeginsAtTheFirstKeyFrame) {
+  TestServer server;
+  Source source(server.url());
+  source.set("header-wait", "100000000");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  announce_and_sound(server, 10);
+  server.send("key", at_time(video_header(), 400));
+  for (const Message& message : frames(10, 10)) {
+    server.send("key", message);
+  }
+  ASSERT_TRUE(source.wait_media(20));
+  auto media = source.media();
+  EXPECT_EQ(media[0].tag_ms, 400);
+  EXPECT_TRUE(media[0].is_video());
+  EXPECT_FALSE(media[0].delta);
+  EXPECT_EQ(source.stat("dropped-audio"), 0u) << "left out is not dropped";
+}
+
+TEST(RtmpSrcLive, PicturesThatNobodyCanDecodeAreLeftOut) {
+  TestServer server;
+  Source source(server.url());
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  for (const Message& message : frames(5, 10)) {
+    server.send("key", message);
+  }
+  ASSERT_TRUE(source.wait_media(10));
+  EXPECT_EQ(source.media()[0].tag_ms, 400);
+  EXPECT_FALSE(source.media()[0].delta);
+}
+
+TEST(RtmpSrcLive, SoundAloneDoesNotFillTheQueuesOfAPipeline) {
+  TestServer server;
+  Source source(server.url(), kStockDemuxer);  // its queues hold a second
+  SinkWatch video(source, "video");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  announce_and_sound(server, 40);
+  server.send("key", at_time(video_header(), 1600));
+  for (const Message& message : frames(40, 20)) {
+    server.send("key", message);
+  }
+  EXPECT_TRUE(source.wait_state(GST_STATE_PLAYING)) << "the sinks wait for each other";
+  EXPECT_TRUE(eventually([&] { return video.early().size() >= 20; }));
+}
+
 TEST(RtmpSrcLive, KeyFrameJoinWithoutABurst) {
   TestServer server;
   Source source(server.url());

@@ -602,6 +602,30 @@ TEST(TagQueue, LeavesOutWhatComesBeforeTheKeyFrame) {
   EXPECT_EQ(queue.dropped().video, 0u);
 }
 
+TEST(TagQueue, WaitsForVideoThatIsExpected) {
+  TagQueue queue;
+  queue.expect_video(at(2s));
+  queue.push(make(audio_frame(0), at(0ms)));
+  queue.begin_at_key_frame(rtmp::Duration::max());
+  queue.push(make(audio_frame(1), at(1900ms)));
+  EXPECT_FALSE(queue.has_media());
+  queue.push(make(audio_frame(2), at(2s)));
+  EXPECT_TRUE(queue.has_media()) << "it never came";
+}
+
+TEST(TagQueue, StreamsWithoutKeyFramesGoOn) {
+  TagQueue queue;
+  for (uint32_t i = 1; i < 400; i++) {
+    queue.push(make(video_frame(i % 9 + 1, 100, i * 40), at(std::chrono::milliseconds(i * 40))));
+    if (i == 5) {
+      queue.begin_at_key_frame(100ms);
+    }
+  }
+  ASSERT_TRUE(queue.has_media());
+  EXPECT_EQ(queue.tags().front().arrival, at(240ms) + TagQueue::kKeyFrameWait);
+  EXPECT_TRUE(queue.tags().front().discont);
+}
+
 TEST(MakeTag, KnowsWhatATagIs) {
   EXPECT_TRUE(make(video_frame(0), {}).is_key_frame());
   EXPECT_FALSE(make(video_frame(1), {}).is_key_frame());

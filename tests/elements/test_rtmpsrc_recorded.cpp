@@ -47,7 +47,7 @@ class Film : public testing::Test {
     }
     return found;
   }
-  /// first_media() waits for media after forget(), and answers the first of it.
+  /// first_media() waits for media, and answers the first of it.
   std::optional<Passed> first_media() const {
     if (!source->wait_media(1)) {
       return std::nullopt;
@@ -133,7 +133,6 @@ TEST_F(RtmpSrcRecorded, SeeksSeveralTimes) {
   source->play();
   for (int seconds : {30, 10, 50, 0, 59, 20}) {
     SCOPED_TRACE(seconds);
-    source->forget();
     ASSERT_TRUE(source->seek(seconds * GST_SECOND));
     auto first = first_media();
     ASSERT_TRUE(first);
@@ -170,7 +169,6 @@ TEST_F(RtmpSrcRecorded, SeeksAfterTheEnd) {
   source->play();
   ASSERT_TRUE(source->wait_eos());
   for (int seconds : {5, 0, 8}) {
-    source->forget();
     ASSERT_TRUE(source->seek(seconds * GST_SECOND));
     ASSERT_TRUE(source->wait_eos()) << seconds;
     auto media = source->media();
