@@ -536,7 +536,7 @@ void install_properties(GObjectClass* klass) {
    *
    * - `tags` (guint64): FLV tags passed downstream
    * - `queue-time` (guint64): media time that waits, in nanoseconds
-   * - `queue-bytes` (guint64): octets that wait
+   * - `queue-bytes` (guint64): memory that what waits takes
    * - `dropped-video`, `dropped-audio` (guint64): frames dropped because downstream was busy
    *
    * After the source has stopped they are those of its end.

@@ -83,7 +83,7 @@ void TagQueue::push(Tag&& tag) {
     skip_ = Skip::kNo;
     tag.discont = std::exchange(discont_, false) || tag.discont;
   }
-  bytes_ += tag.payload.size;
+  bytes_ += tag.memory();
   tags_.push_back(std::move(tag));
 }
 
@@ -93,7 +93,7 @@ std::optional<Tag> TagQueue::pop() {
   }
   Tag tag = std::move(tags_.front());
   tags_.pop_front();
-  bytes_ -= tag.payload.size;
+  bytes_ -= tag.memory();
   return tag;
 }
 
@@ -134,7 +134,7 @@ void TagQueue::drop_media_before(size_t end, Skip why) {
       kept.push_front(std::move(tag));
       continue;
     }
-    bytes_ -= tag.payload.size;
+    bytes_ -= tag.memory();
     if (why == Skip::kDropping && tag.is_media()) {
       count(tag);
     }
@@ -182,7 +182,7 @@ void TagQueue::trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes) {
       std::find_if(tags_.begin(), tags_.end(), is_media)->discont = true;
       return;
     }
-    held -= tag.is_media() ? tag.payload.size : 0;
+    held -= tag.is_media() ? tag.memory() : 0;
   }
   skip_to_key_frame(Skip::kDropping);
 }

@@ -16,6 +16,9 @@ namespace gstrtmp {
 
 /// Tag is one FLV tag that has arrived and waits to be passed on.
 struct Tag {
+  /// Its own place in a queue, and the GstMemory that holds the payload.
+  static constexpr uint64_t kOverhead = 256;
+
   rtmp::flv::TagType type = rtmp::flv::TagType::kScript;
   rtmp::media::PacketClass packet = rtmp::media::PacketClass::kMetadata;
   int64_t timestamp = 0;  ///< milliseconds, unwrapped, by the sender's clock
@@ -29,6 +32,8 @@ struct Tag {
     return packet == rtmp::media::PacketClass::kSequenceHeader ||
            packet == rtmp::media::PacketClass::kMetadata;
   }
+  /// memory() is about how many octets it takes while it waits: an empty one takes some as well.
+  uint64_t memory() const { return kOverhead + payload.size; }
   /// is_media() is true for what has a place in time: audio and video, not scripts and headers.
   bool is_media() const { return type != rtmp::flv::TagType::kScript && !is_header(); }
   bool is_video() const { return type == rtmp::flv::TagType::kVideo && is_media(); }
@@ -67,6 +72,7 @@ class TagQueue {
   void expect_video(rtmp::Time until);
   /// has_video() is true if video is expected, or came lately.
   bool has_video(rtmp::Time now) const { return now < video_until_; }
+  /// bytes() is the memory that all tags take.
   uint64_t bytes() const { return bytes_; }
   const std::deque<Tag>& tags() const { return tags_; }
   /// media_span_ms() is the media time between the first and the last media tag.
@@ -75,8 +81,8 @@ class TagQueue {
   rtmp::Duration waited(rtmp::Time now) const;
 
   /// trim() drops from the front, to the next key frame (audio only: to the next frame), until
-  /// nothing has waited longer than `bound` and no more than max_bytes are held. If there is no key
-  /// frame, everything goes, and what arrives before the next one. Headers stay.
+  /// nothing has waited longer than `bound` and no more than max_bytes are taken. If there is no
+  /// key frame, everything goes, and what arrives before the next one. Headers stay.
   void trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes);
   /// begin_at_key_frame() leaves out what comes before the first key frame that is at most `late`
   /// behind the packet that was least late on its way; if there is none, all media, and what

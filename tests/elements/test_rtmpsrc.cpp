@@ -344,15 +344,22 @@ TEST(RtmpSrc, EndWithoutAnyMedia) {
 }
 
 TEST(RtmpSrc, EndWhileWaitingForTheHeader) {
-  TestServer server;
-  Source source(server.url());
-  source.set("header-wait", "10000000000");
-  source.play();
-  ASSERT_TRUE(wait_player(server));
-  server.send("key", video_frame(0));
-  server.send_control(rtmp::UserControlType::kStreamEof);
-  EXPECT_TRUE(source.wait_eos(3s));
-  EXPECT_EQ(source.media().size(), 1u);
+  // With the longest times that can be set no deadline overflows.
+  for (const char* longest : {"10000000000", "9223372036854775807"}) {
+    SCOPED_TRACE(longest);
+    TestServer server;
+    Source source(server.url());
+    source.set("header-wait", longest);
+    source.set("max-queue-time", longest);
+    source.set("idle-timeout", "2147483647");
+    source.play();
+    ASSERT_TRUE(wait_player(server));
+    server.send("key", video_frame(0));
+    EXPECT_FALSE(source.wait_media(1, 500ms));
+    server.send_control(rtmp::UserControlType::kStreamEof);
+    EXPECT_TRUE(source.wait_eos(3s));
+    EXPECT_EQ(source.media().size(), 1u);
+  }
 }
 
 TEST(RtmpSrc, IdleTimeoutIsAnError) {

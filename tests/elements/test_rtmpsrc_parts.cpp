@@ -490,7 +490,7 @@ TEST(TagQueue, KeepsOrderAndCountsWhatItHolds) {
   EXPECT_EQ(queue.waited(at(1500ms)), rtmp::Duration(1500ms));
   uint64_t bytes = 0;
   for (const Tag& tag : queue.tags()) {
-    bytes += tag.payload.size;
+    bytes += tag.payload.size + Tag::kOverhead;
   }
   EXPECT_EQ(queue.bytes(), bytes);
   EXPECT_EQ(drain(queue).size(), 51u);
@@ -541,6 +541,16 @@ TEST(TagQueue, BoundsOctetsToo) {
   EXPECT_LE(queue.bytes(), all / 2);
   ASSERT_FALSE(queue.empty());
   EXPECT_TRUE(queue.tags().front().is_key_frame());
+}
+
+TEST(TagQueue, EmptyTagsTakeMemoryToo) {
+  TagQueue queue;
+  for (uint32_t i = 0; i < 1000; i++) {
+    queue.push(make({rtmp::MessageType::kAudio, 0, {}}, at(0ms)));
+  }
+  EXPECT_GE(queue.bytes(), 1000 * sizeof(Tag));
+  queue.trim(at(0ms), 2s, 100 * sizeof(Tag));
+  EXPECT_LE(queue.tags().size(), 100u);
 }
 
 TEST(TagQueue, AudioAloneNeedsNoKeyFrame) {

@@ -254,6 +254,17 @@ TEST_F(RtmpSrcRecorded, ResumesAtHalf) {
   EXPECT_LE(left, 760 * GST_MSECOND) << "half is soon enough; audio is up to 200 ms ahead";
 }
 
+TEST_F(RtmpSrcRecorded, EmptyMessagesFillTheQueueToo) {
+  start();
+  Recording empty;
+  empty.messages.assign(200'000, {rtmp::MessageType::kAudio, 0, {}});
+  server.set_recording("film", empty);
+  source->hold(true);
+  source->play();
+  EXPECT_TRUE(server.wait([](const Log& log) { return pauses(log, true) == 1; }));
+  EXPECT_EQ(source->stat("queue-time"), 0u);
+}
+
 TEST_F(RtmpSrcRecorded, PauseOfThePipelineEndsNothing) {
   start("fakesink sync=true", 75);
   source->play();
