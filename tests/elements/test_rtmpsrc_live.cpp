@@ -101,7 +101,9 @@ TEST(RtmpSrcLive, NoFrameIsLateThoughConnectingTookLongAndTheSenderRanForAnHour)
   script.delay = 750ms;  // connect, and play
   TestServer server(script);
   Source source(server.url(), kStockDemuxer);
-  Seen seen = watch(source, server, 2000ms, kHour);
+  guint64 to_air = 0;
+  Seen seen = watch(source, server, 2000ms, kHour, [&] { to_air = source.stat("time-to-air"); });
+  EXPECT_GE(to_air, 1500 * GST_MSECOND);
   ASSERT_GT(seen.video.size(), 40u);
   ASSERT_GT(seen.audio.size(), 40u);
   EXPECT_EQ(seen.dropped, 0u);

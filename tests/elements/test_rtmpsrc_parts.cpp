@@ -36,16 +36,16 @@ rtmp::Time at(rtmp::Duration time) {
 
 // ---- SenderClock ----
 
+constexpr int64_t kPath = 20 * kMs;
+
 /// A sender whose clock runs `ppm` fast, over a network with jitter: exponential, mean 4 ms, with a
-/// stall now and then. `each` sees (true sender time, arrival) and what the clock makes of it.
-template <typename Each>
-void run_sender(SenderClock& clock, double ppm, int64_t length, int64_t step, Each each) {
+/// stall now and then. `packet` gets (when it was sent, its time stamp, its arrival).
+template <typename Packet>
+void simulate(double ppm, int64_t length, int64_t step, Packet packet) {
   std::mt19937_64 random(4711);
   std::exponential_distribution<double> jitter(1.0 / (4.0 * kMs));
-  constexpr int64_t kPath = 20 * kMs;
   constexpr int64_t kFirst = 3600 * kSecond;
   int64_t last_arrival = 0;
-  bool started = false;
   for (int64_t now = 0; now < length; now += step) {
     const auto sender = kFirst + static_cast<int64_t>(static_cast<double>(now) * (1 + ppm * 1e-6));
     int64_t arrival = now + kPath + static_cast<int64_t>(jitter(random));
@@ -54,14 +54,22 @@ void run_sender(SenderClock& clock, double ppm, int64_t length, int64_t step, Ea
     }
     arrival = std::max(arrival, last_arrival);  // TCP keeps the order
     last_arrival = arrival;
-    const int64_t stamp = sender / kMs * kMs;
-    if (!started) {
-      started = true;
+    packet(now, sender / kMs * kMs, arrival);
+  }
+}
+
+/// run_sender() shows a clock such a sender; `each` sees (when the packet was due, what the clock
+/// makes of it).
+template <typename Each>
+void run_sender(SenderClock& clock, double ppm, int64_t length, int64_t step, Each each) {
+  bool started = false;
+  simulate(ppm, length, step, [&](int64_t now, int64_t stamp, int64_t arrival) {
+    if (!std::exchange(started, true)) {
       clock.start(stamp, arrival, arrival - stamp);
     }
     const SenderClock::Sight sight = clock.observe(stamp, arrival);
     each(now + kPath, stamp + clock.correction(), sight);
-  }
+  });
 }
 
 TEST(SenderClock, FollowsTwelveHoursOf200Ppm) {
@@ -290,6 +298,34 @@ TEST(LiveTimeline, KeepsTheOrderWhileSlewing) {
     }
   }
   EXPECT_LT(last, 119'980 - 20);
+}
+
+TEST(LiveTimeline, FollowsTwelveHoursOf200Ppm) {
+  for (double ppm : {200.0, -200.0}) {
+    SCOPED_TRACE(ppm);
+    LiveTimeline timeline;
+    LiveTimeline::Mapping mapping;
+    int64_t worst = 0;
+    size_t segments = 0;
+    simulate(ppm, 12 * 3600 * kSecond, 40 * kMs, [&](int64_t now, int64_t stamp, int64_t arrival) {
+      if (!timeline.begun()) {
+        timeline.begin(stamp / kMs, arrival, arrival - stamp);
+      }
+      const LiveTimeline::Place place = timeline.place(stamp / kMs, arrival);
+      EXPECT_FALSE(place.jump);
+      if (place.segment) {
+        mapping = *place.segment;
+        segments++;
+      }
+      const auto start = static_cast<int64_t>(mapping.start);
+      const int64_t running = place.time_ms * kMs - start + static_cast<int64_t>(mapping.base);
+      if (now > LiveTimeline::kJoining) {
+        worst = std::max<int64_t>(worst, std::llabs(running - (now + kPath)));
+      }
+    });
+    EXPECT_LE(worst, 20 * kMs) << "in ms: " << static_cast<double>(worst) / kMs;
+    EXPECT_LE(segments, 3u) << "only while joining";
+  }
 }
 
 TEST(LiveTimeline, BeginsAgainAfterAPause) {

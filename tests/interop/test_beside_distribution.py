@@ -30,6 +30,30 @@ for root in ('GObject', 'GInterface', 'GEnum', 'GFlags', 'GBoxed', 'GParam'):
     walk(GObject.GType.from_name(root))
 """
 
+# Prints what a pipeline that moves from the first element to the second does not find there: each property with its
+# type (of an enumeration, names and numbers; flags are types of our own) and its default.
+COMPARE_PROPERTIES = """
+def values(spec):
+    return {(value.value_nick, int(value)) for value in spec.enum_class.__enum_values__.values()}
+theirs, ours = (Gst.ElementFactory.make(name) for name in sys.argv[1:])
+for spec in theirs.list_properties():
+    found = ours.find_property(spec.name)
+    if found is None:
+        print(spec.name, 'is missing')
+    elif spec.value_type.is_a(GObject.TYPE_ENUM):
+        for nick, number in sorted(values(spec) - values(found)):
+            print(spec.name, 'lacks', nick)
+    elif spec.value_type.is_a(GObject.TYPE_FLAGS):
+        if not found.value_type.is_a(GObject.TYPE_FLAGS) or int(found.default_value) != int(spec.default_value):
+            print(spec.name, 'is of another kind')
+    elif found.value_type != spec.value_type:
+        print(spec.name, 'is', found.value_type.name, 'not', spec.value_type.name)
+    elif spec.name not in ('name', 'parent', 'stats'):
+        have, want = ours.get_property(spec.name), theirs.get_property(spec.name)
+        if have != want:
+            print(spec.name, 'is by default', have, 'not', want)
+"""
+
 
 def distribution_folder():
     variable = subprocess.run(["pkg-config", "--variable=pluginsdir", "gstreamer-1.0"],
@@ -81,6 +105,17 @@ class BesideDistribution(unittest.TestCase):
             "    print(type(element).__gtype__.name)\n", env=self.env)
         self.assert_quiet(output)
         self.assertEqual(output.split(), ["GstRtmpxSrc", "GstRtmpxSink"])
+
+    def test_properties_of_rtmp2(self):
+        """A pipeline moves over by changing the element's name."""
+        # What we call ourselves depends on what we do and is not told by the property.
+        both = ["scheme lacks rtmps", "flash-version is by default None not LNX 10,0,32,18"]
+        expected = {"src": both, "sink": [*both, "chunk-size is by default 0 not 128",
+                                          "enable-last-sample is by default False not True"]}
+        for kind, differences in expected.items():
+            with self.subTest(kind=kind):
+                _, output = pipelines.python(COMPARE_PROPERTIES, f"rtmp2{kind}", f"rtmpx{kind}", env=self.env)
+                self.assertEqual(sorted(output.splitlines()), sorted(differences))
 
     def test_no_type_name_is_taken(self):
         def types(names, plugin_path):
