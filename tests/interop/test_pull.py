@@ -193,44 +193,67 @@ class Live(Pull):
         # The tracer also tells the form of its lines.
         self.assertNotRegex(output, r"object-alive, type-name=\(string\)[^%]")
 
-    def test_autopluggers_choose_ours(self):
-        code = """
-pipeline = Gst.parse_launch(f"{sys.argv[2]} uri={sys.argv[1]} name=d")
-if sys.argv[2] == "playbin":
+    AUTOPLUG = """
+url, player = sys.argv[1:]
+names = []
+if player == "decodebin":
+    pipeline = Gst.parse_launch(f"rtmpsrc name=src location={url} ! decodebin name=d")
+    d = pipeline.get_by_name("d")
+    names.append(pipeline.get_by_name("src").get_factory().get_name())
+else:
+    pipeline = d = Gst.parse_launch(f"{player} uri={url} name=d")
+if player.startswith("playbin"):
     for which in ("audio-sink", "video-sink"):
         pipeline.set_property(which, Gst.ElementFactory.make("fakesink"))
 else:
-    d = pipeline
-    pipeline = Gst.Pipeline()
-    pipeline.add(d)
+    if pipeline is d:
+        pipeline = Gst.Pipeline()
+        pipeline.add(d)
     def linked(_, pad):
         sink = Gst.ElementFactory.make("fakesink")
         pipeline.add(sink)
         sink.sync_state_with_parent()
         pad.link(sink.get_static_pad("sink"))
     d.connect("pad-added", linked)
-names = []
 pipeline.connect("deep-element-added", lambda *args: names.append(args[2].get_factory().get_name()))
 pipeline.set_state(Gst.State.PLAYING)
-message = pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
 pipeline.set_state(Gst.State.NULL)
 if not message or message.type != Gst.MessageType.EOS:
     sys.exit(f"no EOS: {message and message.parse_error()}")
 print("elements:", *names)
 """
-        for player in ("playbin", "uridecodebin"):
+
+    def autoplug(self, player, name):
+        script = self.dir / "auto.py"
+        script.write_text("import sys, gi; gi.require_version('Gst', '1.0'); from gi.repository import Gst\n"
+                          "Gst.init(None)\n" + self.AUTOPLUG)
+        return procs.Child([sys.executable, script, self.url(name), player], env=pipelines.PLAIN)
+
+    def test_autopluggers_choose_ours(self):
+        for player in ("playbin", "playbin3", "uridecodebin", "decodebin"):
             with self.subTest(player=player):
                 name = f"auto-{player}"
-                script = self.dir / "auto.py"
-                script.write_text("import sys, gi; gi.require_version('Gst', '1.0'); from gi.repository import Gst\n"
-                                  "Gst.init(None)\n" + code)
-                with procs.Child([sys.executable, script, self.url(name), player], env=pipelines.PLAIN) as child:
+                with self.autoplug(player, name) as child:
                     self.server.wait_players(name)
                     self.publish(name, "ffmpeg")
                     self.assertEqual(child.wait(30), 0, child.output())
                     elements = child.output().split("elements:")[1].split()
                 self.assertTrue({"rtmpsrc", "rtmpxsrc"} & set(elements), elements)
                 self.assertNotIn("rtmp2src", elements)
+
+    def test_players_join_between_key_frames(self):
+        """Sound comes first, pictures up to three seconds later: longer than queues hold."""
+        film = media.flv(seconds=7, gop=90)
+        for player in ("playbin", "decodebin"):
+            with self.subTest(player=player):
+                name = f"between-{player}"
+                with procs.Child(["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-re", "-i", film,
+                                  "-c", "copy", "-f", "flv", self.url(name)]) as publisher:
+                    self.server.wait_publishing(name)
+                    with self.autoplug(player, name) as child:
+                        self.assertEqual(child.wait(40), 0, child.output())
+                    self.assertEqual(publisher.wait(10), 0, publisher.output())
 
 
 class Recorded(Pull):
@@ -240,7 +263,8 @@ class Recorded(Pull):
         cls.long = media.flv(seconds=12, bframes=2, gop=30)
         shutil.copy(cls.film, cls.server.vod / "film.flv")
         # Without a list of the key frames nginx-rtmp seeks to the beginning, whatever it is asked for.
-        pipelines.run(f"filesrc location={cls.long} ! video/x-flv ! flvchunk ! filesink location={cls.server.vod / 'long.flv'}")
+        pipelines.run(f"filesrc location={cls.long} ! video/x-flv ! flvchunk ! "
+                      f"filesink location={cls.server.vod / 'long.flv'}")
 
     def test_all_of_it(self):
         child, path = self.pull("film.flv", "play-type=recorded", "vod")
@@ -282,7 +306,8 @@ def probe(pad, info):
     elif info.get_event().type == Gst.EventType.FLUSH_STOP:
         first.clear()
     return Gst.PadProbeReturn.OK
-pipeline.get_by_name("v").get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.EVENT_FLUSH, probe)
+pad = pipeline.get_by_name("v").get_static_pad("sink")
+pad.add_probe(Gst.PadProbeType.BUFFER | Gst.PadProbeType.EVENT_FLUSH, probe)
 pipeline.set_state(Gst.State.PAUSED)
 if pipeline.get_state(10 * Gst.SECOND)[0] != Gst.StateChangeReturn.SUCCESS:
     sys.exit("no preroll")
