@@ -7,7 +7,8 @@
  * rtmpsrc connects to an RTMP server, plays a stream, live or recorded, and yields it as FLV: each
  * buffer is one whole tag with a DTS, after one buffer with the FLV file header. Metadata and
  * decoder configuration are in the caps' `streamheader` as well, so that sinks which serve late
- * comers can hand them out.
+ * comers can hand them out. Which kinds of media the stream has is told by its metadata, or else by
+ * what arrives within #GstRtmpxSrc:header-wait; one that comes later is passed on, with new caps.
  *
  * ## Live streams and time
  *
@@ -27,36 +28,46 @@
  * sinks drop what is late and show the newest picture at once. With keyframe it is left out, and
  * the stream begins with the next key frame.
  *
- * While downstream is busy the source reads on. When a tag has waited for
- * #GstRtmpxSrc:max-queue-time, it drops everything up to a key frame that has not, marks the next
- * buffer DISCONT and counts what it dropped in #GstRtmpxSrc:stats.
+ * The minimum latency that the source reports is #GstRtmpxSrc:latency, the maximum that and
+ * #GstRtmpxSrc:max-queue-time. While downstream is busy the source reads on. When a tag has waited
+ * for max-queue-time, it drops everything up to a key frame that has not, marks the next buffer
+ * DISCONT and counts what it dropped in #GstRtmpxSrc:stats.
  *
  * ## Recorded streams
  *
- * With #GstRtmpxSrc:play-type recorded the source is not live: it has a duration, can be sought,
- * and asks the server to pause while #GstRtmpxSrc:max-queue-time of media waits.
+ * With #GstRtmpxSrc:play-type recorded the source is not live: it has a duration, if the server or
+ * the metadata tells one, and can be sought, forwards only. Where a seek ends is the server's
+ * choice, mostly a key frame nearby. While downstream is busy, the server is asked to pause as soon
+ * as #GstRtmpxSrc:max-queue-time of media waits, and to go on when half of it is left.
  *
- * ## The end
+ * ## The end, and errors
  *
  * StreamEOF, Play.Stop, Play.Complete and UnpublishNotify end the stream: EOS, after what was
  * queued. A connection that is closed without any of these is EOS as well, or an error if
  * #GstRtmpxSrc:no-eof-is-error is set.
  *
+ * Until the stream plays, each step must be done within #GstRtmpxSrc:timeout. Afterwards silence is
+ * normal, since a publisher may pause, unless #GstRtmpxSrc:idle-timeout says otherwise. An error
+ * message tells in its details why (`reason`) and where (`step`) playing failed, and what the
+ * server said (`server-code`, `server-description`). Downstream gets EOS then, so that files are
+ * finished.
+ *
  * Also registered as `rtmpxsrc`, a name that no other plugin has.
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 rtmpsrc location=rtmp://localhost/live/stream ! flvdemux name=d d.video ! queue !
- * decodebin ! autovideosink d.audio ! queue ! decodebin ! autoaudiosink
+ * gst-launch-1.0 rtmpsrc location=rtmp://localhost/live/stream ! flvdemux name=d \
+ *   d.video ! queue ! decodebin ! videoconvert ! autovideosink \
+ *   d.audio ! queue ! decodebin ! audioconvert ! audioresample ! autoaudiosink
  * ]| Watches a live stream.
  * |[
- * gst-launch-1.0 -e rtmpsrc location=rtmp://localhost/live/stream ! flvchunk ! filesink
- * location=recording.flv
+ * gst-launch-1.0 -e rtmpsrc location=rtmp://localhost/live/stream ! flvchunk \
+ *   ! filesink location=recording.flv
  * ]| Records it, without transcoding.
  * |[
- * gst-launch-1.0 rtmpsrc location=rtmp://localhost/vod/film.flv play-type=recorded ! decodebin !
- * autovideosink
- * ]| Plays a recorded one.
+ * gst-launch-1.0 rtmpsrc location=rtmp://localhost/vod/film.flv play-type=recorded \
+ *   ! decodebin ! videoconvert ! autovideosink
+ * ]| Plays the pictures of a recorded one.
  */
 #include "rtmp/gstrtmpxsrc.h"
 
