@@ -18,62 +18,13 @@
 #include <netinet/tcp.h>
 #include <sys/uio.h>
 
-#include "bench_support.h"
+#include "bench_servers.h"
 
 namespace {
 
 using namespace rtmpbench;
 
 constexpr guint kChunkSize = 65536;
-constexpr size_t kReadSize = 256u << 10;
-
-/// Speaks RTMP until the stream is accepted, then throws away what comes.
-void serve_rtmp(int fd) {
-  static CountingRandom random;
-  rtmp::Environment environment;
-  environment.random = &random;
-  rtmp::Server server({}, environment);
-  (void)server.start(clock_now());
-  std::vector<uint8_t> buffer(kReadSize);
-  bool accepted = false;
-  while (true) {
-    ssize_t n = recv(fd, buffer.data(), buffer.size(), 0);
-    if (n <= 0) {
-      return;
-    }
-    if (accepted && !server.wants_write()) {
-      continue;
-    }
-    server.receive(rtmp::Bytes(buffer.data(), static_cast<size_t>(n)), clock_now());
-    while (auto event = server.poll()) {
-      if (std::holds_alternative<rtmp::event::ConnectRequested>(*event)) {
-        (void)server.accept_connect({}, clock_now());
-      } else if (auto* publish = std::get_if<rtmp::event::PublishRequested>(&*event)) {
-        (void)server.accept_publish(publish->stream, clock_now());
-        accepted = true;
-      }
-    }
-    std::array<rtmp::Bytes, 16> out;
-    while (size_t count = server.gather(out, kReadSize)) {
-      for (size_t i = 0; i < count; i++) {
-        ssize_t sent = send(fd, out[i].data(), out[i].size(), MSG_NOSIGNAL);
-        if (sent <= 0) {
-          return;
-        }
-        server.consume(static_cast<size_t>(sent), clock_now());
-        if (static_cast<size_t>(sent) < out[i].size()) {
-          break;
-        }
-      }
-    }
-  }
-}
-
-void discard(int fd) {
-  std::vector<uint8_t> buffer(kReadSize);
-  while (recv(fd, buffer.data(), buffer.size(), 0) > 0) {
-  }
-}
 
 // ---- the pushing ends ----
 
@@ -190,7 +141,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     return best_of_three(name, total,
-                         [&] { return measure(rtmp_server ? serve_rtmp : discard, push); });
+                         [&] { return measure(rtmp_server ? serve_publisher : discard, push); });
   };
   auto url = [](uint16_t port) {
     return " location=rtmp://127.0.0.1:" + std::to_string(port) +

@@ -22,11 +22,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "session/server.h"
+#include "wire/bytes.h"
 #include "wire/flv.h"
 
-/// What the benchmarks of push, pull and latency share: a stream, a listener, an RTMP server's side
-/// of a connection, and the cost of a process.
+/// What the benchmarks share: a stream, a listener, and the cost of a process.
 namespace rtmpbench {
 
 [[noreturn]] inline void die(const char* what) {
@@ -113,22 +112,6 @@ inline int connect_to(uint16_t port) {
     die("connect");
   }
   return fd;
-}
-
-class CountingRandom final : public rtmp::Random {
- public:
-  void fill(std::span<uint8_t> out) override {
-    for (uint8_t& octet : out) {
-      octet = next_++;
-    }
-  }
-
- private:
-  uint8_t next_ = 1;
-};
-
-inline rtmp::Time clock_now() {
-  return rtmp::Time(std::chrono::steady_clock::now().time_since_epoch());
 }
 
 // ---- measuring ----

@@ -27,7 +27,10 @@ class SinkWatch {
     gst_object_unref(pad);
     sink_ = sink;
   }
-  ~SinkWatch() { gst_object_unref(sink_); }
+  ~SinkWatch() {
+    gst_element_set_state(pipeline_, GST_STATE_NULL);  // the probe is called no more
+    gst_object_unref(sink_);
+  }
   SinkWatch(const SinkWatch&) = delete;
   SinkWatch& operator=(const SinkWatch&) = delete;
 

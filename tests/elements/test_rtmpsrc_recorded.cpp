@@ -261,7 +261,7 @@ TEST_F(RtmpSrcRecorded, EmptyMessagesFillTheQueueToo) {
   server.set_recording("film", empty);
   source->hold(true);
   source->play();
-  EXPECT_TRUE(server.wait([](const Log& log) { return pauses(log, true) == 1; }));
+  EXPECT_TRUE(server.wait([](const Log& log) { return pauses(log, true) == 1; }, 60s));
   EXPECT_EQ(source->stat("queue-time"), 0u);
 }
 

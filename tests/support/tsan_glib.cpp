@@ -164,6 +164,25 @@ void gst_mini_object_unref(GstMiniObject* object) {
   real(object);
 }
 
+// GStreamer drops its own references without a call that could be seen here. So what a bus hands out is freed
+// by a function that comes after all who dropped theirs.
+static GstMiniObjectFreeFunction free_message;
+
+static void free_after_all(GstMiniObject* message) {
+  __tsan_acquire(message);
+  free_message(message);
+}
+
+GstMessage* gst_bus_timed_pop_filtered(GstBus* bus, GstClockTime timeout, GstMessageType types) {
+  NEXT(gst_bus_timed_pop_filtered);
+  GstMessage* message = real(bus, timeout, types);
+  if (message != nullptr && message->mini_object.free != free_after_all) {
+    free_message = message->mini_object.free;
+    message->mini_object.free = free_after_all;
+  }
+  return message;
+}
+
 void g_main_context_unref(GMainContext* context) {
   NEXT(g_main_context_unref);
   order_all(context);
