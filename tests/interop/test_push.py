@@ -99,38 +99,6 @@ for attempt in range(5):
         status, output = pipelines.python(code, self.url("again", "live"), str(self.film))
         self.assertEqual(status, 0, output)
 
-    def test_properties_of_rtmp2sink(self):
-        """A pipeline moves over by the change of the element's name: each property is there, of the same kind."""
-        code = """
-def properties(name):
-    factory = Gst.ElementFactory.find(name)
-    if factory is None:
-        print("MISSING", name)
-        sys.exit(0)
-    element = factory.create(None)
-    return {spec.name: (spec, element.get_property(spec.name)) for spec in element.list_properties()}
-
-# An unset flash-version is one that fits the role.
-other = {"name", "parent", "stats", "chunk-size", "enable-last-sample", "flash-version"}
-ours, theirs = properties("rtmpxsink"), properties("rtmp2sink")
-for name, (spec, default) in theirs.items():
-    if name not in ours:
-        print("lacks", name)
-        continue
-    mine, own = ours[name]
-    if mine.value_type.fundamental != spec.value_type.fundamental:
-        print("type of", name, mine.value_type, spec.value_type)
-    elif spec.value_type.fundamental in (GObject.TYPE_ENUM, GObject.TYPE_FLAGS):
-        if int(own) != int(default):
-            print("default of", name, own, default)
-    elif name not in other and own != default:
-        print("default of", name, own, default)
-"""
-        status, output = pipelines.python(code)
-        if "MISSING" in output:
-            self.skipTest("no rtmp2sink here")
-        self.assertEqual((status, output.strip()), (0, ""))
-
     def test_nothing_is_leaked(self):
         for state in ("", "num-buffers=20"):
             with self.subTest(options=state):
