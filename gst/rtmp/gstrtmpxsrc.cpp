@@ -20,8 +20,9 @@
  * stamps follow the pipeline's clock, slewed by at most 500 ppm.
  *
  * A stream that has video begins with a key frame: what comes before cannot be decoded, and sound
- * alone would fill the queues of a pipeline whose sinks wait for each other. If no key frame comes
- * for twelve seconds, it begins without.
+ * alone would fill the queues of a pipeline whose sinks wait for each other. Only sound that leads
+ * the key frame by half a second at most goes first. If no key frame comes for twelve seconds, the
+ * stream begins without.
  *
  * A server may send what it has cached since the last key frame in one burst when a player joins.
  * With #GstRtmpxSrc:join live-edge this material is passed on, in its proper place in the past:

@@ -16,6 +16,8 @@ using namespace std::chrono_literals;  // NOLINT: durations
 
 /// A server that is still not through with its burst will not be soon: join=keyframe begins.
 constexpr rtmp::Duration kLongestBurst = 5s;
+/// Sound that was sent a little before the first picture belongs to it: muxers begin with either.
+constexpr std::chrono::milliseconds kLead = 500ms;
 /// So far apart are time stamps of media only if there was a seek in between.
 constexpr std::chrono::milliseconds kSeekJump = 1s;
 /// Memory for what waits, whatever its duration: two seconds at 256 Mbit/s.
@@ -232,13 +234,18 @@ int64_t Player::running_time(rtmp::Time at, rtmp::Time now) const {
 }
 
 /// Nothing but headers goes on until a key frame comes: with join=keyframe one that is live, else
-/// the first. Sound alone would fill the queues of a pipeline whose sinks wait for each other.
+/// the first, and the sound that leads it. Sound alone would fill the queues of a pipeline whose
+/// sinks wait for each other.
 bool Player::ready_at_key_frame(rtmp::Time now) {
   const bool may_cut = joins_at_key_frame() ? edge_.reached(now) || now - *joined_ >= kLongestBurst
                                             : queue_.has_video(now);
   if (!cut_ && may_cut) {
     cut_ = true;
-    queue_.begin_at_key_frame(joins_at_key_frame() ? lateness() : rtmp::Duration::max());
+    if (joins_at_key_frame()) {
+      queue_.begin_at_key_frame(lateness());
+    } else {
+      queue_.begin_at_key_frame(rtmp::Duration::max(), kLead);
+    }
   }
   return cut_ ? queue_.has_media() : !joins_at_key_frame();
 }

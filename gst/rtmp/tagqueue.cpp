@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "wire/metadata.h"
@@ -77,14 +78,40 @@ void TagQueue::push(Tag&& tag) {
     if (skips(tag)) {
       if (skip_ == Skip::kDropping) {
         count(tag);
+      } else {
+        keep_lead(std::move(tag));
       }
       return;
     }
     skip_ = Skip::kNo;
+    pass_lead(tag.timestamp, tags_.end());
     tag.discont = std::exchange(discont_, false) || tag.discont;
   }
   bytes_ += tag.memory();
   tags_.push_back(std::move(tag));
+}
+
+void TagQueue::keep_lead(Tag&& tag) {
+  if (lead_.count() == 0 || tag.type != TagType::kAudio || !tag.is_media()) {
+    return;
+  }
+  lead_tags_.push_back(std::move(tag));
+  if (lead_tags_.size() > kMaxLead) {
+    lead_tags_.pop_front();
+  }
+}
+
+void TagQueue::pass_lead(int64_t key_ms, std::deque<Tag>::iterator key) {
+  std::erase_if(lead_tags_, [&](const Tag& tag) { return tag.timestamp < key_ms - lead_.count(); });
+  if (!lead_tags_.empty()) {
+    lead_tags_.front().discont |= std::exchange(discont_, false);
+  }
+  for (const Tag& tag : lead_tags_) {
+    bytes_ += tag.memory();
+  }
+  tags_.insert(key, std::make_move_iterator(lead_tags_.begin()),
+               std::make_move_iterator(lead_tags_.end()));
+  lead_tags_.clear();
 }
 
 std::optional<Tag> TagQueue::pop() {
@@ -100,6 +127,7 @@ std::optional<Tag> TagQueue::pop() {
 void TagQueue::clear() {
   tags_.clear();
   bytes_ = 0;
+  lead_tags_.clear();
   skip_ = Skip::kNo;
   discont_ = false;
 }
@@ -122,6 +150,7 @@ rtmp::Duration TagQueue::waited(rtmp::Time now) const {
 void TagQueue::drop_media_before(size_t end, Skip why) {
   // From the back, so that of several headers in the same place the last stays.
   std::deque<Tag> kept;
+  std::deque<Tag> left_out;
   bool header_kept[3][2] = {};
   for (size_t i = tags_.size(); i-- > 0;) {
     Tag& tag = tags_[i];
@@ -135,11 +164,16 @@ void TagQueue::drop_media_before(size_t end, Skip why) {
       continue;
     }
     bytes_ -= tag.memory();
-    if (why == Skip::kDropping && tag.is_media()) {
+    if (why == Skip::kLeavingOut) {
+      left_out.push_front(std::move(tag));
+    } else if (tag.is_media()) {
       count(tag);
     }
   }
   tags_ = std::move(kept);
+  for (Tag& tag : left_out) {
+    keep_lead(std::move(tag));
+  }
 }
 
 void TagQueue::skip_to_key_frame(Skip why) {
@@ -149,7 +183,8 @@ void TagQueue::skip_to_key_frame(Skip why) {
   discont_ = true;
 }
 
-void TagQueue::begin_at_key_frame(rtmp::Duration late) {
+void TagQueue::begin_at_key_frame(rtmp::Duration late, std::chrono::milliseconds lead) {
+  lead_ = lead;
   auto difference = [](const Tag& tag) {
     return tag.arrival.time_since_epoch() - std::chrono::milliseconds(tag.timestamp);
   };
@@ -163,7 +198,9 @@ void TagQueue::begin_at_key_frame(rtmp::Duration late) {
   if (first == tags_.end()) {
     skip_to_key_frame(Skip::kLeavingOut);
   } else {
+    const int64_t key_ms = first->timestamp;
     drop_media_before(static_cast<size_t>(first - tags_.begin()), Skip::kLeavingOut);
+    pass_lead(key_ms, std::find_if(tags_.begin(), tags_.end(), is_media));
   }
 }
 

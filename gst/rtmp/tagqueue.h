@@ -55,6 +55,9 @@ class TagQueue {
   /// may have none (intra refresh), or no video although it is announced.
   static constexpr rtmp::Duration kKeyFrameWait = std::chrono::seconds(12);
 
+  /// So many packets of sound are kept for the key frame that they lead, whatever their times.
+  static constexpr size_t kMaxLead = 100;
+
   struct Dropped {
     uint64_t audio = 0;
     uint64_t video = 0;
@@ -86,8 +89,9 @@ class TagQueue {
   void trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes);
   /// begin_at_key_frame() leaves out what comes before the first key frame that is at most `late`
   /// behind the packet that was least late on its way; if there is none, all media, and what
-  /// arrives before the next key frame. None of it counts as dropped.
-  void begin_at_key_frame(rtmp::Duration late);
+  /// arrives before the next key frame. None of it counts as dropped. Sound that was sent before
+  /// the key frame stays if it is at most `lead` older.
+  void begin_at_key_frame(rtmp::Duration late, std::chrono::milliseconds lead = {});
   const Dropped& dropped() const { return dropped_; }
 
  private:
@@ -97,6 +101,8 @@ class TagQueue {
   bool skips(const Tag& tag);
   void count(const Tag& tag);
   void drop_media_before(size_t end, Skip why);
+  void keep_lead(Tag&& tag);
+  void pass_lead(int64_t key_ms, std::deque<Tag>::iterator key);
   void skip_to_key_frame(Skip why);
 
   std::deque<Tag> tags_;
@@ -104,7 +110,9 @@ class TagQueue {
   rtmp::Time video_until_ = rtmp::Time::min();  // unless more of it comes
   Skip skip_ = Skip::kNo;
   std::optional<rtmp::Time> skipped_;  // arrival of the first tag left out since
-  bool discont_ = false;               // for the next media tag that comes in
+  std::chrono::milliseconds lead_{};
+  std::deque<Tag> lead_tags_;  // sound that may turn out to lead a key frame by no more
+  bool discont_ = false;       // for the next media tag that comes in
   Dropped dropped_;
 };
 

@@ -659,6 +659,39 @@ TEST(TagQueue, WaitsForVideoThatIsExpected) {
   EXPECT_TRUE(queue.has_media()) << "it never came";
 }
 
+TEST(TagQueue, SoundThatLeadsTheKeyFrameStays) {
+  for (bool already_there : {false, true}) {
+    SCOPED_TRACE(already_there);
+    TagQueue queue;
+    queue.expect_video(at(12s));
+    queue.push(make(audio_header(), at(0ms)));
+    for (uint32_t i = 0; i < 10; i++) {
+      queue.push(make(audio_frame(i), at(0ms)));
+    }
+    if (!already_there) {
+      queue.begin_at_key_frame(rtmp::Duration::max(), 100ms);
+      EXPECT_FALSE(queue.has_media());
+    }
+    queue.push(make(video_frame(10), at(400ms)));
+    if (already_there) {
+      queue.begin_at_key_frame(rtmp::Duration::max(), 100ms);
+    }
+    uint64_t bytes = 0;
+    for (const Tag& tag : queue.tags()) {
+      bytes += tag.memory();
+    }
+    EXPECT_EQ(queue.bytes(), bytes);
+    auto tags = drain(queue);
+    ASSERT_EQ(tags.size(), 4u);
+    EXPECT_TRUE(tags[0].is_header());
+    EXPECT_EQ(tags[1].timestamp, 8 * 40 + 3);
+    EXPECT_EQ(tags[1].discont, !already_there);
+    EXPECT_EQ(tags[2].timestamp, 9 * 40 + 3);
+    EXPECT_TRUE(tags[3].is_key_frame());
+    EXPECT_FALSE(tags[3].discont);
+  }
+}
+
 TEST(TagQueue, StreamsWithoutKeyFramesGoOn) {
   TagQueue queue;
   for (uint32_t i = 1; i < 400; i++) {
