@@ -202,7 +202,7 @@ if player == "decodebin":
     names.append(pipeline.get_by_name("src").get_factory().get_name())
 else:
     pipeline = d = Gst.parse_launch(f"{player} uri={url} name=d")
-if player.startswith("playbin"):
+if player == "playbin":
     for which in ("audio-sink", "video-sink"):
         pipeline.set_property(which, Gst.ElementFactory.make("fakesink"))
 else:
@@ -215,7 +215,10 @@ else:
         sink.sync_state_with_parent()
         pad.link(sink.get_static_pad("sink"))
     d.connect("pad-added", linked)
-pipeline.connect("deep-element-added", lambda *args: names.append(args[2].get_factory().get_name()))
+def added(_pipeline, _bin, element):
+    if element.get_factory():  # some are a plugin's own
+        names.append(element.get_factory().get_name())
+pipeline.connect("deep-element-added", added)
 pipeline.set_state(Gst.State.PLAYING)
 message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
 pipeline.set_state(Gst.State.NULL)
@@ -231,7 +234,7 @@ print("elements:", *names)
         return procs.Child([sys.executable, script, self.url(name), player], env=pipelines.PLAIN)
 
     def test_autopluggers_choose_ours(self):
-        for player in ("playbin", "playbin3", "uridecodebin", "decodebin"):
+        for player in ("playbin", "uridecodebin", "decodebin"):
             with self.subTest(player=player):
                 name = f"auto-{player}"
                 with self.autoplug(player, name) as child:
