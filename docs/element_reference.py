@@ -87,7 +87,8 @@ def property_text(spec, text):
 
 def pads_text(factory):
     out = []
-    for template in factory.get_static_pad_templates():
+    # The registry does not keep their order.
+    for template in sorted(factory.get_static_pad_templates(), key=lambda each: each.name_template):
         presence = {"always": "always", "request": "on request", "sometimes": "sometimes"}
         caps = "\n".join(f"    {caps}" for caps in template.get_caps().to_string().split("; "))
         out.append(f"### {template.name_template}\n\n{template.direction.value_nick}, "

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 
 import flvfile
@@ -141,9 +142,11 @@ class Live(Pull):
             self.server.wait_players(name, 3)
             self.publish(name, "ffmpeg")
             self.assertEqual(child.wait(15), 0, child.output())
-            # Neither of the two takes nginx-rtmp's StreamEOF for the end.
-            rtmpdump.interrupt()
-            rtmpdump.wait(15)
+            # Neither of the two takes nginx-rtmp's StreamEOF for the end, and rtmpdump can miss a signal.
+            for _ in range(30):
+                if rtmpdump.running():
+                    rtmpdump.interrupt()
+                    time.sleep(0.5)
             ffmpeg.wait(15)
         self.compare(path)
         for other in (dump, copy):
