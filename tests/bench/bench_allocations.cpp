@@ -164,7 +164,8 @@ int main(int, char** argv) {
   in_process(discard, [&](uint16_t port) {
     close(connect_to(port));
     const double fake = push(stream, "fakesink sync=false");
-    const double chunk = push(stream, "flvchunk streamable=true ! fakesink sync=false");
+    const double chunk =
+        push(stream, "video/x-flv ! flvchunk streamable=true ! fakesink sync=false");
     std::printf("appsrc ! fakesink              %5.2f\n", fake);
     std::printf("flvchunk, re-framing           %5.2f more\n", chunk - fake);
   });
