@@ -146,4 +146,27 @@ inline void expect_misuse(Write write, const Value& value, Misuse misuse,
   EXPECT_EQ(buffer, Buffer{0xEE});
 }
 
+/// repeated_text() is an array with `count` times the same text, in AMF3 behind AMF0's switch: all
+/// but the first are references. Neither number may pass 8191.
+inline Buffer repeated_text(size_t size, size_t count) {
+  Buffer body;
+  Builder out(body);
+  auto inline_u29 = [&](size_t value) {
+    out.u8(static_cast<uint8_t>(0x80 | value >> 6));
+    out.u8(static_cast<uint8_t>((value & 0x3F) << 1 | 1));
+  };
+  out.u8(0x11);
+  out.u8(0x09);
+  inline_u29(count);
+  out.u8(0x01);  // no members with a name
+  out.u8(0x06);
+  inline_u29(size);
+  out.bytes(Buffer(size, 'x'));
+  for (size_t i = 1; i < count; i++) {
+    out.u8(0x06);
+    out.u8(0x00);
+  }
+  return body;
+}
+
 }  // namespace rtmp::amf

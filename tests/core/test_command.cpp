@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "amf_cases.h"
 #include "wire/amf0.h"
 #include "wire/command.h"
 
@@ -66,8 +67,35 @@ TEST(Command, CutOffAnywhereIsAnErrorOrACommandWithFewerValues) {
       EXPECT_LT(read->arguments.size(), 2u);
     }
   }
-  // Behind the name, the transaction id, the null and the first argument.
-  EXPECT_EQ(whole, 4u);
+  // Behind the name, behind the transaction id, and anywhere behind the null, where what is cut off
+  // ends the arguments.
+  EXPECT_EQ(whole, 15u);
+}
+
+TEST(Command, OctetsBehindItsValuesAreLeft) {
+  const Buffer tails[] = {
+      {0x09},              // an object's end
+      {0x04},              // MovieClip
+      {0x00, 0x00},        // half a number
+      {0x7F, 1, 2, 3},     // no type at all
+      {0x02, 0, 9, 'a'},   // a string that ends early
+      {0x11, 0x0A, 0x05},  // an AMF3 object of traits that were never told
+  };
+  for (const Buffer& tail : tails) {
+    Buffer body =
+        written({"onStatus", 0, amf::Null{}, {Value::object({{"code", "NetStream.Play.Start"}})}});
+    body.insert(body.end(), tail.begin(), tail.end());
+    auto read = parse_command(body);
+    ASSERT_TRUE(read) << int{tail[0]};
+    EXPECT_EQ(read->name, "onStatus");
+    ASSERT_EQ(read->arguments.size(), 1u) << int{tail[0]};
+    EXPECT_EQ(read->arguments[0].find_text("code"), "NetStream.Play.Start");
+
+    // In front of the arguments there is no such excuse.
+    body = values({"onStatus", 0});
+    body.insert(body.end(), tail.begin(), tail.end());
+    EXPECT_FALSE(parse_command(body)) << int{tail[0]};
+  }
 }
 
 TEST(Command, SurvivesMissingValues) {
@@ -103,6 +131,23 @@ TEST(Command, KeepsToTheLimits) {
   auto read = parse_command(written({"a", 1, amf::Null{}, {1, 2}}), limits);
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().kind, ErrorKind::kLimit);
+}
+
+Buffer repeated(size_t size, size_t count) {
+  Buffer body = values({"name", 0, amf::Null{}});
+  Builder(body).bytes(amf::repeated_text(size, count));
+  return body;
+}
+
+TEST(Command, GrowsByReferencesOnlySoFar) {
+  auto few = parse_command(repeated(5000, 13));
+  ASSERT_TRUE(few);
+  EXPECT_EQ(few->arguments.size(), 1u);
+  auto many = parse_command(repeated(5000, 800));
+  ASSERT_FALSE(many);
+  EXPECT_EQ(many.error().kind, ErrorKind::kLimit);
+  // Text that is there needs no such excuse.
+  EXPECT_TRUE(parse_command(written({"name", 0, amf::Null{}, {std::string(1'000'000, 'x')}})));
 }
 
 TEST(Connect, CarriesEveryKnownPropertyAndTheRest) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/wire_testing.h"
+#include "amf_cases.h"
 #include "wire/metadata.h"
 
 namespace rtmp {
@@ -95,6 +96,20 @@ TEST(Metadata, LimitsAreKeptEvenBehindTheFirstArgument) {
   auto data = parse_script_data(from_hex("02 0001 78 05 05 05 05 05"), limits);
   ASSERT_FALSE(data);
   EXPECT_EQ(data.error().kind, ErrorKind::kLimit);
+}
+
+TEST(Metadata, GrowsByReferencesOnlySoFar) {
+  for (auto [count, whole] : {std::pair{13, true}, std::pair{800, false}}) {
+    Buffer body;
+    Builder out(body);
+    ASSERT_TRUE(write_script_data(out, {"onMetaData", {}}));
+    out.bytes(amf::repeated_text(5000, count));
+    auto data = parse_script_data(body);
+    ASSERT_EQ(static_cast<bool>(data), whole) << count;
+    if (!whole) {
+      EXPECT_EQ(data.error().kind, ErrorKind::kLimit);
+    }
+  }
 }
 
 TEST(Metadata, HandlerWithoutParsing) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "wire/amf.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -26,7 +27,18 @@ const T* compound(const Value& value) {
   return held == nullptr ? nullptr : held->get();
 }
 
+// Decoded octets that any message may make, and how many each of its own may.
+constexpr uint64_t kAlwaysAllowed = 64u << 10;
+constexpr uint64_t kGrowth = 4;
+
 }  // namespace
+
+Limits Limits::for_message(size_t size) const {
+  Limits limits = *this;
+  limits.max_bytes = static_cast<uint32_t>(
+      std::min<uint64_t>(max_bytes, std::max(kAlwaysAllowed, kGrowth * size)));
+  return limits;
+}
 
 bool operator==(const Date& a, const Date& b) {
   return same_number(a.milliseconds, b.milliseconds) && a.time_zone == b.time_zone;

@@ -26,6 +26,10 @@ struct Limits {
   uint32_t max_depth = 32;
   uint32_t max_values = 65536;
   uint32_t max_bytes = 4u << 20;  ///< octets of strings and byte arrays, decoded
+
+  /// for_message() bounds max_bytes by the size of the message as well: AMF3's references make much
+  /// out of little, and honest peers have them for a few names.
+  Limits for_message(size_t size) const;
 };
 
 struct Undefined {

@@ -276,7 +276,7 @@ struct Writer {
 }  // namespace
 
 Result<Command> parse_command(Bytes body, const amf::Limits& limits) {
-  amf::Amf0Reader reader(body, limits);
+  amf::Amf0Reader reader(body, limits.for_message(body.size()));
   auto name = reader.next();
   if (!name) {
     return name.error();
@@ -291,6 +291,9 @@ Result<Command> parse_command(Bytes body, const amf::Limits& limits) {
   while (!reader.at_end()) {
     auto value = reader.next();
     if (!value) {
+      if (expected == kArguments && value.error().kind != ErrorKind::kLimit) {
+        break;
+      }
       return value.error();
     }
     if (expected == kTransactionId) {

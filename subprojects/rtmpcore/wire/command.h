@@ -29,6 +29,7 @@ struct Command {
 /// parse_command() reads a body of type 20, or of type 17 behind its format octet.
 /// A missing transaction id or command object is survived: 0 and Null. Anything but an object, null
 /// or undefined in the command object's place counts as the first argument.
+/// Behind these, what is no AMF ends the arguments: some peers leave octets there.
 /// Errors: no name (kMalformed), and those of the AMF reader.
 Result<Command> parse_command(Bytes body, const amf::Limits& limits = {});
 /// write_command() appends the body for type 20. False if a value cannot be expressed.

@@ -43,7 +43,7 @@ std::optional<bool> presence(const amf::Value& metadata, std::string_view has,
 }  // namespace
 
 Result<ScriptData> parse_script_data(Bytes body, const amf::Limits& limits) {
-  amf::Amf0Reader in(body, limits);
+  amf::Amf0Reader in(body, limits.for_message(body.size()));
   auto handler = in.next();
   if (!handler) {
     return handler.error();
