@@ -171,6 +171,68 @@ TEST_F(ClientAheadTest, AStatusAheadOfConnectIsIgnored) {
                  {Value::object({{"level", "error"}, {"code", "NetStream.Play.StreamNotFound"}})}});
   EXPECT_FALSE(end.take<event::Refused>());
   EXPECT_FALSE(end.take<event::Closed>());
+  // But it was the answer: there will be no other.
+  accept_connect();
+  give_stream(1);
+  EXPECT_EQ(sent(), "play:1");
+  peer->send_status(1, "NetStream.Play.Start");
+  EXPECT_TRUE(end.take<event::Started>());
+}
+
+TEST_F(ClientAheadTest, AnErrorStatusAheadOfTheStreamMeansPlayAgain) {
+  for (uint32_t on : {0u, 1u}) {
+    begin_playing();
+    sent();
+    accept_connect();
+    peer->send(on, {"onStatus",
+                    0,
+                    amf::Null{},
+                    {Value::object({{"level", "error"}, {"code", "NetStream.Play.Failed"}})}});
+    EXPECT_FALSE(end.take<event::Refused>());
+    EXPECT_FALSE(end.take<event::StreamStatus>());
+    give_stream(1);
+    EXPECT_EQ(sent(), "play:1") << on;
+    peer->send_status(1, "NetStream.Play.Start");
+    EXPECT_TRUE(end.take<event::Started>());
+  }
+}
+
+TEST_F(ClientAheadTest, AnErrorInsteadOfPlayAheadMeansPlayAgain) {
+  for (bool connect_first : {false, true}) {
+    begin_playing();
+    sent();
+    if (connect_first) {
+      accept_connect();
+    }
+    peer->send(0, {"_error", ids["play"], amf::Null{}, {Value()}});
+    if (!connect_first) {
+      accept_connect();
+    }
+    give_stream(1);
+    EXPECT_EQ(sent(), "play:1") << connect_first;
+    EXPECT_FALSE(end.take<event::Refused>());
+    // The answer to the second one stands.
+    peer->send(0, {"_error", ids["play"], amf::Null{}, {Value()}});
+    EXPECT_TRUE(end.take<event::Refused>());
+  }
+}
+
+TEST_F(ClientAheadTest, WithoutAStrictWaitNothingIsAskedAgain) {
+  ClientOptions options = ahead();
+  options.strict_wait = 0s;
+  begin_playing(options);
+  sent();
+  accept_connect();
+  wait(4900ms);
+  EXPECT_EQ(sent(), "");
+  wait(100ms);
+  EXPECT_EQ(closed_text(), "No answer to createStream");
+  EXPECT_EQ(sent(), "");
+
+  options.command_timeout = 0s;
+  begin_playing(options);
+  accept_connect();
+  EXPECT_FALSE(client->next_timeout());
 }
 
 TEST_F(ClientAheadTest, AnErrorBeforeConnectMeansAskAgainAfterIt) {
@@ -265,7 +327,7 @@ TEST_F(ClientAheadTest, TellsWhatAServerMayHaveMinded) {
   client->play({"name", -2, -1, std::nullopt}, peer->now);
   EXPECT_TRUE(client->asked_ahead());
   client->receive_end(peer->now);
-  EXPECT_EQ(closed_text(), "The server closed the connection instead of answering createStream");
+  EXPECT_EQ(closed_text(), "The server closed the connection instead of answering connect");
   EXPECT_TRUE(client->asked_ahead());
 
   begin_playing();

@@ -396,7 +396,7 @@ void Client::Role::on_stream_timeouts(Time now) {
     stream->deadline.reset();
     switch (stream->state) {
       case StreamState::kPreparing:
-        if (stream->created_ahead) {
+        if (stream->created_ahead && !(stream->give_up && *stream->give_up <= now)) {
           create_again(*stream, now);
         } else if (is_creating(*stream)) {
           fail(ErrorKind::kTimeout, "No answer to createStream");
@@ -439,6 +439,9 @@ std::optional<PeerError> Client::Role::on_end(Time) {
     stream_closed(own(**closing));
   }
   for (const auto& stream : streams()) {
+    if (connect_state_ != ConnectState::kAccepted) {
+      break;  // what was asked ahead is not what failed
+    }
     switch (stream->state) {
       case StreamState::kPreparing:
         text = "The server closed the connection instead of answering createStream";

@@ -144,6 +144,8 @@ void Client::Role::on_reply(Command command, bool ok, Time now) {
     case Asked::kPlay:
       if (stream->state == StreamState::kAsked && !ok) {
         refused(*stream, error_status(command, StatusCode::kPlayFailed));
+      } else if (!ok) {
+        stream->refused_ahead = true;
       }
       break;
     case Asked::kStreamLength:
@@ -197,8 +199,7 @@ void Client::Role::on_connect_reply(const Command& command, bool ok, Time now) {
       // A server that takes our commands in turn has its answer on the way.
       stream.give_up = after(options().command_timeout, now);
       stream.deadline = after(client_options_.strict_wait, now);
-      if (stream.give_up && *stream.give_up <= *stream.deadline) {
-        stream.created_ahead = false;
+      if (!stream.deadline || (stream.give_up && *stream.give_up < *stream.deadline)) {
         stream.deadline = stream.give_up;
       }
     } else {
@@ -257,7 +258,7 @@ void Client::Role::created(Stream& stream, Time now) {
   push(event::StreamCreated{stream.handle, *stream.id});
   if (stream.state == StreamState::kClosing) {
     send_stop(stream, *stream.stop, now);
-  } else if (stream.played_ahead == *stream.id) {
+  } else if (stream.played_ahead == *stream.id && !stream.refused_ahead) {
     stream.played_ahead = 0;
     set_state(stream, StreamState::kAsked);
     stream.deadline = after(options().command_timeout, now);
@@ -317,20 +318,25 @@ Client::Role::Stream* Client::Role::status_stream(const MessageHeader& header,
   return publisher == nullptr ? player : player == nullptr ? publisher : nullptr;
 }
 
-/// is_of_wrong_guess(): a status on the id that we played on ahead, if no stream has that id.
-bool Client::Role::is_of_wrong_guess(uint32_t message_stream_id) {
+/// guessing() is the stream that played ahead on that id, if no stream has it.
+Client::Role::Stream* Client::Role::guessing(uint32_t message_stream_id) {
   if (find_id(message_stream_id) != nullptr) {
-    return false;
+    return nullptr;
   }
-  return std::any_of(streams().begin(), streams().end(), [&](const auto& stream) {
-    uint32_t ahead = static_cast<const Stream&>(*stream).played_ahead;
-    return ahead != 0 && ahead == message_stream_id;
-  });
+  for (const auto& stream : streams()) {
+    uint32_t ahead = own(*stream).played_ahead;
+    if (ahead != 0 && ahead == message_stream_id) {
+      return &own(*stream);
+    }
+  }
+  return nullptr;
 }
 
 void Client::Role::on_status(const MessageHeader& header, const Command& command, Time now) {
   Status status = parse_status(information(command));
-  if (is_of_wrong_guess(header.stream_id)) {
+  if (Stream* stream = guessing(header.stream_id)) {
+    // Whether the guess was right is not known yet. If it was, no other answer will come.
+    stream->refused_ahead |= status.is_error();
     return;
   }
   if (connect_state_ == ConnectState::kAsked && status.is_error()) {
@@ -345,6 +351,10 @@ void Client::Role::on_status(const MessageHeader& header, const Command& command
 }
 
 void Client::Role::on_stream_status(Stream& stream, Status status, Time) {
+  if (stream.played_ahead != 0 && !stream.id && status.is_error()) {
+    stream.refused_ahead = true;
+    return;
+  }
   if (stream.state == StreamState::kAsked) {
     bool starts = stream.is_publish() ? status.code == StatusCode::kPublishStart
                                       : status.code == StatusCode::kPlayStart ||

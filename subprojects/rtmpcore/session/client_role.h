@@ -63,6 +63,7 @@ class Client::Role final : public Session::Core {
     std::optional<Status> reset;       ///< Play.Reset came, and nothing better yet
     bool created_ahead = false;        ///< createStream was sent before connect was accepted
     uint32_t played_ahead = 0;         ///< the id on which play was, before there was one; 0 = none
+    bool refused_ahead = false;        ///< and its answer was an error
     std::optional<Time> give_up;       ///< created ahead: when createStream fails for good
   };
 
@@ -106,7 +107,7 @@ class Client::Role final : public Session::Core {
   void on_create_stream_reply(Stream& stream, const Command& command, bool ok, Time now);
   void created(Stream& stream, Time now);
   void on_status(const MessageHeader& header, const Command& command, Time now);
-  bool is_of_wrong_guess(uint32_t message_stream_id);
+  Stream* guessing(uint32_t message_stream_id);
   void on_stream_status(Stream& stream, Status status, Time now);
   void on_bandwidth_check(const Command& command, Time now);
   void answered(StreamHandle stream, double transaction_id, Time now);
