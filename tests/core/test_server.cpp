@@ -542,6 +542,82 @@ TEST_F(ServerTest, TheEndIsToldBehindTheMedia) {
   }
 }
 
+TEST_F(ServerTest, TheMediaOfAPlayEndsWithIt) {
+  const Command ends[] = {
+      {"play", 0, amf::Null{}, {"second"}},
+      {"closeStream", 0, amf::Null{}, {}},
+      {"deleteStream", 0, amf::Null{}, {1}},
+  };
+  for (const Command& ending : ends) {
+    SCOPED_TRACE(ending.name);
+    connected();
+    StreamHandle stream = playing();
+    StreamHandle other = create(2);
+    peer->send(2, {"play", 0, amf::Null{}, {"other"}});
+    ASSERT_EQ(server->accept_play(other, peer->now), Misuse::kNone);
+    peer->receive();
+    const Buffer frame(10'000, 0x27);
+    auto send = [&](StreamHandle to, MessageType type) {
+      ASSERT_EQ(server->send_media(to, type, 40, testing::copy_payload(frame), 0, peer->now),
+                Misuse::kNone);
+    };
+    send(stream, MessageType::kVideo);
+    Bytes begun;
+    ASSERT_EQ(server->gather({&begun, 1}, 1), 1u);
+    send(stream, MessageType::kVideo);
+    send(stream, MessageType::kAudio);
+    send(stream, MessageType::kDataAmf0);
+    ASSERT_EQ(server->send_status(stream, make_status(StatusCode::kPlayStop), peer->now),
+              Misuse::kNone);
+    ASSERT_EQ(server->send_control(stream_event(UserControlType::kStreamEof, 1), peer->now),
+              Misuse::kNone);
+    send(other, MessageType::kVideo);
+    ASSERT_EQ(server->send_control(stream_event(UserControlType::kStreamEof, 2), peer->now),
+              Misuse::kNone);
+    peer->send(ending.name == "deleteStream" ? 0 : 1, ending);
+    std::string got;
+    for (const auto& message : peer->receive()) {
+      got += " " + std::to_string(static_cast<int>(message.header.type)) + ":" +
+             std::to_string(message.header.stream_id);
+    }
+    // What had begun is finished; the other stream has lost nothing.
+    EXPECT_EQ(got, " 9:1 9:2 4:0");
+  }
+}
+
+TEST_F(ServerTest, RejectedIsRejected) {
+  begin();
+  peer->send(0, {"connect", 1, Value::object({{"app", "live"}}), {}});
+  ASSERT_EQ(server->reject_connect(make_status(StatusCode::kConnectRejected), peer->now),
+            Misuse::kNone);
+  EXPECT_EQ(server->reject_connect({}, peer->now), Misuse::kWrongState);
+  EXPECT_EQ(server->accept_connect({}, peer->now), Misuse::kWrongState);
+  EXPECT_EQ(peer->names(), "_error");
+  EXPECT_EQ(server->state(), SessionState::kClosed);
+}
+
+TEST_F(ServerTest, ARejectionMayTakeForeverToLeave) {
+  ServerOptions options;
+  options.close_timeout = 0s;
+  begin(options);
+  peer->send(0, {"connect", 1, Value::object({{"app", "live"}}), {}});
+  ASSERT_EQ(server->reject_connect(make_status(StatusCode::kConnectRejected), peer->now),
+            Misuse::kNone);
+  EXPECT_FALSE(server->next_timeout());
+  server->handle_timeout(peer->now + 1h);
+  EXPECT_EQ(server->state(), SessionState::kOpen);
+  EXPECT_EQ(peer->names(), "_error");
+  EXPECT_EQ(server->state(), SessionState::kClosed);
+}
+
+TEST_F(ServerTest, APeerBandwidthThatNobodyWouldTake) {
+  ServerOptions options;
+  options.peer_bandwidth = 0x80000000;
+  EXPECT_EQ(Server(options, {&random, nullptr, nullptr}).start(Time{}), Misuse::kInvalid);
+  options.peer_bandwidth = 0x7FFFFFFF;
+  EXPECT_EQ(Server(options, {&random, nullptr, nullptr}).start(Time{}), Misuse::kNone);
+}
+
 TEST_F(ServerTest, MisuseHasNoEffect) {
   TestRandom source(1);
   Server early({}, {&source, nullptr, nullptr});

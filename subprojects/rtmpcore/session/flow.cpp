@@ -8,7 +8,6 @@ namespace {
 
 /// How far an acknowledgement may be ahead of our count: the handshake of peers that count it.
 constexpr uint64_t kHandshakeSlack = 4096;
-constexpr uint32_t kMaxWindow = 0x7FFFFFFF;
 
 }  // namespace
 

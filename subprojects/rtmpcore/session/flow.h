@@ -11,6 +11,9 @@
 /// ahead.
 namespace rtmp {
 
+/// kMaxWindow: FFmpeg takes more, like 0, for an error.
+inline constexpr uint32_t kMaxWindow = 0x7FFFFFFF;
+
 /// ReceiveWindow says when the peer's octets have to be acknowledged.
 class ReceiveWindow {
  public:

@@ -44,6 +44,10 @@ Misuse Server::send_reply(double transaction_id, bool ok, std::vector<amf::Value
 Server::Role::Role(const ServerOptions& options, const Environment& environment)
     : Core(handshake::Role::kServer, options, environment), server_options_(options) {}
 
+Misuse Server::Role::start(Time now) {
+  return server_options_.peer_bandwidth > kMaxWindow ? Misuse::kInvalid : Core::start(now);
+}
+
 // ---- connect ----
 
 Misuse Server::Role::accept_connect(std::vector<amf::Property> information, Time now) {
@@ -93,6 +97,7 @@ Misuse Server::Role::reject_connect(const Status& status, Time now) {
   if (!write(nullptr, {"_error", connect_transaction_, amf::Null{}, {to_value(status)}}, now)) {
     return Misuse::kInvalid;
   }
+  connect_state_ = ConnectState::kRejected;
   finish_when_sent(now);
   return Misuse::kNone;
 }

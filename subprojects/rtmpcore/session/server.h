@@ -21,7 +21,7 @@ class Server final : public Session {
   ~Server() override;
 
   /// start() waits for the client's handshake, then Options::command_timeout for connect. Once
-  /// only. kInvalid: as for a client.
+  /// only. kInvalid: as for a client, or a peer bandwidth of 2^31 or more.
   [[nodiscard]] Misuse start(Time now);
 
   /// After ConnectRequested. `information` is added to the reply's information object.

@@ -38,6 +38,8 @@ void Server::Role::on_command(const MessageHeader& header, Command command, Time
     case ConnectState::kAccepted:
       on_request(header, std::move(command), now);
       break;
+    case ConnectState::kRejected:
+      break;
   }
 }
 
@@ -98,6 +100,21 @@ NetStream* Server::Role::addressed(const MessageHeader& header) {
   return stream != nullptr ? stream : add_stream(header.stream_id);
 }
 
+/// drop_media() takes back what waits of a play that is over, and what was to follow it: the next
+/// play on that id would get it behind its own beginning.
+void Server::Role::drop_media(const NetStream& stream) {
+  writer().drop([&](const OutgoingMessage& message) {
+    if (message.lane != Lane::kAudio && message.lane != Lane::kMedia) {
+      return false;
+    }
+    if (message.type == MessageType::kUserControl) {
+      auto control = parse_user_control(message.payload.piece(0));
+      return control && control->stream_id == *stream.id;
+    }
+    return message.stream_id == *stream.id;
+  });
+}
+
 /// end() leaves a stream neither publishing nor playing.
 void Server::Role::end(NetStream& stream, Time now) {
   if (stream.state == StreamState::kIdle) {
@@ -105,6 +122,8 @@ void Server::Role::end(NetStream& stream, Time now) {
   }
   if (stream.state == StreamState::kPublishing) {
     (void)write_status(&stream, make_status(StatusCode::kUnpublishSuccess), now);
+  } else if (stream.state == StreamState::kPlaying) {
+    drop_media(stream);
   }
   set_state(stream, StreamState::kIdle);
 }
@@ -207,6 +226,9 @@ void Server::Role::on(const Asked& asked, const Play& request) {
     (void)write_status(stream, make_status(StatusCode::kPlayFailed, "The stream is in use"),
                        asked.now);
     return;
+  }
+  if (stream->state == StreamState::kPlaying) {
+    drop_media(*stream);
   }
   stream->purpose = request;
   set_state(*stream, StreamState::kAsked);

@@ -16,6 +16,7 @@ class Server::Role final : public Session::Core {
  public:
   Role(const ServerOptions& options, const Environment& environment);
 
+  Misuse start(Time now);
   Misuse accept_connect(std::vector<amf::Property> information, Time now);
   Misuse reject_connect(const Status& status, Time now);
   Misuse accept_publish(StreamHandle handle, Time now);
@@ -29,6 +30,7 @@ class Server::Role final : public Session::Core {
     kNone,   ///< no connect command yet
     kAsked,  ///< the application decides
     kAccepted,
+    kRejected,  ///< the answer is on its way, and input is ignored
   };
 
   // Hooks.
@@ -76,6 +78,7 @@ class Server::Role final : public Session::Core {
   void notify(const char* name, StatusCode code, const std::string& stream_name, Time now);
   NetStream* addressed(const MessageHeader& header);
   NetStream* add_stream(uint32_t id);
+  void drop_media(const NetStream& stream);
   void end(NetStream& stream, Time now);
 
   const ServerOptions server_options_;

@@ -34,9 +34,6 @@ constexpr auto kSteps = [] {
   };
 }();
 
-// FFmpeg takes more, like 0, for an error.
-constexpr uint32_t kMaxWindow = 0x7FFFFFFF;
-
 }  // namespace
 
 Session::Core::Core(handshake::Role role, const Options& options, const Environment& environment)
@@ -98,7 +95,9 @@ void Session::Core::finish_when_sent(Time now) {
     return;
   }
   finishing_ = true;
-  timers_.set(Timer::kFlush, now + options_.close_timeout);
+  if (options_.close_timeout > Duration::zero()) {
+    timers_.set(Timer::kFlush, now + options_.close_timeout);
+  }
 }
 
 void Session::Core::close() {
