@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "scripted_peer.h"
+#include "session/event_queue.h"
 #include "session/session.h"
 #include "wire/aggregate.h"
 
@@ -622,6 +623,45 @@ TEST_F(SessionTest, UndrainedEventsAreBounded) {
   EXPECT_EQ(server->state(), SessionState::kClosed);
   EXPECT_EQ(closed_for(), ErrorKind::kLimit);
   EXPECT_EQ(end.count<event::Media>(), 100u);
+}
+
+TEST_F(SessionTest, ABurstOfSmallMessagesIsTaken) {
+  begin();
+  // As many as a transport that reads 128 kB at a time can find in it, at 12 octets each.
+  for (int i = 0; i < (128 << 10) / 12; i++) {
+    peer->send(MessageType::kAudio, 1, {}, i);
+  }
+  EXPECT_EQ(server->state(), SessionState::kOpen);
+  EXPECT_EQ(end.count<event::Media>(), (128u << 10) / 12);
+}
+
+TEST_F(SessionTest, EventsThatNobodyTakesAreBoundedByDefault) {
+  begin();
+  for (int i = 0; i < 16'384 && server->state() == SessionState::kOpen; i++) {
+    peer->send(MessageType::kAudio, 1, {}, i);
+  }
+  peer->send(MessageType::kAudio, 1, {}, 0);
+  EXPECT_EQ(closed_for(), ErrorKind::kLimit);
+}
+
+TEST(EventQueue, GivesBackTheRoomOfABurst) {
+  EventQueue queue;
+  for (int round = 0; round < 3; round++) {
+    for (size_t size : {1u, 200u, 10'000u}) {
+      for (size_t i = 0; i < size; i++) {
+        queue.push(event::RoundTrip{Duration(i)});
+      }
+      EXPECT_EQ(queue.size(), size);
+      EXPECT_GE(queue.capacity(), size);
+      for (size_t i = 0; i < size; i++) {
+        auto event = queue.pop();
+        ASSERT_TRUE(event);
+        EXPECT_EQ(std::get<event::RoundTrip>(*event).time, Duration(i));
+      }
+      EXPECT_FALSE(queue.pop());
+      EXPECT_LE(queue.capacity(), 256u);
+    }
+  }
 }
 
 TEST_F(SessionTest, UnreadAnswersAreBounded) {

@@ -10,10 +10,12 @@
 
 namespace rtmp {
 
-/// EventQueue is a ring of events that keeps its storage, so that a steady state allocates nothing.
+/// EventQueue is a ring of events that keeps its storage, so that a steady state allocates nothing;
+/// but not what a burst took.
 class EventQueue {
  public:
   size_t size() const { return count_; }
+  size_t capacity() const { return ring_.size(); }
 
   void push(Event event) {
     if (count_ == ring_.size()) {
@@ -30,11 +32,16 @@ class EventQueue {
     ring_[head_].reset();
     head_ = index(1);
     count_--;
+    if (count_ == 0 && ring_.size() > kKeptCapacity) {
+      ring_ = decltype(ring_)();
+      head_ = 0;
+    }
     return event;
   }
 
  private:
   static constexpr size_t kInitialCapacity = 16;  // a power of two, as every capacity is
+  static constexpr size_t kKeptCapacity = 256;
 
   size_t index(size_t i) const { return (head_ + i) & (ring_.size() - 1); }
   void grow() {
