@@ -154,6 +154,28 @@ const UrlCase kUrls[] = {
      "rtmp://host/app",
      "rtmp://host/app/***?***"},
 
+    // Fragments, which RTMP does not have: somebody put a secret there.
+    {"rtmp://host/live#SECRET",
+     {"rtmp", "", "", "host", 0, "live#SECRET", ""},
+     "rtmp://host/live#SECRET",
+     "rtmp://host/live#***"},
+    {"rtmp://host/live#SECRET?a=b",
+     {"rtmp", "", "", "host", 0, "live#SECRET?a=b", ""},
+     "rtmp://host/live#SECRET?a=b",
+     "rtmp://host/live#***"},
+    {"rtmp://host/live#SECRET/key",
+     {"rtmp", "", "", "host", 0, "live#SECRET", "key"},
+     "rtmp://host/live#SECRET",
+     "rtmp://host/live#***/***"},
+    {"rtmp://host/live?a=b#SECRET",
+     {"rtmp", "", "", "host", 0, "live?a=b#SECRET", ""},
+     "rtmp://host/live?a=b#SECRET",
+     "rtmp://host/live?a=***"},
+    {"rtmp://host#SECRET",
+     {"rtmp", "", "", "host", 0, "#SECRET", ""},
+     "rtmp://host/#SECRET",
+     "rtmp://host/#***"},
+
     // User and password.
     {"rtmp://user:pass@host/app/key",
      {"rtmp", "user", "pass", "host", 0, "app", "key"},
@@ -328,8 +350,25 @@ TEST(Url, MasksKnownSecrets) {
   const std::string_view secrets[] = {"", "key", "key-longer"};
   EXPECT_EQ(mask_secrets("Stream key-longer is live, so is key; keys", secrets),
             "Stream *** is live, so is ***; ***s");
+  EXPECT_EQ(mask_secrets("keykey and key", secrets), "****** and ***");
   const std::string_view star[] = {"*"};
   EXPECT_EQ(mask_secrets("a*b", star), "a***b");
+}
+
+TEST(Url, MasksATextFullOfASecretInOnePass) {
+  std::string text;
+  std::string expected;
+  for (int i = 0; i < 1 << 20; i++) {
+    text += "key,";
+    expected += "***,";
+  }
+  // Moving the rest of the text at each would take minutes.
+  const std::string_view shorter[] = {"k"};
+  const std::string_view longer[] = {"key,key,"};
+  EXPECT_EQ(mask_secrets(text, shorter).size(), text.size() + (2u << 20));
+  EXPECT_EQ(mask_secrets(text, longer).size(), 3u << 19);
+  const std::string_view same[] = {"key"};
+  EXPECT_EQ(mask_secrets(text, same), expected);
 }
 
 TEST(Url, MaskedTextHoldsNoSecret) {

@@ -228,7 +228,7 @@ void append_masked_query(std::string& out, std::string_view query) {
 
 void append_masked_app(std::string& out, const Url& url) {
   std::string_view app = url.app;
-  const size_t query = app.find('?');
+  const size_t query = app.find_first_of("?#");
   std::string_view path = app.substr(0, query);
   const size_t slash = path.rfind('/');
   if (url.stream.empty() && slash != path.npos && slash + 1 < path.size()) {
@@ -237,7 +237,10 @@ void append_masked_app(std::string& out, const Url& url) {
   } else {
     out += path;
   }
-  if (query != app.npos) {
+  if (query != app.npos && app[query] == '#') {
+    out += '#';
+    out += kMasked;
+  } else if (query != app.npos) {
     append_masked_query(out, app.substr(query));
   }
 }
@@ -257,8 +260,16 @@ bool ends_url(char c) {
 }
 
 void replace_all(std::string& text, std::string_view what) {
-  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + kMasked.size())) {
-    text.replace(at, what.size(), kMasked);
+  std::string out;
+  size_t done = 0;
+  for (size_t at = text.find(what); at != text.npos; at = text.find(what, done)) {
+    out.append(text, done, at - done);
+    out += kMasked;
+    done = at + what.size();
+  }
+  if (done > 0) {
+    out.append(text, done);
+    text = std::move(out);
   }
 }
 
