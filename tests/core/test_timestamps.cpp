@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <cstdlib>
 #include <random>
 #include <vector>
 
@@ -74,6 +75,28 @@ TEST(TimestampUnwrapper, FollowsAClockForYears) {
     ASSERT_EQ(unwrapper.unwrap(static_cast<uint32_t>(stamp)), stamp) << "step " << i;
   }
   EXPECT_GT(time, 10 * kRange);
+}
+
+TEST(TimestampUnwrapper, StartsOverBeforeNanosecondsOverflow) {
+  // Backwards, the first step is across 2^31 either way.
+  for (uint32_t step : {0x7FFFFFFFu, 0x80000001u}) {
+    TimestampUnwrapper unwrapper;
+    uint32_t wire = 0;
+    int restarts = 0;
+    int64_t before = 0;
+    for (int i = 0; i < 10'000; i++) {
+      wire += step;
+      const int64_t time = unwrapper.unwrap(wire);
+      ASSERT_LE(std::abs(time), int64_t{1} << 42) << i;
+      ASSERT_LE(std::abs(unwrapper.peek(wire + step)), int64_t{1} << 43) << i;
+      if (std::abs(time) < std::abs(before)) {
+        EXPECT_EQ(time, wire);
+        restarts++;
+      }
+      before = time;
+    }
+    EXPECT_GE(restarts, 4);
+  }
 }
 
 TEST(TimestampUnwrapper, PeekRemembersNothing) {

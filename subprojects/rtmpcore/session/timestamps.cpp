@@ -13,6 +13,9 @@ constexpr uint32_t kNarrowWrapWindow = 10'000;
 
 constexpr int64_t kMaxPeekAhead = 3'600'000;
 
+/// 139 years. No clock runs that long, and in nanoseconds 64 bits hold no more than twice that.
+constexpr int64_t kFarthest = int64_t{1} << 42;
+
 }  // namespace
 
 int64_t TimestampUnwrapper::nearest(uint32_t wire, int bits) const {
@@ -53,6 +56,10 @@ int64_t TimestampUnwrapper::unwrap(uint32_t wire) {
   }
   latest_ = nearest(wire, bits_);
   latest_wire_ = wire;
+  if (latest_ > kFarthest || latest_ < -kFarthest) {
+    latest_ = wire;
+    bits_ = 32;
+  }
   return latest_;
 }
 

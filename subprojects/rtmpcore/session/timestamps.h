@@ -12,6 +12,9 @@ namespace rtmp {
 ///
 /// Some peers keep 24 or 31 bits only. One is recognised by a step from just below 2^24 or 2^31 to
 /// just above 0; from there on its time stamps are taken modulo that.
+///
+/// Beyond 2^42 ms either way the count starts over from the wire's value, so that nanoseconds do
+/// not overflow.
 class TimestampUnwrapper {
  public:
   /// unwrap() answers the time stamp that `wire` stands for, and remembers it. The first is `wire`
