@@ -133,7 +133,7 @@ class RtmpxSink {
   GstFlowReturn render(GstBuffer* buffer);
   GstFlowReturn render_list(GstBufferList* list);
   /// handle_eos() is true if EOS may be passed on.
-  bool handle_eos();
+  bool handle_eos(GstEvent* event);
   void handle_flush_stop();
   void unlock();
   void unlock_stop() { interrupted_ = false; }
@@ -399,7 +399,13 @@ GstFlowReturn RtmpxSink::send_pushed() {
   }
 }
 
-bool RtmpxSink::handle_eos() {
+bool RtmpxSink::handle_eos(GstEvent* event) {
+  // The base class would do so only when it gets the event: until then the state change to PAUSED
+  // is under way, PLAYING cannot come, and the publication would end in PAUSED.
+  if (gst_base_sink_do_preroll(GST_BASE_SINK_CAST(element_), GST_MINI_OBJECT_CAST(event)) !=
+      GST_FLOW_OK) {
+    return false;
+  }
   if (publisher_.in_tag()) {
     GST_WARNING_OBJECT(element_, "the stream ends inside a tag, which is not sent");
   }
@@ -476,7 +482,7 @@ static GstFlowReturn gst_rtmpx_sink_render_list(GstBaseSink* sink, GstBufferList
 
 static gboolean gst_rtmpx_sink_event(GstBaseSink* sink, GstEvent* event) {
   gstrtmp::RtmpxSink* self = GST_RTMPX_SINK(sink)->priv;
-  if (GST_EVENT_TYPE(event) == GST_EVENT_EOS && !self->handle_eos()) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_EOS && !self->handle_eos(event)) {
     gst_event_unref(event);
     return FALSE;
   }

@@ -297,6 +297,42 @@ TEST(RtmpSinkInterrupt, PauseAndGoOn) {
   expect_same(stream, server.log().messages);
 }
 
+// EOS is data like any other: it waits for PLAYING, and holds up no change of the state.
+TEST(RtmpSinkInterrupt, EosInPausedWaitsForPlaying) {
+  TestServer server;
+  Sink sink(server.url());
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 7; }));
+  g_object_set(sink.element, "async", TRUE, nullptr);  // which the harness turns off
+  ASSERT_EQ(gst_element_set_state(sink.element, GST_STATE_PAUSED), GST_STATE_CHANGE_ASYNC);
+  server.hold_reading(true);
+  auto ending = std::async(std::launch::async, [&] { return sink.push_eos(); });
+  EXPECT_EQ(gst_element_get_state(sink.element, nullptr, nullptr, 10 * GST_SECOND),
+            GST_STATE_CHANGE_SUCCESS)
+      << "EOS prerolls";
+  EXPECT_EQ(sink.state(), "running") << "still published";
+  EXPECT_EQ(ending.wait_for(0s), std::future_status::timeout);
+  EXPECT_LT(time_of([&] { gst_element_set_state(sink.element, GST_STATE_PLAYING); }), 500ms);
+  server.hold_reading(false);
+  EXPECT_TRUE(ending.get());
+  EXPECT_TRUE(sink.message(GST_MESSAGE_EOS));
+  EXPECT_EQ(server.log().count("deleteStream"), 1u);
+}
+
+TEST(RtmpSinkInterrupt, NullEndsAnEosInPaused) {
+  TestServer server;
+  Sink sink(server.url());
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  g_object_set(sink.element, "async", TRUE, nullptr);  // which the harness turns off
+  ASSERT_EQ(gst_element_set_state(sink.element, GST_STATE_PAUSED), GST_STATE_CHANGE_ASYNC);
+  auto ending = std::async(std::launch::async, [&] { return sink.push_eos(); });
+  EXPECT_EQ(gst_element_get_state(sink.element, nullptr, nullptr, 10 * GST_SECOND),
+            GST_STATE_CHANGE_SUCCESS);
+  EXPECT_LT(time_of([&] { sink.stop(); }), kAtOnce);
+  EXPECT_FALSE(ending.get());
+  EXPECT_TRUE(server.wait([](const Log& log) { return log.count("deleteStream") == 1; }, 5s));
+}
+
 TEST(RtmpSinkInterrupt, HandlerSetsNull) {
   // Whoever hears of the error first may tear the element down from there.
   TestServer server;
