@@ -264,8 +264,8 @@ void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
   const SocketStats socket = locked.socket_stats();
   const rtmp::SessionStats session = link_->client(locked).stats();
   const uint64_t in_kernel = socket.unsent_bytes + socket.unacknowledged_bytes;
-  const uint64_t progress =
-      session.bytes_in + session.bytes_out - std::min(session.bytes_out, in_kernel);
+  // What comes in is none: a server may ping for ever and read nothing.
+  const uint64_t progress = session.bytes_out - std::min(session.bytes_out, in_kernel);
   const bool under_way = in_kernel > 0 || link_->client(locked).wants_write();
   if (progress != progress_ || !under_way) {
     progress_ = progress;
@@ -275,7 +275,9 @@ void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
   const guint timeout = link_->settings().timeout_seconds;
   const rtmp::Duration limit = std::chrono::seconds(timeout) * kStalledTimeouts;
   if (timeout > 0 && now - progressed_at_ >= limit) {
-    link_->fail(locked, failure_stalled(Role::kSink, link_->settings(), now - progressed_at_));
+    Failure failure = failure_stalled(Role::kSink, link_->settings(), now - progressed_at_);
+    failure.step = link_->step(locked);
+    link_->fail(locked, std::move(failure));
   }
 }
 
@@ -361,10 +363,17 @@ void PublishLink::set_alarm() {
 
 void PublishLink::on_alarm() {
   auto locked = lock();
-  if (link_->state(locked) != LinkState::kRunning) {
+  const LinkState state = link_->state(locked);
+  rtmp::Time now = monotonic_now();
+  if (state == LinkState::kStopping) {
+    // Whoever waits in finish() may be paused.
+    watch_progress(locked, now);
+    alarm_->set(now + kWatchInterval);
     return;
   }
-  rtmp::Time now = monotonic_now();
+  if (state != LinkState::kRunning) {
+    return;
+  }
   if (gather_until_ && *gather_until_ <= now) {
     gather_until_.reset();
     locked.hold_writing(false);
@@ -406,7 +415,12 @@ PublishLink::Outcome PublishLink::finish() {
       if (interrupted_) {
         return Outcome::kInterrupted;
       }
-      locked.wait(std::nullopt);
+      // The socket may be full just now, and the server read no further.
+      rtmp::Time now = monotonic_now();
+      watch_progress(locked, now);
+      if (!has_ended(locked)) {
+        locked.wait(now + kWatchInterval);
+      }
     }
     if (has_failed(locked)) {
       return Outcome::kEnded;
@@ -433,8 +447,9 @@ void PublishLink::abandon() {
   {
     auto locked = lock();
     abandoned_ = true;
-    linger = link_->state(locked) == LinkState::kRunning;
-    if (linger) {
+    const LinkState state = link_->state(locked);
+    linger = state == LinkState::kRunning || state == LinkState::kStopping;
+    if (state == LinkState::kRunning) {
       locked.session().writer().drop(
           [](const rtmp::OutgoingMessage& message) { return message.lane >= rtmp::Lane::kAudio; });
       link_->stop(locked, settings_.stop_commands);

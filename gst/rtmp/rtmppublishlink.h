@@ -30,10 +30,10 @@ struct PublishSettings {
 class PublishLink final : private ClientLink::Observer,
                           public std::enable_shared_from_this<PublishLink> {
  public:
-  /// The queue's bounds for live streams: what waits in the element for the socket, not counting
-  /// what the kernel has. Past either, send() is not to be called until half of it is gone:
-  /// wait_ready(). Without a clock in front there is no queue: a full socket blocks, as a file
-  /// would. Dropping instead of waiting belongs into has_room().
+  /// The queue's bounds: what waits in the element for the socket, not counting what the kernel
+  /// has. Past either, send() is not to be called until half of it is gone, or, if upstream is not
+  /// live, all of it, which the streaming thread then writes itself: wait_ready(). Dropping instead
+  /// of waiting belongs into has_room().
   static constexpr uint64_t kMaxQueuedBytes = 2u << 20;
   static constexpr rtmp::Duration kMaxQueuedTime = std::chrono::seconds(2);
   /// How long memory of a pool may wait before it is copied, so that no encoder starves.
@@ -148,7 +148,7 @@ class PublishLink final : private ClientLink::Observer,
   std::optional<rtmp::Time> gather_until_;
   bool was_full_ = false;       // since the last fit_to_rate()
   uint64_t unflushed_ = 0;      // octets since the last flush
-  uint64_t progress_ = 0;       // octets that came through, either way
+  uint64_t progress_ = 0;       // octets that the peer's kernel had
   rtmp::Time progressed_at_{};  // when that last grew, or nothing was under way
   rtmp::Time watched_at_{};
   uint64_t delivered_ = 0;  // octets that the peer's kernel had at `fitted_at_`

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What rtmpsink does when the server is slow: its queue, EOS, and how it lets itself be
 // interrupted.
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
 #include <future>
+#include <string_view>
+
+#include <dlfcn.h>
+#include <sys/socket.h>
 
 #include "rtmpsink_testing.h"
 
@@ -10,6 +17,66 @@ namespace {
 
 using namespace rtmptest;  // NOLINT: the tests' own vocabulary
 using Step = Script::Step;
+
+/// How the sockets of this program treat the closing commands.
+enum class Gate : uint8_t {
+  kOpen,
+  kShut,    ///< the socket does not take them yet
+  kFilled,  ///< it is full just when they come, and stays so while the server does not read
+};
+std::atomic<Gate> gate{Gate::kOpen};
+std::atomic<int> refused{0};
+
+bool holds_closing_commands(const msghdr& message) {
+  constexpr std::string_view kCommand = "FCUnpublish";
+  return std::any_of(message.msg_iov, message.msg_iov + message.msg_iovlen, [&](const iovec& v) {
+    return std::string_view(static_cast<const char*>(v.iov_base), v.iov_len).find(kCommand) !=
+           std::string_view::npos;
+  });
+}
+
+ssize_t real_sendmsg(int fd, const msghdr* message, int flags) {
+  static const auto kReal = reinterpret_cast<decltype(&sendmsg)>(dlsym(RTLD_NEXT, "sendmsg"));
+  return kReal(fd, message, flags);
+}
+
+void fill(int fd) {
+  std::array<char, 4096> nothing{};
+  iovec piece{nothing.data(), nothing.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  while (real_sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+  }
+}
+
+class GateOf {
+ public:
+  explicit GateOf(Gate wanted) {
+    refused = 0;
+    gate = wanted;
+  }
+  ~GateOf() { gate = Gate::kOpen; }
+  GateOf(const GateOf&) = delete;
+  GateOf& operator=(const GateOf&) = delete;
+};
+
+}  // namespace
+
+// In the place of the C library's.
+extern "C" ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  if (gate == Gate::kOpen || !holds_closing_commands(*message)) {
+    return real_sendmsg(fd, message, flags);
+  }
+  if (gate == Gate::kFilled) {
+    fill(fd);
+  }
+  refused++;
+  errno = EAGAIN;
+  return -1;
+}
+
+namespace {
 
 // ---- back-pressure ----
 
@@ -104,6 +171,43 @@ TEST(RtmpSinkQueue, EosFailsIfTheServerTakesNothing) {
   EXPECT_LT(time_of([&] { EXPECT_FALSE(sink.push_eos()); }), 8s);
   expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, "stalled", "running", 1s);
   EXPECT_FALSE(sink.message(GST_MESSAGE_EOS, 0ms));
+}
+
+// All media is out, and then the server stops to read: the closing commands never leave.
+TEST(RtmpSinkQueue, EosFailsIfTheClosingCommandsCannotLeave) {
+  TestServer server(scripted([&](Script& s) { s.receive_buffer = 16384; }));
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "timeout", 1u, nullptr);
+  sink.play();
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 7; }));
+  server.hold_reading(true);
+  GateOf filled(Gate::kFilled);
+  auto ending = std::async(std::launch::async, [&] { return sink.push_eos(); });
+  const bool ended = ending.wait_for(15s) == std::future_status::ready;
+  EXPECT_TRUE(ended) << "it waits for ever";
+  EXPECT_GT(refused, 0);
+  if (ended) {
+    EXPECT_FALSE(ending.get());
+    expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, "stalled", "stopping", 1s);
+  }
+  sink.stop();
+}
+
+TEST(RtmpSinkQueue, NullDuringEosStillSendsTheClosingCommands) {
+  TestServer server;
+  Sink sink(server.url());
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 7; }));
+  std::future<bool> ending;
+  {
+    GateOf shut(Gate::kShut);
+    ending = std::async(std::launch::async, [&] { return sink.push_eos(); });
+    ASSERT_TRUE(eventually([&] { return sink.state() == "stopping" && refused > 0; }));
+    EXPECT_LT(time_of([&] { sink.stop(); }), kAtOnce);
+  }
+  EXPECT_FALSE(ending.get());
+  EXPECT_TRUE(server.wait([](const Log& log) { return log.count("deleteStream") == 1; }, 5s));
 }
 
 TEST(RtmpSinkQueue, PoolsGetTheirMemoryBack) {
