@@ -222,6 +222,7 @@ void Connection::Impl::settle(Locked& locked) {
     again = deliver(locked);
     if (!hold_writing_) {
       flush();
+      again |= deliver(locked);
     }
     if (failure_ && (phase_ == Phase::kOpen || phase_ == Phase::kConnecting)) {
       finish(locked);

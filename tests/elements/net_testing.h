@@ -93,6 +93,7 @@ class Owner : public Connection::Handler {
   std::vector<rtmp::Status> statuses;
   std::optional<rtmp::PeerError> closed_error;
   bool closed = false;
+  int streams_closed = 0;
   int ends = 0;
   std::optional<NetError> end_error;
   std::atomic<int> calls = 0;  // of the handler; readable after close()
@@ -130,6 +131,8 @@ class Owner : public Connection::Handler {
       }
     } else if (auto* s = std::get_if<rtmp::event::StreamStatus>(&event)) {
       statuses.push_back(s->status);
+    } else if (std::holds_alternative<rtmp::event::StreamClosed>(event)) {
+      streams_closed++;
     } else if (auto* c = std::get_if<rtmp::event::Closed>(&event)) {
       EXPECT_FALSE(closed);
       closed = true;

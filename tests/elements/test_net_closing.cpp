@@ -89,6 +89,25 @@ TEST(Connection, WaitsSleepWhileNothingComes) {
   }
 }
 
+// Where nothing is waited for, the stream is closed once the socket has taken the commands: an
+// event that comes of writing, with nothing behind it that would deliver it.
+TEST(Connection, DeliversWhatWritingBrings) {
+  TestServer server;
+  rtmp::ClientOptions options;
+  options.close_timeout = rtmp::Duration::zero();
+  Owner publisher(Owner::Wish::kPublish, options);
+  publisher.open(server);
+  ASSERT_TRUE(publisher.wait_started());
+  server.hold_reading(true);
+  {
+    auto locked = publisher.connection().lock();
+    ASSERT_EQ(publisher.client().close_stream(publisher.started, {}, monotonic_now()),
+              rtmp::Misuse::kNone);
+  }
+  auto locked = publisher.connection().lock();
+  EXPECT_EQ(publisher.streams_closed, 1);
+}
+
 TEST(Connection, EndClosesTheSocketAtOnce) {
   TestServer server;
   Owner player(Owner::Wish::kPlay);
