@@ -34,22 +34,6 @@ void return_text(GValue* value, const std::string& text) {
   g_value_set_string(value, text.empty() ? nullptr : text.c_str());
 }
 
-void add_query_values(std::string_view text, std::vector<std::string>& out) {
-  size_t query = text.find('?');
-  if (query == std::string_view::npos) {
-    return;
-  }
-  std::string_view rest = text.substr(query + 1);
-  while (!rest.empty()) {
-    std::string_view pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    size_t equals = pair.find('=');
-    if (equals != std::string_view::npos) {
-      out.emplace_back(pair.substr(equals + 1));
-    }
-  }
-}
-
 void add_strings(const rtmp::amf::Value& value, std::vector<std::string>& out) {
   if (auto text = value.text()) {
     out.emplace_back(*text);
@@ -139,10 +123,9 @@ ConnectionSettings::ConnectionSettings() {
 }
 
 std::vector<std::string> ConnectionSettings::secrets() const {
-  std::vector<std::string> found = {url.password, secure_token, url.stream,
-                                    url.stream.substr(0, url.stream.find('?'))};
-  add_query_values(url.stream, found);
-  add_query_values(url.app, found);
+  const std::vector<std::string_view> parts = rtmp::secret_parts(url);
+  std::vector<std::string> found(parts.begin(), parts.end());
+  found.push_back(secure_token);
   if (auto arguments = parse_connect_args(extra_connect_args)) {
     for (const rtmp::amf::Value& argument : *arguments) {
       add_strings(argument, found);

@@ -434,6 +434,37 @@ TEST(RtmpSinkSecrets, AreInNoLog) {
   }
 }
 
+// Whatever a log hides of the location, a server's words must not bring back.
+TEST(RtmpSinkSecrets, AreNotQuotedByErrors) {
+  struct Case {
+    const char* path;
+    const char* secret;
+  };
+  const Case cases[] = {
+      {"live/key?t0kenAlone", "t0kenAlone"},
+      {"live/key?a=b&t0kenBase64==", "t0kenBase64"},
+      {"live/key?odd/t0ken=1", "odd/t0ken"},
+      {"live/inst/k3yInPath/", "k3yInPath"},
+      {"live/k3yInPath#fr4gment", "k3yInPath"},
+      {"live/key#fr4gment", "fr4gment"},
+      {"live#fr4gment", "fr4gment"},
+      {"live?fr0mApp/key", "fr0mApp"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.path);
+    TestServer server(scripted([&](Script& s) {
+      s.refuse_connect = rtmp::make_status(rtmp::StatusCode::kConnectRejected,
+                                           std::string("not with ") + c.secret + " here");
+    }));
+    Sink sink("rtmp://127.0.0.1:" + std::to_string(server.port()) + "/" + c.path);
+    auto error = take_error(sink);
+    ASSERT_TRUE(error);
+    const std::string all = error->text + error->debug + error->server_description;
+    EXPECT_EQ(all.find(c.secret), std::string::npos) << all;
+    EXPECT_NE(all.find("not with ***"), std::string::npos) << all;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {

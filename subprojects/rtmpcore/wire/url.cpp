@@ -206,17 +206,21 @@ bool is_query_name(std::string_view name, std::string_view value) {
          std::ranges::all_of(name, [](char c) { return is_scheme_char(c) || c == '_'; });
 }
 
+/// shown_of() is what may be shown of a query's pair: the name with its '=', or nothing.
+std::string_view shown_of(std::string_view pair) {
+  const size_t equals = pair.find('=');
+  const bool named =
+      equals != pair.npos && is_query_name(pair.substr(0, equals), pair.substr(equals + 1));
+  return named ? pair.substr(0, equals + 1) : std::string_view();
+}
+
 /// append_masked_query() hides what stands behind the '=' of a query's pairs, or a pair as a whole.
 void append_masked_query(std::string& out, std::string_view query) {
   out += '?';
   query.remove_prefix(1);
   while (true) {
     const size_t end = query.find('&');
-    const std::string_view pair = query.substr(0, end);
-    const size_t equals = pair.find('=');
-    if (equals != pair.npos && is_query_name(pair.substr(0, equals), pair.substr(equals + 1))) {
-      out += pair.substr(0, equals + 1);
-    }
+    out += shown_of(query.substr(0, end));
     out += kMasked;
     if (end == query.npos) {
       return;
@@ -226,22 +230,47 @@ void append_masked_query(std::string& out, std::string_view query) {
   }
 }
 
-void append_masked_app(std::string& out, const Url& url) {
-  std::string_view app = url.app;
-  const size_t query = app.find_first_of("?#");
-  std::string_view path = app.substr(0, query);
+/// path_of() is what stands in front of query and fragment.
+std::string_view path_of(std::string_view text) {
+  return text.substr(0, text.find_first_of("?#"));
+}
+
+/// key_in_app() is the last component of a nested app where the key may be, or nothing.
+std::string_view key_in_app(const Url& url) {
+  const std::string_view path = path_of(url.app);
   const size_t slash = path.rfind('/');
-  if (url.stream.empty() && slash != path.npos && slash + 1 < path.size()) {
-    out += path.substr(0, slash + 1);
+  return url.stream.empty() && slash != path.npos ? path.substr(slash + 1) : std::string_view();
+}
+
+void append_masked_app(std::string& out, const Url& url) {
+  const std::string_view path = path_of(url.app);
+  const std::string_view key = key_in_app(url);
+  out += path.substr(0, path.size() - key.size());
+  if (!key.empty()) {
     out += kMasked;
-  } else {
-    out += path;
   }
-  if (query != app.npos && app[query] == '#') {
+  const std::string_view rest = std::string_view(url.app).substr(path.size());
+  if (rest.starts_with('?')) {
+    append_masked_query(out, rest);
+  } else if (!rest.empty()) {
     out += '#';
     out += kMasked;
-  } else if (query != app.npos) {
-    append_masked_query(out, app.substr(query));
+  }
+}
+
+/// add_rest_secrets() adds what query and fragment of `text` hide.
+void add_rest_secrets(std::vector<std::string_view>& out, std::string_view text) {
+  std::string_view rest = text.substr(path_of(text).size());
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const std::string_view pair = rest.substr(0, rest.find_first_of("&#"));
+    const std::string_view hidden = pair.substr(shown_of(pair).size());
+    out.push_back(hidden);
+    if (const size_t equals = hidden.find('='); equals != hidden.npos) {
+      out.push_back(hidden.substr(0, equals));
+      out.push_back(hidden.substr(equals + 1));
+    }
+    rest.remove_prefix(pair.size());
   }
 }
 
@@ -378,6 +407,14 @@ std::string mask(const Url& url) {
     append_masked_stream(out, url.stream);
   }
   return out;
+}
+
+std::vector<std::string_view> secret_parts(const Url& url) {
+  std::vector<std::string_view> parts = {url.password, url.stream, path_of(url.stream),
+                                         key_in_app(url)};
+  add_rest_secrets(parts, url.stream);
+  add_rest_secrets(parts, url.app);
+  return parts;
 }
 
 std::string mask_secrets(std::string_view text, std::span<const std::string_view> secrets) {

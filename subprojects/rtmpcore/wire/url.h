@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "wire/result.h"
 
@@ -70,9 +71,12 @@ const Scheme* find_scheme(std::string_view name);
 /// effective_port() is the port typed, else the scheme's default, else 0.
 uint16_t effective_port(const Url& url);
 
-/// mask() is `url` for people to read: password, stream and query values become "***". So does the
-/// last component of a nested app if the stream is empty, for the key may be there.
+/// mask() is `url` for people to read: password, stream, query values and fragment become "***". So
+/// does the last component of a nested app if the stream is empty, for the key may be there.
 std::string mask(const Url& url);
+/// secret_parts() is what mask() hides, whole and in the parts that somebody may quote; for
+/// mask_secrets(). Views of `url`; some may be short or empty.
+std::vector<std::string_view> secret_parts(const Url& url);
 /// mask_secrets() is `text` with each URL in it masked, up to white space or a quotation mark, and
 /// each occurrence of one of `secrets` replaced by "***" (a server's answer may quote the key).
 /// A URL that does not parse is hidden behind its scheme. Empty secrets are ignored.
