@@ -196,6 +196,7 @@ rtmp::Result<std::optional<FlvTag>> FlvInput::next() {
       partial_.clear();
       return std::optional<FlvTag>(std::move(tag));
     }
+    file_header_seen_ = file_header_seen_ || step->file_header;
     if (step->file_header || !scanner_.in_tag()) {
       partial_.clear();
     } else {
@@ -211,6 +212,7 @@ void FlvInput::reset() {
   partial_.clear();
   piece_ = 0;
   within_ = 0;
+  file_header_seen_ = false;
 }
 
 }  // namespace gstrtmp

@@ -120,6 +120,8 @@ class FlvInput {
   bool empty() const { return waiting_.empty(); }
   /// in_tag() is true if the stream so far ends inside a tag.
   bool in_tag() const { return scanner_.in_tag(); }
+  /// take_file_header() tells whether a file header has come since it was last asked.
+  bool take_file_header() { return std::exchange(file_header_seen_, false); }
   /// reset() drops all buffers and starts over, as after a flush.
   void reset();
 
@@ -134,8 +136,9 @@ class FlvInput {
 
   rtmp::flv::TagScanner scanner_;
   std::deque<HoldPtr> waiting_;
-  size_t piece_ = 0;              // of waiting_.front()
-  size_t within_ = 0;             // octets of that piece which have been scanned
+  size_t piece_ = 0;   // of waiting_.front()
+  size_t within_ = 0;  // octets of that piece which have been scanned
+  bool file_header_seen_ = false;
   std::vector<Segment> partial_;  // of the tag under way
 };
 

@@ -190,6 +190,10 @@ FlvPublisher::Outcome FlvPublisher::proceed(PublishLink& link, bool live) {
         error_ = next.error().text;
         return Outcome::kNotFlv;
       }
+      if (input_.take_file_header()) {
+        // Another stream: its own headers follow, or stood in the caps and are not sent yet.
+        std::erase_if(headers_, [](const Header& header) { return header.sent; });
+      }
       if (!*next) {
         return Outcome::kDone;
       }
@@ -210,6 +214,11 @@ FlvPublisher::Outcome FlvPublisher::proceed(PublishLink& link, bool live) {
     send_tag(link, locked, std::move(*tag_));
     tag_.reset();
   }
+}
+
+void FlvPublisher::begin_stream() {
+  headers_.clear();
+  headers_fresh_ = false;
 }
 
 void FlvPublisher::begin_connection() {

@@ -23,6 +23,8 @@ class FlvPublisher {
  public:
   /// set_stream_headers() takes the caps' streamheader, if there is one. False: it is no FLV.
   bool set_stream_headers(const GstCaps* caps);
+  /// begin_stream() forgets the headers: those of another stream follow.
+  void begin_stream();
   /// push() takes a buffer's reference; false if it cannot be read.
   bool push(GstBuffer* buffer) { return input_.push(buffer); }
 

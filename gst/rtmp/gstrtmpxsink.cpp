@@ -135,6 +135,7 @@ class RtmpxSink {
   /// handle_eos() is true if EOS may be passed on.
   bool handle_eos(GstEvent* event);
   void handle_flush_stop();
+  void handle_stream_start() { publisher_.begin_stream(); }
   void unlock();
   void unlock_stop() { interrupted_ = false; }
 
@@ -488,6 +489,9 @@ static gboolean gst_rtmpx_sink_event(GstBaseSink* sink, GstEvent* event) {
   }
   if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
     self->handle_flush_stop();
+  }
+  if (GST_EVENT_TYPE(event) == GST_EVENT_STREAM_START) {
+    self->handle_stream_start();
   }
   return GST_BASE_SINK_CLASS(gst_rtmpx_sink_parent_class)->event(sink, event);
 }

@@ -356,6 +356,32 @@ TEST(RtmpSink, FlushAfterEosBeginsANewConnection) {
   }));
 }
 
+// What a decoder needed for the stream before is wrong for another one.
+TEST(RtmpSink, NewStreamAfterEosForgetsTheOldHeaders) {
+  for (bool stream_start : {true, false}) {
+    SCOPED_TRACE(stream_start);
+    TestServer server;
+    Sink sink(server.url());
+    push_all(server, sink, [&] { sink.push(sample_stream(2)); });
+    sink.play_again();
+    if (stream_start) {
+      gst_harness_push_event(sink.harness, gst_event_new_stream_start("another"));
+    }
+    std::vector<Message> other = {audio_header(), audio_frame(1)};
+    other[0].body.back() = 0x42;
+    Log log = push_all(server, sink, [&] {
+      if (!stream_start) {
+        EXPECT_EQ(sink.push(flv_file_header()), GST_FLOW_OK);
+      }
+      EXPECT_EQ(sink.push(other), GST_FLOW_OK);
+    });
+    EXPECT_EQ(log.publishes.size(), 2u);
+    ASSERT_GE(log.messages.size(), 7u);
+    log.messages.erase(log.messages.begin(), log.messages.begin() + 7);
+    expect_same(other, log.messages);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
