@@ -14,8 +14,9 @@
  * #GstRtmpxSink:timeout, or an error names it. Later the sink watches that the server takes what is
  * sent: without any progress for twice that time the connection counts as dead. At EOS all that is
  * queued is sent, then #GstRtmpxSink:stop-commands, and EOS is posted when the server has answered
- * these, or a second later. Without EOS the stream ends on the way to READY: what is still queued
- * is dropped, and the commands are sent in the background.
+ * these, or a second later; a warning tells if the connection broke before the server's system had
+ * all of the media. Without EOS the stream ends on the way to READY: what is still queued is
+ * dropped, and the commands are sent in the background.
  *
  * Like most sinks it waits for each buffer's time on the clock (GstBaseSink:sync). A live pipeline
  * that is paced by its source, or a push that is to go as fast as the server takes it, wants

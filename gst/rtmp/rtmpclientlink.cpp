@@ -277,6 +277,7 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
 }
 
 void ClientLink::on_transport_end(Connection::Locked& locked, std::optional<NetError> error) {
+  broken_ = error.has_value();
   if (state_ == LinkState::kEnded) {
     return;
   }

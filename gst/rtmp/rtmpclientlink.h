@@ -73,6 +73,9 @@ class ClientLink final : private Connection::Handler {
   const Failure* failure(const Connection::Locked&) const {
     return failure_ ? &*failure_ : nullptr;
   }
+  /// was_broken() is true if the connection ended other than in good order, even if that is no
+  /// failure(): while stopping, or afterwards.
+  bool was_broken(const Connection::Locked&) const { return broken_; }
   rtmp::Client& client(const Connection::Locked&) { return *client_; }
   rtmp::StreamHandle stream(const Connection::Locked&) const { return stream_; }
   /// started_status() is the status that came with kRunning.
@@ -121,6 +124,7 @@ class ClientLink final : private Connection::Handler {
 
   LinkState state_ = LinkState::kIdle;
   bool lingering_ = false;
+  bool broken_ = false;
   std::optional<Failure> failure_;
   rtmp::StreamHandle stream_ = rtmp::kNoStream;
   rtmp::Status started_;

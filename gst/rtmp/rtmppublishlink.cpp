@@ -387,7 +387,14 @@ void PublishLink::on_alarm() {
   set_alarm();
 }
 
+void PublishLink::note_arrival(Connection::Locked& locked) {
+  if (media_end_ && locked.is_open() && delivered(locked) >= *media_end_) {
+    media_end_.reset();
+  }
+}
+
 PublishLink::Outcome PublishLink::finish() {
+  bool lost = false;
   {
     auto locked = lock();
     Inside inside(*this, locked);
@@ -408,6 +415,7 @@ PublishLink::Outcome PublishLink::finish() {
       }
     }
     if (link_->state(locked) == LinkState::kRunning) {
+      media_end_ = link_->client(locked).stats().bytes_out;
       link_->stop(locked, settings_.stop_commands);
       flush(locked);
     }
@@ -418,8 +426,9 @@ PublishLink::Outcome PublishLink::finish() {
       // The socket may be full just now, and the server read no further.
       rtmp::Time now = monotonic_now();
       watch_progress(locked, now);
+      note_arrival(locked);
       if (!has_ended(locked)) {
-        locked.wait(now + kWatchInterval);
+        locked.wait(now + (media_end_ ? kAcknowledgementPoll : kWatchInterval));
       }
     }
     if (has_failed(locked)) {
@@ -437,8 +446,15 @@ PublishLink::Outcome PublishLink::finish() {
       }
       locked.wait(monotonic_now() + kAcknowledgementPoll);
     }
+    note_arrival(locked);
+    lost = media_end_ && (locked.is_open() || link_->was_broken(locked));
   }
   link_->linger(monotonic_now() + kLingerAfterEos);
+  if (lost) {
+    GST_ELEMENT_WARNING(element_, RESOURCE, WRITE,
+                        ("The server may not have got the end of the stream."),
+                        ("the connection ended, or fell silent, with media under way"));
+  }
   return Outcome::kReady;
 }
 

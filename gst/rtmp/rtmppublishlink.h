@@ -76,8 +76,9 @@ class PublishLink final : private ClientLink::Observer,
   void drop_media();
 
   /// finish() sends all that is queued and the closing commands, and waits for the server to have
-  /// it: until the answer, or Options::close_timeout. kReady = all is sent; after kInterrupted it
-  /// is to be called again, or abandon().
+  /// it: until the answer, or Options::close_timeout. kReady = all is sent, with a warning posted
+  /// if the connection broke before the server's system had all media; after kInterrupted it is to
+  /// be called again, or abandon().
   Outcome finish();
   /// abandon() ends at once: what was not sent is dropped, the closing commands are left to the
   /// loop. Nothing is reported any more.
@@ -129,6 +130,7 @@ class PublishLink final : private ClientLink::Observer,
   uint32_t chunk_size(Connection::Locked& locked) const;
   void apply_unsent_mark(Connection::Locked& locked);
   uint64_t delivered(Connection::Locked& locked) const;
+  void note_arrival(Connection::Locked& locked);
 
   GstElement* const element_;
   const std::atomic<bool>& interrupted_;
@@ -156,6 +158,8 @@ class PublishLink final : private ClientLink::Observer,
   rtmp::Time fit_due_{};
   uint64_t rate_ = 0;  // octets a second that came through lately; 0 = unknown
   std::optional<rtmp::Time> oldest_borrowed_;
+  std::optional<uint64_t> media_end_;  // octets sent in front of the closing commands, until the
+                                       // peer's kernel has them
 };
 
 }  // namespace gstrtmp

@@ -351,6 +351,70 @@ TEST(RtmpSinkErrors, ServerThatTakesNothing) {
   expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, "stalled", "running", 1s);
 }
 
+// Whoever still talks may be as dead to us as whoever is silent.
+TEST(RtmpSinkErrors, ServerThatTalksAndTakesNothing) {
+  TestServer server(scripted([&](Script& s) {
+    s.stall_after = 5;
+    s.receive_buffer = 16384;
+  }));
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "timeout", 1u, nullptr);
+  sink.play();
+  auto pushing = std::async(std::launch::async, [&] {
+    GstFlowReturn flow = GST_FLOW_OK;
+    for (uint32_t i = 0; i < 100000 && flow == GST_FLOW_OK; i++) {
+      flow = sink.push(video_frame(i, 20000));
+    }
+    return flow;
+  });
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() >= 5; }));
+  auto begun = std::chrono::steady_clock::now();
+  while (pushing.wait_for(100ms) != std::future_status::ready &&
+         std::chrono::steady_clock::now() - begun < 15s) {
+    server.send_status(rtmp::make_status(rtmp::StatusCode::kRecordFailed, "disk"));
+  }
+  const bool ended = pushing.wait_for(0s) == std::future_status::ready;
+  EXPECT_TRUE(ended) << "it waits for ever";
+  sink.stop();
+  EXPECT_EQ(pushing.get(), ended ? GST_FLOW_ERROR : GST_FLOW_FLUSHING);
+  if (ended) {
+    expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, "stalled", "running", 0ms);
+  }
+}
+
+// The server's kernel had not taken all of the media when the connection broke.
+TEST(RtmpSinkErrors, LossWhileStoppingIsTold) {
+  TestServer server(scripted([&](Script& s) {
+    s.stall_after = 2;
+    s.receive_buffer = 4096;
+  }));
+  Sink sink(server.url());
+  auto in_kernel = [&sink] {
+    guint64 queued = 0;
+    guint64 unsent = 0;
+    guint64 unacked = 0;
+    gst_structure_get(sink.get_stats().get(), "queued-bytes", G_TYPE_UINT64, &queued,
+                      "kernel-unsent-bytes", G_TYPE_UINT64, &unsent, "kernel-unacked-bytes",
+                      G_TYPE_UINT64, &unacked, nullptr);
+    return queued == 0 ? unsent + unacked : 0;
+  };
+  ASSERT_EQ(sink.push(metadata()), GST_FLOW_OK);
+  for (uint32_t i = 0; i < 1000 && in_kernel() < 4000; i++) {
+    ASSERT_EQ(sink.push(video_frame(i * 2 + 1, 1000)), GST_FLOW_OK);
+    eventually([&] { return in_kernel() == 0; }, 20ms);
+  }
+  ASSERT_GE(in_kernel(), 4000u);
+  auto ending = std::async(std::launch::async, [&] { return sink.push_eos(); });
+  ASSERT_TRUE(eventually([&] { return sink.state() != "running"; }));
+  server.disconnect(true);
+  EXPECT_TRUE(ending.get());
+  auto told = sink.message(
+      static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ERROR | GST_MESSAGE_EOS));
+  ASSERT_TRUE(told);
+  EXPECT_EQ(GST_MESSAGE_TYPE(told.get()), GST_MESSAGE_WARNING);
+  EXPECT_TRUE(sink.message(GST_MESSAGE_EOS));
+}
+
 TEST(RtmpSinkErrors, NotFlv) {
   TestServer server;
   Sink sink(server.url());
