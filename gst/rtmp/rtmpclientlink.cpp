@@ -255,7 +255,7 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
   if (std::holds_alternative<rtmp::event::HandshakeDone>(event)) {
     set_state(locked, LinkState::kConnectingApp);
   } else if (auto* connected = std::get_if<rtmp::event::Connected>(&event)) {
-    server_version_ = connected->properties.find_text("fmsVer").value_or("");
+    server_version_ = server_text(connected->properties.find_text("fmsVer").value_or(""));
     set_state(locked, LinkState::kCreating);
   } else if (std::holds_alternative<rtmp::event::StreamCreated>(event)) {
     set_state(locked, LinkState::kStarting);

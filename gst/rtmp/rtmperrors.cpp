@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "rtmp/rtmperrors.h"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <utility>
+
+#include "common/glue.h"
 
 namespace gstrtmp {
 namespace {
@@ -41,6 +44,9 @@ constexpr std::array<KindRow, 16> kKinds = {{
     {"closed", Domain::kResource, GST_RESOURCE_ERROR_WRITE, GST_RESOURCE_ERROR_READ},
     {"stalled", Domain::kResource, GST_RESOURCE_ERROR_WRITE, GST_RESOURCE_ERROR_READ},
 }};
+
+// A server may send megabytes.
+constexpr size_t kMaxServerText = 1024;
 
 const KindRow& row(FailureKind kind) {
   return kKinds[static_cast<size_t>(kind)];
@@ -175,6 +181,12 @@ std::string sentence(FailureKind kind, Role role, const ConnectionSettings& sett
 
 }  // namespace
 
+std::string server_text(std::string_view text) {
+  GCharPtr valid(
+      g_utf8_make_valid(text.data(), static_cast<gssize>(std::min(text.size(), kMaxServerText))));
+  return valid.get();
+}
+
 const char* step_name(LinkStep step) {
   switch (step) {
     case LinkStep::kResolve:
@@ -294,9 +306,9 @@ Failure failure_from_status(Role role, const ConnectionSettings& settings,
   failure.kind = kind_of(status, step);
   failure.role = role;
   failure.step = step;
-  failure.server_code = settings.masked(status.code_text);
+  failure.server_code = server_text(settings.masked(status.code_text));
   failure.server_level = rtmp::level_name(status.level);
-  failure.server_description = settings.masked(status.description);
+  failure.server_description = server_text(settings.masked(status.description));
   failure.text = sentence(failure.kind, role, settings);
   failure.debug = "server says " + failure.server_code + ": " + failure.server_description;
   return failure;

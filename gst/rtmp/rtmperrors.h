@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <gst/gst.h>
 
@@ -70,6 +71,9 @@ struct Failure {
   /// (strings). (transfer full)
   GstStructure* details() const;
 };
+
+/// server_text() is what a server said as messages and structures can carry it: UTF-8, not long.
+std::string server_text(std::string_view text);
 
 /// The makers take the settings for host names in the text and for the secrets to mask.
 Failure failure_from_net(Role role, const ConnectionSettings& settings, const NetError& error,

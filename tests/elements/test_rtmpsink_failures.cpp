@@ -415,6 +415,25 @@ TEST(RtmpSinkErrors, LossWhileStoppingIsTold) {
   EXPECT_TRUE(sink.message(GST_MESSAGE_EOS));
 }
 
+// A GstStructure takes UTF-8 only, and complains about anything else.
+TEST(RtmpSinkErrors, ServerTextIsMadeValid) {
+  TestServer server(scripted([&](Script& s) {
+    rtmp::Status status = rtmp::make_status(rtmp::StatusCode::kPublishBadName,
+                                            "caf\xe9 " + std::string(100'000, 'x'));
+    s.refuse_publish = status;
+  }));
+  const auto before =
+      g_log_set_always_fatal(static_cast<GLogLevelFlags>(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL));
+  Sink sink(server.url());
+  auto error = take_error(sink);
+  g_log_set_always_fatal(before);
+  ASSERT_TRUE(error);
+  EXPECT_TRUE(error->server_description.starts_with("caf\xef\xbf\xbd xx"))
+      << error->server_description.substr(0, 20);
+  EXPECT_LE(error->server_description.size(), 1100u);
+  EXPECT_TRUE(g_utf8_validate(error->debug.c_str(), -1, nullptr));
+}
+
 TEST(RtmpSinkErrors, NotFlv) {
   TestServer server;
   Sink sink(server.url());
