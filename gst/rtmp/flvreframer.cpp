@@ -75,6 +75,9 @@ std::optional<rtmp::PeerError> FlvReframer::scan(rtmp::Bytes bytes, std::vector<
         time_.restart();
       }
       file_header_ = step->file_header;
+      // No tag may ever come that takes what is in front of it along.
+      gst_adapter_flush(adapter_.get(), scanner_.position() - adapter_position_);
+      adapter_position_ = scanner_.position();
     }
     if (step->tag) {
       take(*step->tag, out);

@@ -15,7 +15,8 @@
 /// From `video/x-flv` in any framing to one tag body a buffer.
 namespace gstrtmp {
 
-/// FlvBody is the body of one tag. It shares the memory of what was pushed.
+/// FlvBody is the body of one tag. It shares the memory of what was pushed, unless it came in very
+/// many pieces.
 struct FlvBody {
   GstPtr<GstBuffer> buffer;
   rtmp::flv::TagType type = rtmp::flv::TagType::kScript;
@@ -33,7 +34,8 @@ struct FlvBody {
 };
 
 /// FlvReframer takes an FLV stream cut anywhere, with or without file header, with file headers
-/// again in mid-stream. Nothing is copied but headers.
+/// again in mid-stream. Nothing is copied but headers, and bodies in more pieces than a buffer
+/// holds.
 class FlvReframer {
  public:
   FlvReframer() : adapter_(adopt(gst_adapter_new())) {}

@@ -4,6 +4,7 @@
 
 #include "rtmp/flvcutter.h"
 #include "rtmp/flvmetadata.h"
+#include "rtmp/flvreframer.h"
 #include "rtmp/flvtimeline.h"
 #include "wire/metadata.h"
 
@@ -234,6 +235,23 @@ TEST(FlvMetadata, CutsTextsThatNoStringHolds) {
     EXPECT_TRUE(g_utf8_validate_len(cut->data(), cut->size(), nullptr)) << name;
   }
   EXPECT_TRUE(metadata.padded_body(facts_with(100), metadata.room_for(100)));
+}
+
+// ---- reframer ----
+
+TEST(FlvReframer, KeepsNothingOfFileHeaders) {
+  static const uint8_t kHeader[] = {'F', 'L', 'V', 1, 5, 0, 0, 0, 9, 0, 0, 0, 0};
+  FlvReframer reframer;
+  std::vector<FlvBody> bodies;
+  int freed = 0;
+  for (int i = 0; i < 100; i++) {
+    auto input = adopt(gst_buffer_new_wrapped_full(
+        GST_MEMORY_FLAG_READONLY, const_cast<uint8_t*>(kHeader), sizeof kHeader, 0, sizeof kHeader,
+        &freed, [](gpointer count) { ++*static_cast<int*>(count); }));
+    EXPECT_FALSE(reframer.push(std::move(input), bodies));
+  }
+  EXPECT_TRUE(bodies.empty());
+  EXPECT_GE(freed, 99);
 }
 
 }  // namespace
