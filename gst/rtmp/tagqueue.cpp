@@ -86,6 +86,7 @@ void TagQueue::push(Tag&& tag) {
     skip_ = Skip::kNo;
     pass_lead(tag.timestamp, tags_.end());
     tag.discont = std::exchange(discont_, false) || tag.discont;
+    media_.push_back({tag.timestamp, tag.arrival});
   }
   bytes_ += tag.memory();
   tags_.push_back(std::move(tag));
@@ -95,8 +96,10 @@ void TagQueue::keep_lead(Tag&& tag) {
   if (lead_.count() == 0 || tag.type != TagType::kAudio || !tag.is_media()) {
     return;
   }
+  lead_bytes_ += tag.memory();
   lead_tags_.push_back(std::move(tag));
-  if (lead_tags_.size() > kMaxLead) {
+  while (lead_tags_.size() > kMaxLead || lead_bytes_ > kMaxLeadBytes) {
+    lead_bytes_ -= lead_tags_.front().memory();
     lead_tags_.pop_front();
   }
 }
@@ -106,12 +109,17 @@ void TagQueue::pass_lead(int64_t key_ms, std::deque<Tag>::iterator key) {
   if (!lead_tags_.empty()) {
     lead_tags_.front().discont |= std::exchange(discont_, false);
   }
+  // The key frame is the first media there is, or about to come in behind all.
+  std::deque<Moment> moments;
   for (const Tag& tag : lead_tags_) {
     bytes_ += tag.memory();
+    moments.push_back({tag.timestamp, tag.arrival});
   }
+  media_.insert(key == tags_.end() ? media_.end() : media_.begin(), moments.begin(), moments.end());
   tags_.insert(key, std::make_move_iterator(lead_tags_.begin()),
                std::make_move_iterator(lead_tags_.end()));
   lead_tags_.clear();
+  lead_bytes_ = 0;
 }
 
 std::optional<Tag> TagQueue::pop() {
@@ -120,57 +128,58 @@ std::optional<Tag> TagQueue::pop() {
   }
   Tag tag = std::move(tags_.front());
   tags_.pop_front();
+  if (tag.is_media()) {
+    media_.pop_front();
+  }
   bytes_ -= tag.memory();
   return tag;
 }
 
 void TagQueue::clear() {
-  tags_.clear();
-  bytes_ = 0;
+  drop_media_before(tags_.size(), Skip::kNo);
   lead_tags_.clear();
+  lead_bytes_ = 0;
   skip_ = Skip::kNo;
   discont_ = false;
 }
 
-bool TagQueue::has_media() const {
-  return std::any_of(tags_.begin(), tags_.end(), is_media);
-}
-
 int64_t TagQueue::media_span_ms() const {
-  auto first = std::find_if(tags_.begin(), tags_.end(), is_media);
-  auto last = std::find_if(tags_.rbegin(), tags_.rend(), is_media);
-  return first == tags_.end() ? 0 : std::max<int64_t>(0, last->timestamp - first->timestamp);
+  return media_.empty() ? 0
+                        : std::max<int64_t>(0, media_.back().timestamp - media_.front().timestamp);
 }
 
 rtmp::Duration TagQueue::waited(rtmp::Time now) const {
-  auto first = std::find_if(tags_.begin(), tags_.end(), is_media);
-  return first == tags_.end() ? rtmp::Duration{} : now - first->arrival;
+  return media_.empty() ? rtmp::Duration{} : now - media_.front().arrival;
 }
 
 void TagQueue::drop_media_before(size_t end, Skip why) {
   // From the back, so that of several headers in the same place the last stays.
-  std::deque<Tag> kept;
+  std::deque<Tag> headers;
   std::deque<Tag> left_out;
   bool header_kept[3][2] = {};
-  for (size_t i = tags_.size(); i-- > 0;) {
+  for (size_t i = end; i-- > 0;) {
     Tag& tag = tags_[i];
-    bool keeps = i >= end;
-    if (!keeps && tag.is_header()) {
+    if (tag.is_header()) {
       const size_t kind = tag.type == TagType::kAudio ? 0 : tag.type == TagType::kVideo ? 1 : 2;
-      keeps = !std::exchange(header_kept[kind][tag.packet == PacketClass::kMetadata], true);
-    }
-    if (keeps) {
-      kept.push_front(std::move(tag));
-      continue;
+      if (!std::exchange(header_kept[kind][tag.packet == PacketClass::kMetadata], true)) {
+        headers.push_front(std::move(tag));
+        continue;
+      }
     }
     bytes_ -= tag.memory();
+    if (tag.is_media()) {
+      media_.pop_front();
+    }
     if (why == Skip::kLeavingOut) {
       left_out.push_front(std::move(tag));
-    } else if (tag.is_media()) {
+    } else if (why == Skip::kDropping && tag.is_media()) {
       count(tag);
     }
   }
-  tags_ = std::move(kept);
+  // What stays is not touched: a flood has each packet drop another.
+  tags_.erase(tags_.begin(), tags_.begin() + static_cast<ptrdiff_t>(end));
+  tags_.insert(tags_.begin(), std::make_move_iterator(headers.begin()),
+               std::make_move_iterator(headers.end()));
   for (Tag& tag : left_out) {
     keep_lead(std::move(tag));
   }

@@ -44,8 +44,9 @@ struct Tag {
 /// (|RtmpSampleAccess, onStatus).
 std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival);
 
-/// TagQueue keeps what arrives while downstream is busy, in order. trim() is the only way in which
-/// it loses anything by itself: whole stretches up to a key frame, never a header.
+/// TagQueue keeps what arrives while downstream is busy, in order. Only trim() and
+/// begin_at_key_frame() lose anything: whole stretches up to a key frame, which push() completes if
+/// the key frame has not come yet. Of headers the last of each kind stays.
 class TagQueue {
  public:
   /// A stream whose video has paused for so long is as good as audio only.
@@ -57,6 +58,8 @@ class TagQueue {
 
   /// So many packets of sound are kept for the key frame that they lead, whatever their times.
   static constexpr size_t kMaxLead = 100;
+  /// And so many octets of it.
+  static constexpr uint64_t kMaxLeadBytes = 1u << 20;
 
   struct Dropped {
     uint64_t audio = 0;
@@ -66,10 +69,12 @@ class TagQueue {
   /// push() appends, unless the queue skips to a key frame and this is none: then it counts it.
   void push(Tag&& tag);
   std::optional<Tag> pop();
+  /// clear() forgets all but the last header of each kind: what goes on elsewhere in a stream may
+  /// come without.
   void clear();
 
   bool empty() const { return tags_.empty(); }
-  bool has_media() const;
+  bool has_media() const { return !media_.empty(); }
   /// expect_video() tells that the stream has video, though none may come until then: some servers
   /// begin with the sound, and send nothing of the pictures before a key frame.
   void expect_video(rtmp::Time until);
@@ -85,7 +90,8 @@ class TagQueue {
 
   /// trim() drops from the front, to the next key frame (audio only: to the next frame), until
   /// nothing has waited longer than `bound` and no more than max_bytes are taken. If there is no
-  /// key frame, everything goes, and what arrives before the next one. Headers stay.
+  /// key frame, everything goes, and what arrives before the next one, but for the last header of
+  /// each kind.
   void trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes);
   /// begin_at_key_frame() leaves out what comes before the first key frame that is at most `late`
   /// behind the packet that was least late on its way; if there is none, all media, and what
@@ -105,13 +111,21 @@ class TagQueue {
   void pass_lead(int64_t key_ms, std::deque<Tag>::iterator key);
   void skip_to_key_frame(Skip why);
 
+  /// Moment is where a media tag is in time.
+  struct Moment {
+    int64_t timestamp;
+    rtmp::Time arrival;
+  };
+
   std::deque<Tag> tags_;
+  std::deque<Moment> media_;  // of the media among tags_: nobody has to look for it
   uint64_t bytes_ = 0;
   rtmp::Time video_until_ = rtmp::Time::min();  // unless more of it comes
   Skip skip_ = Skip::kNo;
   std::optional<rtmp::Time> skipped_;  // arrival of the first tag left out since
   std::chrono::milliseconds lead_{};
   std::deque<Tag> lead_tags_;  // sound that may turn out to lead a key frame by no more
+  uint64_t lead_bytes_ = 0;    // the memory that they take
   bool discont_ = false;       // for the next media tag that comes in
   Dropped dropped_;
 };

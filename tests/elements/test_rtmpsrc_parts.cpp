@@ -589,6 +589,36 @@ TEST(TagQueue, EmptyTagsTakeMemoryToo) {
   EXPECT_LE(queue.tags().size(), 100u);
 }
 
+// All that is asked for with each message is asked while the connection is locked.
+TEST(TagQueue, AnswersAtOnceHoweverManyScriptsWait) {
+  TagQueue queue;
+  const auto begun = std::chrono::steady_clock::now();
+  auto elapsed = [&] { return std::chrono::steady_clock::now() - begun; };
+  for (uint32_t i = 0; i < 200'000 && elapsed() < 20s; i++) {
+    Tag script;
+    script.packet = rtmp::media::PacketClass::kCommand;
+    queue.push(std::move(script));
+    ASSERT_FALSE(queue.has_media());
+    ASSERT_EQ(queue.media_span_ms(), 0);
+    ASSERT_EQ(queue.waited(at(1s)), rtmp::Duration{});
+  }
+  EXPECT_EQ(queue.tags().size(), 200'000u);
+  // A flood of sound that nobody takes: each packet drops one.
+  for (uint32_t i = 0; i < 200'000 && elapsed() < 20s; i++) {
+    Tag sound;
+    sound.type = rtmp::flv::TagType::kAudio;
+    sound.packet = rtmp::media::PacketClass::kAudioFrame;
+    sound.timestamp = i;
+    queue.push(std::move(sound));
+    queue.trim(at(0s), 2s, 100'000 * Tag::kOverhead);
+    ASSERT_LE(queue.bytes(), 100'000 * Tag::kOverhead);
+  }
+  EXPECT_LT(elapsed(), 20s);
+  EXPECT_EQ(queue.tags().back().timestamp, 199'999);
+  EXPECT_EQ(queue.media_span_ms(), 99'999);
+  EXPECT_EQ(queue.dropped().audio, 100'000u);
+}
+
 TEST(TagQueue, AudioAloneNeedsNoKeyFrame) {
   TagQueue queue;
   for (uint32_t i = 0; i < 100; i++) {
@@ -690,6 +720,45 @@ TEST(TagQueue, SoundThatLeadsTheKeyFrameStays) {
     EXPECT_TRUE(tags[3].is_key_frame());
     EXPECT_FALSE(tags[3].discont);
   }
+}
+
+TEST(TagQueue, BoundsTheSoundThatMayLead) {
+  TagQueue queue;
+  queue.expect_video(at(12s));
+  queue.begin_at_key_frame(rtmp::Duration::max(), 500ms);
+  for (uint32_t i = 0; i < 50; i++) {
+    Message sound = audio_frame(i, i);
+    sound.body.resize(100'000);
+    queue.push(make(sound, at(0ms)));
+  }
+  queue.push(make(video_frame(0), at(400ms)));
+  EXPECT_LE(queue.bytes(), TagQueue::kMaxLeadBytes + 10'000);
+  auto tags = drain(queue);
+  ASSERT_EQ(tags.size(), 11u);
+  EXPECT_EQ(tags[9].timestamp, 49) << "the oldest goes";
+}
+
+TEST(TagQueue, KeepsTheHeadersWhenCleared) {
+  TagQueue queue;
+  queue.push(make(video_header(), at(0ms)));
+  for (const Message& header : {metadata(), video_header(), audio_header()}) {
+    queue.push(make(header, at(0ms)));
+  }
+  fill(queue, 0, 5);
+  queue.clear();
+  EXPECT_FALSE(queue.has_media());
+  EXPECT_EQ(queue.media_span_ms(), 0);
+  EXPECT_EQ(queue.dropped().video + queue.dropped().audio, 0u);
+  uint64_t bytes = 0;
+  for (const Tag& tag : queue.tags()) {
+    bytes += tag.memory();
+  }
+  EXPECT_EQ(queue.bytes(), bytes);
+  auto tags = drain(queue);
+  ASSERT_EQ(tags.size(), 3u) << "the last of each kind";
+  EXPECT_EQ(tags[0].packet, rtmp::media::PacketClass::kMetadata);
+  EXPECT_EQ(tags[1].type, rtmp::flv::TagType::kVideo);
+  EXPECT_EQ(tags[2].type, rtmp::flv::TagType::kAudio);
 }
 
 TEST(TagQueue, StreamsWithoutKeyFramesGoOn) {
