@@ -2,6 +2,7 @@
 #include "rtmp/playback.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gstrtmp {
 
@@ -13,6 +14,7 @@ void Playback::seek_sent(rtmp::Time now) {
   over_ = false;
   ended_elsewhere_ = false;
   eofs_ = 0;
+  eof_while_paused_ = going_on_ = false;
 }
 
 void Playback::pause_sent(bool pause, rtmp::Time now) {
@@ -21,9 +23,14 @@ void Playback::pause_sent(bool pause, rtmp::Time now) {
     pausing_ = true;
     pause_deadline_ = now + kAnswer;
   }
+  going_on_ = !pause && eof_while_paused_;
+  going_on_deadline_ = now + kAnswer;
 }
 
 void Playback::on_status(StatusCode code) {
+  if (going_on_) {
+    eof_while_paused_ = going_on_ = false;
+  }
   switch (code) {
     case StatusCode::kSeekNotify:
     case StatusCode::kSeekFailed:  // nothing has moved: playing goes on where it was
@@ -46,7 +53,9 @@ void Playback::on_status(StatusCode code) {
 void Playback::on_stream_eof() {
   if (pausing_ && !seeking_) {
     eofs_++;
-  } else if (!paused_) {
+  } else if (paused_) {
+    eof_while_paused_ = !seeking_;
+  } else {
     end();
   }
 }
@@ -71,16 +80,22 @@ void Playback::expire(rtmp::Time now) {
     over_ = over_ || eofs_ > 0;
     eofs_ = 0;
   }
+  if (going_on_ && now >= going_on_deadline_) {
+    eof_while_paused_ = going_on_ = false;
+    over_ = true;
+  }
 }
 
 std::optional<rtmp::Time> Playback::deadline() const {
-  if (seeking_ && pausing_) {
-    return std::min(seek_deadline_, pause_deadline_);
+  std::optional<rtmp::Time> first;
+  for (auto [waits, until] : {std::pair(seeking_, seek_deadline_),
+                              {pausing_, pause_deadline_},
+                              {going_on_, going_on_deadline_}}) {
+    if (waits) {
+      first = std::min(first.value_or(until), until);
+    }
   }
-  if (seeking_) {
-    return seek_deadline_;
-  }
-  return pausing_ ? std::optional(pause_deadline_) : std::nullopt;
+  return first;
 }
 
 }  // namespace gstrtmp

@@ -12,8 +12,9 @@ namespace gstrtmp {
 /// what it answers: playing, paused, on its way to another position, at the end.
 ///
 /// The end is not always meant: nginx-rtmp sends StreamEOF before each Pause.Notify and before each
-/// Seek.Notify. Answers can be outstanding for several pauses; a seek is to be sent only when the
-/// one before has been answered, since some servers answer several with one.
+/// Seek.Notify. A StreamEOF while paused is the end if nothing comes once we ask to go on. Answers
+/// can be outstanding for several pauses; a seek is to be sent only when the one before has been
+/// answered, since some servers answer several with one.
 class Playback {
  public:
   /// A server that has not answered a seek or a pause after that long has usually just done it.
@@ -23,6 +24,8 @@ class Playback {
   void pause_sent(bool pause, rtmp::Time now);
   void on_status(rtmp::StatusCode code);
   void on_stream_eof();
+  /// on_media() tells that media came: this cannot have been the end.
+  void on_media() { eof_while_paused_ = going_on_ = false; }
   /// on_jump() tells of media that does not go on where we were: a server may seek without a word.
   void on_jump() { seeking_ = false; }
   /// expire() gives up waiting for answers that are due.
@@ -46,9 +49,12 @@ class Playback {
   bool seeking_ = false;
   bool ended_elsewhere_ = false;  // while seeking
   bool pausing_ = false;
-  unsigned eofs_ = 0;  // StreamEOF seen while pausing
+  unsigned eofs_ = 0;              // StreamEOF seen while pausing
+  bool eof_while_paused_ = false;  // and nothing since
+  bool going_on_ = false;          // since then: what comes now, or does not, tells what it meant
   rtmp::Time seek_deadline_{};
   rtmp::Time pause_deadline_{};
+  rtmp::Time going_on_deadline_{};
   bool paused_ = false;
   bool over_ = false;
 };

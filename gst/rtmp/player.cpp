@@ -116,6 +116,7 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
     return;
   }
   if (tag->is_media()) {
+    playback_.on_media();
     last_media_ms_ = tag->timestamp;
     const int64_t before = std::exchange(run_ms_, tag->timestamp).value_or(tag->timestamp);
     if (playback_.seeking() && std::abs(tag->timestamp - before) > kSeekJump.count()) {

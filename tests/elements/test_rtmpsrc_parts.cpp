@@ -480,6 +480,50 @@ TEST(Playback, EndBehindAPauseIsSeen) {
   EXPECT_TRUE(unanswered.over());
 }
 
+TEST(Playback, EndWhilePausedIsSeenOnceItGoesOn) {
+  // The server ignores pauses, and ends with StreamEOF and no word else.
+  Playback playback;
+  playback.pause_sent(true, at(0ms));
+  playback.expire(at(0ms) + Playback::kAnswer);
+  playback.on_stream_eof();
+  EXPECT_FALSE(playback.over());
+  EXPECT_FALSE(playback.deadline());
+  playback.pause_sent(false, at(3s));
+  ASSERT_EQ(playback.deadline(), at(3s) + Playback::kAnswer);
+  playback.expire(at(4999ms));
+  EXPECT_FALSE(playback.over());
+  playback.expire(at(5s));
+  EXPECT_TRUE(playback.over());
+  EXPECT_FALSE(playback.deadline());
+}
+
+TEST(Playback, EndWhilePausedIsNoneIfAnythingComes) {
+  for (int what = 0; what < 3; what++) {
+    SCOPED_TRACE(what);
+    Playback playback;
+    playback.pause_sent(true, at(0ms));
+    playback.on_status(StatusCode::kPauseNotify);
+    playback.on_stream_eof();
+    if (what == 0) {
+      playback.on_media();
+    }
+    playback.pause_sent(false, at(1s));
+    playback.pause_sent(true, at(2s));  // again at once: it still is not known
+    playback.on_status(StatusCode::kPauseNotify);
+    EXPECT_FALSE(playback.deadline());
+    playback.pause_sent(false, at(4s));
+    EXPECT_EQ(playback.deadline().has_value(), what != 0);
+    if (what == 1) {
+      playback.on_media();
+    } else if (what == 2) {
+      playback.on_status(StatusCode::kUnpauseNotify);
+    }
+    EXPECT_FALSE(playback.deadline());
+    playback.expire(at(10s));
+    EXPECT_FALSE(playback.over());
+  }
+}
+
 // ---- TagQueue ----
 
 Tag make(const Message& message, rtmp::Time arrival) {
