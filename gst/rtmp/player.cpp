@@ -161,7 +161,7 @@ void Player::send_pause(Connection::Locked& locked, bool pause) {
 }
 
 /// A recorded stream comes as fast as the server likes: it is asked to pause when the queue is
-/// full, and, should it not obey, no more is read.
+/// full. Should it not obey, or have said that this is all and go on nevertheless, no more is read.
 void Player::throttle(Connection::Locked& locked) {
   const auto bound = static_cast<int64_t>(settings_.max_queue_time / GST_MSECOND);
   const int64_t span = queue_.media_span_ms();
@@ -173,7 +173,7 @@ void Player::throttle(Connection::Locked& locked) {
              queue_.bytes() <= kMaxQueueBytes / 4) {
     send_pause(locked, false);
   }
-  locked.hold_reading(playback_.paused() && queue_.bytes() > kMaxQueueBytes);
+  locked.hold_reading(queue_.bytes() > kMaxQueueBytes);
 }
 
 bool Player::send_seek(Connection::Locked& locked, GstClockTime position) {

@@ -265,6 +265,36 @@ TEST_F(RtmpSrcRecorded, EmptyMessagesFillTheQueueToo) {
   EXPECT_EQ(source->stat("queue-time"), 0u);
 }
 
+// A server that has said that this is all is not asked to pause.
+TEST_F(RtmpSrcRecorded, ReadsNoMoreThanItsBoundAfterTheEnd) {
+  constexpr guint64 kBound = 64u << 20;
+  source = std::make_unique<Source>(server.url(), "fakesink sync=false");
+  source->set("play-type", "recorded");
+  source->hold(true);
+  source->play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  for (const Message& message : frames(0, 5)) {
+    server.send("key", message);
+  }
+  ASSERT_TRUE(eventually([&] { return source->stat("queue-time") > 100 * GST_MSECOND; }));
+  server.send_status(rtmp::make_status(rtmp::StatusCode::kPlayStop));
+  constexpr uint32_t kCount = 120;
+  for (uint32_t i = 0; i < kCount; i++) {
+    server.send("key", video_frame(10 + i, 1 << 20, 1000 + i));
+  }
+  ASSERT_TRUE(eventually([&] { return source->stat("queue-bytes") > kBound; }));
+  guint64 before = 0;
+  while (before != source->stat("queue-bytes")) {
+    before = source->stat("queue-bytes");
+    std::this_thread::sleep_for(200ms);
+  }
+  EXPECT_LT(before, kBound + (8u << 20));
+  EXPECT_EQ(pauses(server.log(), true), 0u);
+  source->hold(false);
+  EXPECT_TRUE(source->wait_eos());
+}
+
 TEST_F(RtmpSrcRecorded, PauseOfThePipelineEndsNothing) {
   start("fakesink sync=true", 75);
   source->play();
