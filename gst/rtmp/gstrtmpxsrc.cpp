@@ -386,6 +386,11 @@ void set_duration(GstRtmpxSrc* self, GstClockTime duration) {
   gst_element_post_message(GST_ELEMENT(self), gst_message_new_duration_changed(GST_OBJECT(self)));
 }
 
+bool is_flushing(GstPad* pad) {
+  ObjectLock lock(pad);
+  return GST_PAD_IS_FLUSHING(pad);
+}
+
 GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
   auto* self = GST_RTMPX_SRC(push);
   auto* base = GST_BASE_SRC(push);
@@ -416,7 +421,11 @@ GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
     gst_base_src_new_segment(base, &segment);
   }
   if (output.caps && !gst_base_src_set_caps(base, output.caps.get())) {
-    return GST_FLOW_NOT_NEGOTIATED;
+    if (!is_flushing(GST_BASE_SRC_PAD(base))) {
+      return GST_FLOW_NOT_NEGOTIATED;
+    }
+    player->take_back(output);
+    return GST_FLOW_FLUSHING;
   }
   *buffer = output.buffer.release();
   return GST_FLOW_OK;

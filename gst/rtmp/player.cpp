@@ -464,6 +464,13 @@ Player::Output Player::produce() {
   }
 }
 
+void Player::take_back(const Output& output) {
+  auto locked = link_->lock();
+  caps_due_ |= static_cast<bool>(output.caps);
+  // The file header is no tag, and the first of all.
+  file_header_due_ |= tags_out_ == 0;
+}
+
 // ---- statistics ----
 
 void Player::add_stats(GstStructure* stats) {

@@ -60,6 +60,8 @@ class Player final : private ClientLink::Observer {
   void open();
   /// produce() waits for the next buffer. Streaming thread only. Flow: OK, EOS, ERROR, FLUSHING.
   Output produce();
+  /// take_back() is for an output that met a flush: what the stream cannot do without comes again.
+  void take_back(const Output& output);
   /// interrupt() makes produce() answer FLUSHING until interrupt(false).
   void interrupt(bool on);
   /// seek() asks a recorded stream for another position; what was queued is gone. Before the stream

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // How rtmpsrc fails: one precise error each, in time.
+#include "common/locked.h"
 #include "rtmpsrc_testing.h"
 
 namespace {
@@ -247,6 +248,33 @@ TEST(RtmpSrcErrors, PlaysAfterAnErrorOnceTheServerIsThere) {
   server.send("key", video_frame(0));
   server.send("key", audio_frame(0));
   EXPECT_TRUE(source.wait_media(2));
+}
+
+// A flush may come while the source waits for the server, and before it is told to stop.
+TEST(RtmpSrcErrors, NoneForCapsThatMeetAFlush) {
+  TestServer server;
+  Source source(server.url());
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  server.send("key", video_frame(0));
+  ASSERT_TRUE(source.wait_media(1));
+  auto pad = gstrtmp::adopt(gst_element_get_static_pad(source.element, "src"));
+  const auto paused = [&] {
+    gstrtmp::ObjectLock lock(pad.get());
+    return GST_PAD_TASK(pad.get()) != nullptr &&
+           gst_task_get_state(GST_PAD_TASK(pad.get())) == GST_TASK_PAUSED;
+  };
+  std::this_thread::sleep_for(100ms);  // it waits again
+  {
+    gstrtmp::ObjectLock lock(pad.get());
+    GST_PAD_SET_FLUSHING(pad.get());
+  }
+  Message changed = video_header();
+  changed.body.back() ^= 1;
+  server.send("key", changed);
+  EXPECT_TRUE(eventually(paused));
+  EXPECT_FALSE(source.message(GST_MESSAGE_ERROR, 100ms));
 }
 
 }  // namespace
