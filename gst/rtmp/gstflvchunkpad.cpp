@@ -230,7 +230,6 @@ void FlvChunkPad::reset_aggregation() {
   format_error = nullptr;
   last_time.reset();
   warned_conflict = false;
-  bitrate = 0;
 }
 
 }  // namespace gstrtmp

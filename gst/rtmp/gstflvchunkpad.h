@@ -88,7 +88,6 @@ class FlvChunkPad {
   const char* format_error = nullptr;  ///< why there is no format; static
   std::optional<int64_t> last_time;    ///< running time of the last frame taken, ns
   bool warned_conflict = false;
-  unsigned bitrate = 0;
 
   void reset_aggregation();
 
