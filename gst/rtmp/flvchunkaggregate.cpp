@@ -71,6 +71,10 @@ void FlvChunk::flush() {
   if (writer_) {
     writer_->restart();
   }
+  // What completed the last file went to a place in octets.
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  gst_aggregator_update_segment(GST_AGGREGATOR_CAST(element_), &segment);
   for_each_pad([](FlvChunkPad& pad) { pad.last_time.reset(); });
 }
 
@@ -448,8 +452,8 @@ void FlvChunk::see_pads() {
     }
   });
   for (size_t i = 0; i < owners_.size(); i++) {
-    if (!owner_there[i]) {
-      owners_[i] = nullptr;
+    if (!owner_there[i] && std::exchange(owners_[i], nullptr) != nullptr) {
+      writer().unexpect(static_cast<TrackKind>(i));
     }
   }
 }

@@ -164,7 +164,7 @@ std::optional<bool> FlvMetadata::merge(const Value& metadata) {
 FlvMetadata::Properties FlvMetadata::track_properties() const {
   Properties out;
   auto add = [&out](const char* name, Value value) { out.emplace_back(name, std::move(value)); };
-  if (video_) {
+  if (video_ && has_video_) {
     add("videocodecid", static_cast<int>(video_->video.codec));
     if (video_->width > 0 && video_->height > 0) {
       add("width", video_->width);
@@ -182,7 +182,7 @@ FlvMetadata::Properties FlvMetadata::track_properties() const {
   if (video_bitrate_ > 0) {
     add("videodatarate", video_bitrate_ / 1024.0);
   }
-  if (audio_) {
+  if (audio_ && has_audio_) {
     add("audiocodecid", static_cast<int>(audio_->audio.codec));
     if (audio_->rate > 0) {
       add("audiosamplerate", audio_->rate);

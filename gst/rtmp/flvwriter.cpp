@@ -20,6 +20,7 @@ constexpr size_t kMaxIndex = 16 * kIndexRoom;
 constexpr int64_t kAudioIndexMs = 1000;
 
 constexpr size_t kMaxEarlyScripts = 64;
+constexpr size_t kMaxEarlyBytes = size_t{1} << 20;
 
 TagType tag_type(TrackKind kind) {
   return kind == TrackKind::kVideo ? TagType::kVideo : TagType::kAudio;
@@ -84,9 +85,26 @@ FlvWriter::FlvWriter(FlvOutput& output, FlvMetadata metadata, const Options& opt
 
 void FlvWriter::expect(TrackKind kind) {
   if (!std::exchange(track(kind).expected, true)) {
-    metadata_.set_presence(track(TrackKind::kAudio).expected, has_video());
-    metadata_due_ = true;
+    tell_presence();
   }
+}
+
+void FlvWriter::unexpect(TrackKind kind) {
+  if (std::exchange(track(kind).expected, false)) {
+    clear_format(kind);
+    tell_presence();
+  }
+}
+
+/// tell_presence() has the metadata tell of the tracks: a stream's of those to come, a file's of
+/// those that it has as well.
+void FlvWriter::tell_presence() {
+  auto told = [this](TrackKind kind) {
+    const Track& one = track(kind);
+    return one.expected || (one.started && !file_.streamable);
+  };
+  metadata_.set_presence(told(TrackKind::kAudio), told(TrackKind::kVideo));
+  metadata_due_ = true;
 }
 
 void FlvWriter::set_format(const TrackFormat& format) {
@@ -116,11 +134,6 @@ void FlvWriter::set_sequence_header(Track& changed, rtmp::Buffer body) {
   stream_header_due_ = true;
 }
 
-std::optional<int64_t> FlvWriter::last_dts(TrackKind kind) const {
-  auto last = track(kind).clock.last_dts();
-  return last ? std::optional(*last - file_.shift_ms) : std::nullopt;
-}
-
 uint64_t FlvWriter::rewritten() const {
   return tracks_[0].clock.rewritten() + tracks_[1].clock.rewritten();
 }
@@ -135,6 +148,7 @@ void FlvWriter::begin(int64_t earliest, bool streamable) {
   begin_piece(file_.first_dts);
   announce_stream_header();
   write_opening(file_.first_dts);
+  early_bytes_ = 0;
   for (auto& [body, type] : std::exchange(early_scripts_, {})) {
     write_script(std::move(body), type);
   }
@@ -158,6 +172,7 @@ void FlvWriter::write_metadata(int64_t dts, uint32_t tag_timestamp) {
   if (!file_.streamable) {
     file_.metadata_position = file_.position;
     file_.metadata_room = metadata_.room_for(kIndexRoom);
+    opening_metadata_.emplace(metadata_);
     body = metadata_.padded_body({}, file_.metadata_room).value_or(rtmp::Buffer());
   } else {
     body = metadata_.body();
@@ -287,9 +302,11 @@ void FlvWriter::write_due(int64_t dts, Track& frame_track) {
 
 FlvWriter::Outcome FlvWriter::write_script(GstPtr<GstBuffer> body, TagType type) {
   if (!begun_) {
-    if (early_scripts_.size() == kMaxEarlyScripts) {
+    const size_t size = gst_buffer_get_size(body.get());
+    if (early_scripts_.size() == kMaxEarlyScripts || size > kMaxEarlyBytes - early_bytes_) {
       return Outcome::kSkipped;
     }
+    early_bytes_ += size;
     early_scripts_.emplace_back(std::move(body), type);
     return Outcome::kWritten;
   }
@@ -358,7 +375,13 @@ void FlvWriter::finish() {
   }
   FileFacts facts{static_cast<double>(file_.end - file_.first_dts) / 1000, file_.position,
                   file_.key_frames};
-  if (auto body = metadata_.padded_body(facts, file_.metadata_room)) {
+  auto body = metadata_.padded_body(facts, file_.metadata_room);
+  if (!body) {
+    // What came since does not fit. What the file began with does, and duration and index are worth
+    // more than a title.
+    body = opening_metadata_->padded_body(facts, file_.metadata_room);
+  }
+  if (body) {
     output_.rewrite(file_.metadata_position, make_tag(*body, TagType::kScript, 0));
   }
 }

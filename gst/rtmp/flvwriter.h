@@ -67,6 +67,9 @@ class FlvWriter {
 
   /// expect() says that there is to be a track of `kind`, which is what headers tell.
   void expect(TrackKind kind);
+  /// unexpect() says that nothing more comes of a track: if it was the video, sound alone decides
+  /// where pieces begin.
+  void unexpect(TrackKind kind);
   /// set_format() begins or changes a track; its sequence header is due if it differs.
   void set_format(const TrackFormat& format);
   /// clear_format() ends a track whose new format cannot be written: frames of it are refused.
@@ -91,9 +94,6 @@ class FlvWriter {
   /// finish() ends the file, and goes back to complete its metadata unless it is a stream.
   void finish();
 
-  /// last_dts() is that of the last frame of a track, before the shift; nothing before its first.
-  std::optional<int64_t> last_dts(TrackKind kind) const;
-  int64_t shift_ms() const { return file_.shift_ms; }
   /// rewritten() counts the DTS that had to be changed.
   uint64_t rewritten() const;
 
@@ -109,6 +109,7 @@ class FlvWriter {
   };
   Track& track(TrackKind kind) { return tracks_[static_cast<size_t>(kind)]; }
   const Track& track(TrackKind kind) const { return tracks_[static_cast<size_t>(kind)]; }
+  void tell_presence();
   bool has_video() const { return track(TrackKind::kVideo).expected; }
 
   bool must_skip(Track& track, const FlvFrame& frame);
@@ -132,6 +133,8 @@ class FlvWriter {
   std::array<Track, 2> tracks_;
 
   std::vector<std::pair<GstPtr<GstBuffer>, rtmp::flv::TagType>> early_scripts_;
+  size_t early_bytes_ = 0;
+  std::optional<FlvMetadata> opening_metadata_;  ///< as the file has it at its start
   bool begun_ = false;
   bool metadata_due_ = false;
   bool stream_header_due_ = false;

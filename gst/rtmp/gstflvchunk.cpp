@@ -351,6 +351,12 @@ GstAggregatorPad* create_new_pad(GstAggregator* aggregator, GstPadTemplate* temp
   return GST_AGGREGATOR_PAD(gst_flv_chunk_pad_new(wanted, templ, kind));
 }
 
+void release_pad(GstElement* element, GstPad* pad) {
+  // The base class flushes its own queue only, and does not deactivate the pad.
+  GST_FLV_CHUNK_PAD(pad)->priv->bound.lift();
+  GST_ELEMENT_CLASS(gst_flv_chunk_parent_class)->release_pad(element, pad);
+}
+
 void add_template(GstElementClass* klass, const char* name, GstPadDirection direction,
                   GstPadPresence presence, const char* caps, GType type) {
   auto parsed = gstrtmp::adopt(gst_caps_from_string(caps));
@@ -514,6 +520,7 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   add_template(element_class, "src", GST_PAD_SRC, GST_PAD_ALWAYS, "video/x-flv",
                GST_TYPE_AGGREGATOR_PAD);
 
+  element_class->release_pad = release_pad;
   aggregator_class->start = start;
   aggregator_class->stop = stop;
   aggregator_class->flush = flush;

@@ -162,6 +162,12 @@ class Input {
     pad_ = nullptr;
   }
 
+  /// release_at_once() does without what makes a blocked push() return.
+  void release_at_once() {
+    gst_element_release_request_pad(element_.get(), pad_.get());
+    pad_ = nullptr;
+  }
+
   GstPad* pad() const { return pad_.get(); }
   /// set_latency() is what the next query hears; nobody is told.
   void set_latency(Latency latency) { *latency_.lock() = latency; }

@@ -463,6 +463,27 @@ TEST(FlvChunk, CompletesAFileAtItsEnd) {
   }
 }
 
+// There is room for what metadata was known when the file began, and for the index.
+TEST(FlvChunk, CompletesAFileThoughItsMetadataGrew) {
+  Mux mux(true);
+  Input& video = mux.add("video");
+  mux.start();
+  video.open(kAvcCaps);
+  video.frame_ms(0, 0, true);
+  mux.wait(4);
+  const std::string title(30'000, 'x');
+  video.event(gst_event_new_tag(gst_tag_list_new(GST_TAG_TITLE, title.c_str(), nullptr)));
+  video.frame_ms(500, 500, true);
+  video.eos();
+  mux.until_eos();
+  const Octets file = mux.file();
+  const size_t size = integer(file, 14, 3);
+  const Octets metadata(file.begin() + 24, file.begin() + 24 + static_cast<ptrdiff_t>(size));
+  EXPECT_EQ(metadata_number(metadata, "duration"), 0.5);
+  EXPECT_EQ(metadata_number(metadata, "filesize"), file.size());
+  EXPECT_TRUE(contains(metadata, "filepositions"));
+}
+
 TEST(FlvChunk, DoesNotGoBackInAStream) {
   for (bool streamable : {true, false}) {
     Mux mux(streamable);  // Either the user says so, or downstream cannot seek.

@@ -336,6 +336,13 @@ TEST(FlvChunkFlv, BoundsWhatItKeepsOfScripts) {
   }
   const auto tags = run({many + setup() + picture(0, true)});
   EXPECT_EQ(std::ranges::count(tags, kScript, &Tag::type), 1 + 64);
+  const Octets large_cue = Octets{2} + amf_text("onCuePoint") + Octets(600'000, 5);
+  Octets three = kHeader;
+  for (int i = 0; i < 3; i++) {
+    three = three + tag(kScript, 0, large_cue);
+  }
+  EXPECT_EQ(std::ranges::count(run({three + setup() + picture(0, true)}), kScript, &Tag::type),
+            1 + 1);
   // Metadata that would not fit into a tag is left out, and what else there is stays.
   Octets large = Octets{2} + amf_text("onMetaData") + Octets{3};
   for (int i = 0; i < 30; i++) {

@@ -239,6 +239,35 @@ TEST(FlvChunk, BoundsWhatItQueuesWithoutTimestamps) {
   pusher.join();
 }
 
+TEST(FlvChunk, LetsAFullPadGo) {
+  Mux mux;
+  Input& video = mux.add("video");
+  mux.add("audio");  // never anything: video has to wait
+  mux.start();
+  video.open(kAvcCaps);
+  std::atomic<int> pushed{0};
+  std::atomic<bool> done{false};
+  std::thread pusher([&] {
+    while (video.frame(GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE) == GST_FLOW_OK) {
+      pushed++;
+    }
+    done = true;
+  });
+  int before = -1;
+  while (before != pushed) {
+    before = pushed;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_GT(pushed, 1000);
+  // As an application may: nobody flushes.
+  video.release_at_once();
+  for (int i = 0; i < 1000 && !done; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(done) << "still waiting for room";
+  pusher.join();
+}
+
 TEST(FlvChunk, PassesDownstreamsAnswerOn) {
   for (GstFlowReturn flow : {GST_FLOW_EOS, GST_FLOW_ERROR, GST_FLOW_NOT_LINKED}) {
     Mux mux;
@@ -267,6 +296,31 @@ TEST(FlvChunk, BeginsAnewAfterAFlush) {
   video.frame_ms(0, 0, true);
   video.eos();
   EXPECT_EQ(timeline(mux.until_eos()), "F S V5000 v5000 F S V0 v0 E0");
+}
+
+// The end of a file goes back to its start, in octets.
+TEST(FlvChunk, BeginsInTimeAfterAFinishedFile) {
+  Mux mux(true);
+  Input& video = mux.add("video");
+  mux.start();
+  video.open(kAvcCaps);
+  video.frame_ms(0, 0, true);
+  video.eos();
+  const size_t first = mux.until_eos().size();
+  video.event(gst_event_new_flush_start());
+  video.event(gst_event_new_flush_stop(TRUE));
+  video.segment();
+  video.frame_ms(40, 40, true);
+  EXPECT_EQ(mux.wait(first + 4).size(), first + 4);
+  GstFormat last = GST_FORMAT_UNDEFINED;
+  for (const auto& [event, position] : mux.events()) {
+    if (GST_EVENT_TYPE(event.get()) == GST_EVENT_SEGMENT && position <= first) {
+      const GstSegment* segment = nullptr;
+      gst_event_parse_segment(event.get(), &segment);
+      last = segment->format;
+    }
+  }
+  EXPECT_EQ(last, GST_FORMAT_TIME);
 }
 
 class FlvChunkReuse : public testing::TestWithParam<GstState> {};
@@ -332,7 +386,36 @@ TEST(FlvChunk, LetsPadsGoWhileRunning) {
   mux.wait(6);
   audio.release();
   video.eos();
-  EXPECT_EQ(timeline(mux.until_eos()), "F S V0 A0 v0 a0 v40 E40");
+  EXPECT_EQ(timeline(mux.until_eos()), "F S V0 A0 v0 a0 S v40 E40");
+}
+
+TEST(FlvChunk, CutsAtSoundOnceThePicturesAreGone) {
+  for (bool file : {false, true}) {
+    SCOPED_TRACE(file);
+    Mux mux(file);
+    Input& video = mux.add("video");
+    Input& audio = mux.add("audio");
+    mux.start();
+    video.open(kAvcCaps);
+    audio.open(kAacCaps);
+    video.frame_ms(0, 0, true);
+    audio.sound(0);
+    video.frame_ms(40, 40);
+    mux.wait(6);
+    video.release();
+    audio.sound(80);
+    audio.eos();
+    const auto tags = mux.until_eos();
+    const auto sounds = frames(tags, kAudio);
+    ASSERT_EQ(sounds.size(), 2u);
+    EXPECT_TRUE(sounds[0].has(GST_BUFFER_FLAG_DELTA_UNIT));
+    EXPECT_FALSE(sounds[1].has(GST_BUFFER_FLAG_DELTA_UNIT));
+    // A stream tells what there is from now on, a file what there was.
+    const auto metadata = std::ranges::find(tags.rbegin(), tags.rend(), kScript, &Tag::type);
+    ASSERT_NE(metadata, tags.rend());
+    EXPECT_EQ(metadata_number(metadata->body, "videocodecid").has_value(), file);
+    EXPECT_EQ(mux.stream_header()[0][4], 0x04);
+  }
 }
 
 TEST(FlvChunk, HasTheRankAndPropertiesOfADropIn) {
