@@ -125,8 +125,11 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
     }
   }
   // A position that we left still has the only headers that some servers send.
-  if (elsewhere() && !tag->is_header()) {
-    return;
+  if (elsewhere()) {
+    if (!tag->is_header()) {
+      return;
+    }
+    tag->timestamp = static_cast<int64_t>(wanted_.value_or(sought_) / GST_MSECOND);
   }
   if (!joined_) {
     joined_ = now;
@@ -187,7 +190,7 @@ bool Player::send_seek(Connection::Locked& locked, GstClockTime position) {
   sought_ = position;
   begun_ = true;
   last_arrival_ = now;
-  queue_.clear();
+  queue_.clear(static_cast<int64_t>(position / GST_MSECOND));
   discont_due_ = true;
   throttle(locked);
   return true;
@@ -215,7 +218,7 @@ bool Player::seek(GstClockTime position) {
   if (!begun_ && position == 0) {
     return true;
   }
-  queue_.clear();
+  queue_.clear(static_cast<int64_t>(position / GST_MSECOND));
   if (playback_.seeking() && position == sought_) {
     return true;  // each sink of a pipeline sends the seek
   }

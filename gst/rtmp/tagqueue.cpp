@@ -135,8 +135,11 @@ std::optional<Tag> TagQueue::pop() {
   return tag;
 }
 
-void TagQueue::clear() {
+void TagQueue::clear(int64_t header_ms) {
   drop_media_before(tags_.size(), Skip::kNo);
+  for (Tag& header : tags_) {
+    header.timestamp = header_ms;
+  }
   lead_tags_.clear();
   lead_bytes_ = 0;
   skip_ = Skip::kNo;

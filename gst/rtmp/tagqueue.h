@@ -70,8 +70,8 @@ class TagQueue {
   void push(Tag&& tag);
   std::optional<Tag> pop();
   /// clear() forgets all but the last header of each kind: what goes on elsewhere in a stream may
-  /// come without.
-  void clear();
+  /// come without. They get the time stamp `header_ms`, where it goes on.
+  void clear(int64_t header_ms);
 
   bool empty() const { return tags_.empty(); }
   bool has_media() const { return !media_.empty(); }

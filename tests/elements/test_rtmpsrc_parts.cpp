@@ -789,7 +789,7 @@ TEST(TagQueue, KeepsTheHeadersWhenCleared) {
     queue.push(make(header, at(0ms)));
   }
   fill(queue, 0, 5);
-  queue.clear();
+  queue.clear(7000);
   EXPECT_FALSE(queue.has_media());
   EXPECT_EQ(queue.media_span_ms(), 0);
   EXPECT_EQ(queue.dropped().video + queue.dropped().audio, 0u);
@@ -800,6 +800,9 @@ TEST(TagQueue, KeepsTheHeadersWhenCleared) {
   EXPECT_EQ(queue.bytes(), bytes);
   auto tags = drain(queue);
   ASSERT_EQ(tags.size(), 3u) << "the last of each kind";
+  for (const Tag& tag : tags) {
+    EXPECT_EQ(tag.timestamp, 7000) << "no sink is to wait for where it was";
+  }
   EXPECT_EQ(tags[0].packet, rtmp::media::PacketClass::kMetadata);
   EXPECT_EQ(tags[1].type, rtmp::flv::TagType::kVideo);
   EXPECT_EQ(tags[2].type, rtmp::flv::TagType::kAudio);
