@@ -359,7 +359,6 @@ TEST(Url, MasksKnownSecrets) {
   EXPECT_EQ(mask_secrets("a*b", star), "a***b");
 }
 
-<<<<<<< HEAD
 TEST(Url, MasksATextFullOfASecretInOnePass) {
   std::string text;
   std::string expected;
@@ -374,7 +373,8 @@ TEST(Url, MasksATextFullOfASecretInOnePass) {
   EXPECT_EQ(mask_secrets(text, longer).size(), 3u << 19);
   const std::string_view same[] = {"key"};
   EXPECT_EQ(mask_secrets(text, same), expected);
-=======
+}
+
 TEST(Url, SecretParts) {
   const std::pair<const char*, std::vector<std::string_view>> cases[] = {
       {"rtmp://h/app/key?a=b&alone&tok==#frag", {"key", "b", "alone", "tok==", "tok", "frag"}},
@@ -392,7 +392,6 @@ TEST(Url, SecretParts) {
     }
     EXPECT_EQ(std::find(parts.begin(), parts.end(), "app"), parts.end());
   }
->>>>>>> 02ca7fb (rtmpsink, rtmpsrc: Errors hide all that a masked URL hides)
 }
 
 TEST(Url, MaskedTextHoldsNoSecret) {
