@@ -32,8 +32,8 @@ struct Limits {
   /// Octets of answers that wait because the peer does not read them, each counted as 256 more than
   /// it has. A peer that asks on and on without reading is closed.
   uint64_t max_unsent_answers = 1u << 20;
-  /// Undrained events before the session is closed. 128 kB of small messages make 11,000.
-  uint32_t max_events = 16384;
+  /// Undrained events before the session is closed. 128 kB of empty messages make 33,000.
+  uint32_t max_events = 65536;
   amf::Limits amf;
 };
 
