@@ -5,10 +5,15 @@
 A GoogleTest program, a check suite and a TAP program count case by case, any other test as one. Prints what failed
 and what was skipped and why, a table, and as the last line `N passed, N failed, N skipped`. Exit status 1 if
 anything failed or nothing ran.
+
+Many tests go by the clock, and are run beside others. `--again testlog.json` prints the names of the programs that
+failed and may be run once more, alone, into `again.json` beside the first log: not those in which a sanitizer found
+something. Such a program counts by its second run, and what had failed is told.
 """
 
 import dataclasses
 import json
+import pathlib
 import re
 import sys
 
@@ -89,16 +94,41 @@ def cases_of(test):
     return cases
 
 
+def read_log(path):
+    """Returns the tests of a log by name."""
+    with open(path, encoding="utf-8") as file:
+        return {test["name"]: test for test in map(json.loads, file)}
+
+
+def may_run_again(test):
+    output = (test.get("stdout") or "") + (test.get("stderr") or "")
+    return test["result"] in FAILED and not re.search(r"Sanitizer|runtime error:", output)
+
+
+def tests_of(run, path):
+    """Returns the tests of a log, those that were run again as they came out then."""
+    tests = read_log(path)
+    again = pathlib.Path(path).with_name("again.json")
+    if again.exists():
+        for name, test in read_log(again).items():
+            for case in cases_of(tests[name]).failed:
+                print(f"AGAIN    {run}: {case}: failed beside others, then run alone")
+            tests[name] = test
+    return tests.values()
+
+
 def main():
+    if sys.argv[1] == "--again":
+        print(" ".join(name.split()[-1] for name, test in read_log(sys.argv[2]).items() if may_run_again(test)))
+        return 0
     total = Cases()
     table = []
     for argument in sys.argv[1:]:
         run, path = argument.split("=", 1)
         cases = Cases()
         try:
-            with open(path, encoding="utf-8") as file:
-                for line in file:
-                    cases.add(cases_of(json.loads(line)))
+            for test in tests_of(run, path):
+                cases.add(cases_of(test))
         except OSError as error:
             cases.failed.append(f"no results: {error}")
         cases.failed = [f"{run}: {case}" for case in cases.failed]
