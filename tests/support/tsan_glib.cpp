@@ -4,6 +4,7 @@
 // protect looks like a race. These definitions stand in front of GLib's in every program they are
 // linked to.
 #include <dlfcn.h>
+#include <gst/base/gstadapter.h>
 #include <gst/gst.h>
 
 extern "C" {
@@ -162,6 +163,23 @@ void gst_mini_object_unref(GstMiniObject* object) {
   NEXT(gst_mini_object_unref);
   order_all(object);
   real(object);
+}
+
+// An adapter frees what it was given when the last buffer made of it is gone, which GStreamer knows by counts that
+// are not seen here: its flush comes after all that was read before.
+static char extracted;
+
+gsize gst_buffer_extract(GstBuffer* buffer, gsize offset, gpointer out, gsize size) {
+  NEXT(gst_buffer_extract);
+  const gsize done = real(buffer, offset, out, size);
+  __tsan_release(&extracted);
+  return done;
+}
+
+void gst_adapter_flush(GstAdapter* adapter, gsize size) {
+  NEXT(gst_adapter_flush);
+  __tsan_acquire(&extracted);
+  real(adapter, size);
 }
 
 // GStreamer drops its own references without a call that could be seen here. So what a bus hands out is freed
