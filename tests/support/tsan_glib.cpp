@@ -165,8 +165,8 @@ void gst_mini_object_unref(GstMiniObject* object) {
   real(object);
 }
 
-// An adapter frees what it was given when the last buffer made of it is gone, which GStreamer knows by counts that
-// are not seen here: its flush comes after all that was read before.
+// An adapter frees what it was given when the last buffer made of it is gone, which GStreamer knows
+// by counts that are not seen here: its flush comes after all that was read before.
 static char extracted;
 
 gsize gst_buffer_extract(GstBuffer* buffer, gsize offset, gpointer out, gsize size) {
@@ -182,8 +182,8 @@ void gst_adapter_flush(GstAdapter* adapter, gsize size) {
   real(adapter, size);
 }
 
-// GStreamer drops its own references without a call that could be seen here. So what a bus hands out is freed
-// by a function that comes after all who dropped theirs.
+// GStreamer drops its own references without a call that could be seen here. So what a bus hands
+// out is freed by a function that comes after all who dropped theirs.
 static GstMiniObjectFreeFunction free_message;
 
 static void free_after_all(GstMiniObject* message) {

@@ -15,20 +15,22 @@ using namespace std::chrono_literals;  // NOLINT: durations below, and for whoev
 /// HandshakeKind: what a client offers. A server takes either and answers in kind.
 enum class HandshakeKind : uint8_t {
   kSimple,  ///< RTMP 1.0, 5.2
-  kDigest,  ///< Flash Player 9's: HMAC-SHA256 digests in C1/S1 and C2/S2; simple if the peer has none
+  /// Flash Player 9's: HMAC-SHA256 digests in C1/S1 and C2/S2; simple if the peer has none.
+  kDigest,
 };
 
 /// Limits bound what a peer can make a session keep.
 struct Limits {
-  uint32_t max_message_length = 16u << 20;  ///< wire maximum is 2^24 - 1; a 4K key frame is about 4 MB
+  /// The wire's maximum is 2^24 - 1; a 4K key frame is about 4 MB.
+  uint32_t max_message_length = 16u << 20;
   /// Storage of all messages under assembly. It grows with what has arrived, not with what was
   /// announced, beyond `eager_allocation` a message (or twice the longest message so far).
   uint64_t max_partial_bytes = 64u << 20;
   uint32_t eager_allocation = 64u << 10;
-  uint32_t max_chunk_streams = 1024;   ///< with a header kept each; real peers use fewer than 10
-  uint32_t min_peer_chunk_size = 1;    ///< below 128 costs CPU, but is allowed (5.4.1)
-  uint32_t max_streams = 64;           ///< NetStreams on one connection
-  uint32_t max_pending_commands = 256; ///< calls that await a reply
+  uint32_t max_chunk_streams = 1024;    ///< with a header kept each; real peers use fewer than 10
+  uint32_t min_peer_chunk_size = 1;     ///< below 128 costs CPU, but is allowed (5.4.1)
+  uint32_t max_streams = 64;            ///< NetStreams on one connection
+  uint32_t max_pending_commands = 256;  ///< calls that await a reply
   /// Octets of answers that wait because the peer does not read them, each counted as 256 more than
   /// it has. A peer that asks on and on without reading is closed.
   uint64_t max_unsent_answers = 1u << 20;

@@ -195,8 +195,7 @@ std::optional<PeerError> Server::Role::on_end(Time) {
   }
   for (const auto& stream : streams()) {
     if (stream->state == StreamState::kPublishing) {
-      return PeerError{ErrorKind::kEnded, 0,
-                       "The client closed the connection while publishing"};
+      return PeerError{ErrorKind::kEnded, 0, "The client closed the connection while publishing"};
     }
   }
   return std::nullopt;

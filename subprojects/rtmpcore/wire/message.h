@@ -31,17 +31,18 @@ constexpr bool is_media(MessageType type) {
 }
 
 inline constexpr uint32_t kMaxMessageLength = 0xFFFFFF;
-inline constexpr uint32_t kDefaultChunkSize = 128;      ///< until Set Chunk Size (5.4.1)
+inline constexpr uint32_t kDefaultChunkSize = 128;  ///< until Set Chunk Size (5.4.1)
 inline constexpr uint32_t kMaxChunkSize = 0x7FFFFFFF;
-inline constexpr uint32_t kControlChunkStream = 2;      ///< protocol control (5.4)
-inline constexpr uint32_t kCommandChunkStream = 3;      ///< NetConnection commands, by convention
+inline constexpr uint32_t kControlChunkStream = 2;  ///< protocol control (5.4)
+inline constexpr uint32_t kCommandChunkStream = 3;  ///< NetConnection commands, by convention
 
-/// MessageHeader is a message without its payload. The timestamp is unwrapped: milliseconds, 64 bits.
+/// MessageHeader is a message without its payload. The timestamp is unwrapped: milliseconds, 64
+/// bits.
 struct MessageHeader {
   MessageType type = MessageType::kCommandAmf0;
-  uint32_t stream_id = 0;        ///< message stream id; 0 = the connection itself
-  int64_t timestamp = 0;         ///< milliseconds
-  uint32_t length = 0;           ///< octets of payload
+  uint32_t stream_id = 0;  ///< message stream id; 0 = the connection itself
+  int64_t timestamp = 0;   ///< milliseconds
+  uint32_t length = 0;     ///< octets of payload
 };
 
 }  // namespace rtmp
