@@ -253,25 +253,28 @@ gboolean pad_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboo
   return priv->parent_activate_mode(pad, parent, mode, active);
 }
 
-// The answer of the peer, on its way back. A source that cannot buffer makes the base class give up
+// Asks the peer in place of the base class. A source that cannot buffer makes the base class give up
 // ("Impossible to configure latency") as soon as another one is later; but the queue of this pad
 // holds whatever the latest of them asks for. FlvChunk::answer_latency() tells downstream the
-// bound.
-GstPadProbeReturn see_latency(GstPad* pad, GstPadProbeInfo* info, gpointer) {
+// bound. And if nobody answers, as happens with pads of applications and tests, the base class
+// would let hardly anything wait.
+GstPadProbeReturn ask_peer_latency(GstPad* pad, GstPadProbeInfo* info, gpointer) {
   GstQuery* query = GST_PAD_PROBE_INFO_QUERY(info);
-  if (GST_QUERY_TYPE(query) == GST_QUERY_LATENCY) {
-    gstrtmp::UpstreamLatency answer;
+  auto peer = gstrtmp::adopt(gst_pad_get_peer(pad));
+  if (GST_QUERY_TYPE(query) != GST_QUERY_LATENCY || !peer) {
+    return GST_PAD_PROBE_OK;
+  }
+  gstrtmp::UpstreamLatency answer;
+  if (gst_pad_query(peer.get(), query)) {
     gboolean live = FALSE;
     gst_query_parse_latency(query, &live, &answer.min, &answer.max);
     answer.live = live;
-    if (auto element = gstrtmp::adopt(gst_pad_get_parent_element(pad))) {
-      GST_FLV_CHUNK(element.get())->priv->see_latency(GST_FLV_CHUNK_PAD(pad), answer);
-    }
-    if (live) {
-      gst_query_set_latency(query, TRUE, answer.min, GST_CLOCK_TIME_NONE);
-    }
   }
-  return GST_PAD_PROBE_OK;
+  if (auto element = gstrtmp::adopt(gst_pad_get_parent_element(pad))) {
+    GST_FLV_CHUNK(element.get())->priv->see_latency(GST_FLV_CHUNK_PAD(pad), answer);
+  }
+  gst_query_set_latency(query, answer.live, answer.min, GST_CLOCK_TIME_NONE);
+  return GST_PAD_PROBE_HANDLED;
 }
 
 void pad_constructed(GObject* object) {
@@ -284,8 +287,8 @@ void pad_constructed(GObject* object) {
   gst_pad_set_activatemode_function(pad, pad_activate_mode);
   gst_pad_add_probe(
       pad,
-      static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_QUERY_UPSTREAM | GST_PAD_PROBE_TYPE_PULL),
-      see_latency, nullptr, nullptr);
+      static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_QUERY_UPSTREAM | GST_PAD_PROBE_TYPE_PUSH),
+      ask_peer_latency, nullptr, nullptr);
 }
 
 }  // namespace
