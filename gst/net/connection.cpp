@@ -160,13 +160,31 @@ void Connection::Impl::end() {
   }
 }
 
-// Answers whether bytes came.
+// Answers whether bytes came. Where a large message is under way, they go where they belong, and
+// what comes behind it into the buffer, of which the next message needs little to be known.
 bool Connection::Impl::read_some(std::span<uint8_t> buffer) {
-  IoResult got = transport_->receive(buffer);
+  std::array<std::span<uint8_t>, kMaxPieces> places;
+  std::array<iovec, kMaxPieces + 1> vectors;
+  const size_t count = session_->offer_places(places);
+  size_t placed = 0;
+  for (size_t i = 0; i < count; i++) {
+    vectors[i] = {places[i].data(), places[i].size()};
+    placed += places[i].size();
+  }
+  if (placed > 0) {
+    buffer = buffer.first(kReadBehind);
+  }
+  vectors[count] = {buffer.data(), buffer.size()};
+  IoResult got = transport_->receive({vectors.data(), count + 1});
   switch (got.status) {
     case IoResult::Status::kOk:
       if (!end_sent_) {
-        session_->receive(buffer.first(got.bytes), monotonic_now());
+        const rtmp::Time now = monotonic_now();
+        placed = std::min(placed, got.bytes);
+        if (placed > 0) {
+          session_->receive_placed(placed, now);
+        }
+        session_->receive(buffer.first(got.bytes - placed), now);
       }
       return true;
     case IoResult::Status::kAgain:

@@ -48,6 +48,7 @@ class Connection::Impl {
   static constexpr size_t kMinOffer = 16u << 10;
   static constexpr size_t kMaxOffer = 256u << 10;
   static constexpr size_t kReadSize = 128u << 10;
+  static constexpr size_t kReadBehind = 4u << 10;
   static constexpr int kMaxDrainReads = 64;
 
   bool moves_bytes() const { return phase_ == Phase::kOpen || phase_ == Phase::kLingering; }

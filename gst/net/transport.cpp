@@ -30,10 +30,13 @@ class TcpTransport final : public Transport {
     return n < 0 ? failure() : IoResult{IoResult::Status::kOk, static_cast<size_t>(n), 0};
   }
 
-  IoResult receive(std::span<uint8_t> out) override {
+  IoResult receive(std::span<const iovec> places) override {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(places.data());
+    message.msg_iovlen = places.size();
     ssize_t n;
     do {
-      n = recv(fd_, out.data(), out.size(), MSG_DONTWAIT);
+      n = recvmsg(fd_, &message, MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
       return failure();
@@ -41,7 +44,11 @@ class TcpTransport final : public Transport {
     if (n == 0) {
       return {IoResult::Status::kEnd, 0, 0};
     }
-    if (static_cast<size_t>(n) < out.size()) {
+    size_t room = 0;
+    for (const iovec& place : places) {
+      room += place.iov_len;
+    }
+    if (static_cast<size_t>(n) < room) {
       // Drained: this is where a sender with Nagle's algorithm waits for our acknowledgement before
       // it sends the rest of a message. While more waits, acknowledgements flow by themselves.
       set_quick_ack(fd_);

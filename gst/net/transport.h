@@ -35,7 +35,8 @@ class Transport {
   virtual ~Transport() = default;
   /// send() offers bytes; what it did not take must be offered again unchanged.
   virtual IoResult send(std::span<const iovec> pieces) = 0;
-  virtual IoResult receive(std::span<uint8_t> out) = 0;
+  /// receive() fills the places in order, as far as it has got something.
+  virtual IoResult receive(std::span<const iovec> places) = 0;
   /// end_sending() tells the peer that no more comes.
   virtual void end_sending() = 0;
   virtual int fd() const = 0;

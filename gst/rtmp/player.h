@@ -11,7 +11,6 @@
 #include "common/glue.h"
 #include "rtmp/liveedge.h"
 #include "rtmp/livetimeline.h"
-#include "rtmp/memoryblocks.h"
 #include "rtmp/playback.h"
 #include "rtmp/rtmpclientlink.h"
 #include "rtmp/streamheader.h"
@@ -84,6 +83,9 @@ class Player final : private ClientLink::Observer {
   void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
   void on_media(Connection::Locked& locked, rtmp::event::Media&& media);
 
+  /// Memory kept for the messages to come: what a few of the largest key frames take.
+  static constexpr size_t kMaxIdleBytes = 16u << 20;
+
   bool live() const { return settings_.play_type == PlayType::kLive; }
   bool joins_at_key_frame() const { return live() && settings_.join == Join::kKeyFrame; }
   rtmp::Duration lateness() const { return std::chrono::milliseconds(settings_.latency_ms); }
@@ -108,7 +110,7 @@ class Player final : private ClientLink::Observer {
 
   GstElement* const element_;
   const PlaySettings settings_;
-  MemoryBlocks blocks_;
+  rtmp::HeapBlocks blocks_{kMaxIdleBytes};
   std::shared_ptr<ClientLink> link_;
   std::atomic<bool> interrupted_ = false;
   std::atomic<bool> rejoin_ = false;

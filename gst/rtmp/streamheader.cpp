@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "rtmp/memoryblocks.h"
 #include "wire/metadata.h"
 
 namespace gstrtmp {
@@ -42,6 +41,13 @@ bool same_octets(GstBuffer* buffer, const GstPtr<GstBuffer>& other) {
   MappedBuffer mapped(other.get());
   return mapped && gst_buffer_get_size(buffer) == mapped.bytes().size() &&
          gst_buffer_memcmp(buffer, 0, mapped.bytes().data(), mapped.bytes().size()) == 0;
+}
+
+/// take_memory() makes `size` octets at `offset` of a block a memory. (transfer full)
+GstMemory* take_memory(rtmp::Block&& block, size_t offset, size_t size) {
+  const rtmp::Owner::Release release = block.owner.release_function();
+  return gst_memory_new_wrapped(static_cast<GstMemoryFlags>(0), block.data, block.capacity, offset,
+                                size, block.owner.detach(), release);
 }
 
 void append(GValue* array, GstBuffer* buffer) {

@@ -51,7 +51,7 @@ class StreamHeader {
 };
 
 /// write_tag() makes the buffer for a tag in place: header and back pointer go into the payload's
-/// head and tail room. The payload must come from MemoryBlocks. (transfer full)
+/// head and tail room, and its block becomes the buffer's memory. (transfer full)
 GstBuffer* write_tag(Tag&& tag, int64_t timestamp_ms);
 
 }  // namespace gstrtmp

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <ostream>
 #include <random>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -140,7 +142,37 @@ class Receiver {
     }
   }
 
+  /// feed_placed() does as a transport does that reads into the places it is offered, and `behind`
+  /// octets beyond them.
+  std::optional<PeerError> feed_placed(Bytes input, size_t behind) {
+    while (!input.empty()) {
+      std::array<std::span<uint8_t>, 32> places;
+      const size_t count = reader_.offer_places(places);
+      size_t placed = 0;
+      for (size_t i = 0; i < count; i++) {
+        const size_t size = std::min(places[i].size(), input.size());
+        std::copy_n(input.begin(), size, places[i].begin());
+        input = input.subspan(size);
+        placed += size;
+      }
+      ChunkReader::Placed result = reader_.take_places(placed);
+      octets_placed += placed - result.displaced.size();
+      if (result.message) {
+        take(*result.message);
+      }
+      const Bytes rest = input.first(std::min(std::max<size_t>(behind, 1), input.size()));
+      input = input.subspan(rest.size());
+      for (Bytes part : {result.displaced, rest}) {
+        if (auto error = feed(part)) {
+          return error;
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
   std::vector<Message> messages;
+  size_t octets_placed = 0;
   ChunkReader& reader() { return reader_; }
 
  private:

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <random>
+#include <span>
 
 #include <gtest/gtest.h>
 
@@ -55,6 +57,79 @@ TEST(ChunkReader, ReadsInRandomParts) {
       }
       ASSERT_EQ(receiver.messages, c.messages);
     }
+  }
+}
+
+TEST(ChunkReader, ReadsWhatIsReceivedInPlace) {
+  std::mt19937 random(4);
+  Options options;
+  options.least_placed = 1;
+  size_t octets_placed = 0;
+  for (const ChunkCase& c : chunk_cases()) {
+    SCOPED_TRACE(c.name);
+    for (int round = 0; round < 50; round++) {
+      options.payload_headroom = random() % 2 * 11;
+      options.payload_tailroom = random() % 2 * 4;
+      options.limits.eager_allocation = random() % 2 == 0 ? 1 : 65536;
+      Receiver receiver(options);
+      for (Bytes rest(c.wire); !rest.empty();) {
+        const size_t size = std::min<size_t>(rest.size(), 1 + random() % (8 * round + 1));
+        EXPECT_FALSE(receiver.feed_placed(rest.first(size), random() % 8));
+        rest = rest.subspan(size);
+      }
+      ASSERT_EQ(receiver.messages, c.messages);
+      EXPECT_EQ(receiver.reader().bytes_read(), c.wire.size());
+      octets_placed += receiver.octets_placed;
+    }
+  }
+  EXPECT_GT(octets_placed, 100'000u);
+}
+
+TEST(ChunkReader, OffersPlacesForWhatIsLarge) {
+  const Buffer body(20'000, 0x5A);
+  std::array<std::span<uint8_t>, 64> places;
+  Receiver receiver;
+  EXPECT_FALSE(receiver.feed(octets("02 000000 000004 01 00000000 00001000")));  // chunks of 4096
+  EXPECT_EQ(receiver.reader().offer_places(places), 0u);
+  EXPECT_FALSE(receiver.feed(octets("04 000005 004E20 09 01000000 5A")));
+  // The rest of this chunk, four headers, and the chunks behind them.
+  ASSERT_EQ(receiver.reader().offer_places(places), 9u);
+  EXPECT_EQ(places[0].size(), 4095u);
+  EXPECT_EQ(places[1].size(), 1u);
+  EXPECT_EQ(places[8].size(), 20'000u - 4 * 4096);
+  // A caller with little room gets the first ones.
+  EXPECT_EQ(receiver.reader().offer_places(std::span(places).first(4)), 3u);
+  // Nothing that was offered is taken for granted.
+  EXPECT_EQ(receiver.reader().partial_bytes(), 20'000u);
+  Buffer rest;
+  for (size_t at = 1; at < body.size(); at += 4096 - (at == 1)) {
+    if (at > 1) {
+      rest.push_back(0xC4);
+    }
+    rest.insert(rest.end(), std::min(body.size() - at, size_t{4096} - (at == 1)), 0x5A);
+  }
+  EXPECT_FALSE(receiver.feed(rest));
+  ASSERT_EQ(receiver.messages.size(), 2u);
+  EXPECT_EQ(receiver.messages[1].body, body);
+}
+
+TEST(ChunkReader, PutsBackWhatWasNotWhereItBelongs) {
+  // Sound, and the end of the picture's message, in the middle of a picture.
+  Options options;
+  options.least_placed = 1;
+  const Buffer begin = octets("04 000000 000104 09 01000000 128*11");
+  for (const char* between : {"06 000000 000002 08 01000000 EEEE", "44 000000 000003 09 AABBCC",
+                              "02 000000 000004 02 00000000 00000004"}) {
+    SCOPED_TRACE(between);
+    Receiver plain(options);
+    Receiver placed(options);
+    const Buffer wire =
+        begin + octets(between) + octets("06 000000 000001 08 01000000 DD") + octets("C4 128*11");
+    EXPECT_FALSE(plain.feed(wire));
+    EXPECT_FALSE(placed.feed(Bytes(wire).first(begin.size() - 1)));
+    EXPECT_FALSE(placed.feed_placed(Bytes(wire).subspan(begin.size() - 1), 1));
+    EXPECT_EQ(placed.messages, plain.messages);
+    EXPECT_GE(plain.messages.size(), 1u);
   }
 }
 

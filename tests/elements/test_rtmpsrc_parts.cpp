@@ -7,7 +7,6 @@
 
 #include "rtmp/liveedge.h"
 #include "rtmp/livetimeline.h"
-#include "rtmp/memoryblocks.h"
 #include "rtmp/playback.h"
 #include "rtmp/senderclock.h"
 #include "rtmp/streamheader.h"
@@ -19,7 +18,6 @@ namespace {
 using namespace rtmptest;  // NOLINT: the tests' own vocabulary
 using gstrtmp::LiveEdge;
 using gstrtmp::LiveTimeline;
-using gstrtmp::MemoryBlocks;
 using gstrtmp::Playback;
 using gstrtmp::SenderClock;
 using gstrtmp::StreamHeader;
@@ -527,7 +525,7 @@ TEST(Playback, EndWhilePausedIsNoneIfAnythingComes) {
 // ---- TagQueue ----
 
 Tag make(const Message& message, rtmp::Time arrival) {
-  static MemoryBlocks blocks;
+  static rtmp::HeapBlocks blocks;
   rtmp::event::Media media;
   media.type = message.type;
   media.timestamp = message.timestamp;

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,7 @@ class Fuzz {
       options->limits.max_pending_commands = 6;
       options->limits.max_events = 64;
       options->ping_interval = mode & 0x40 ? Duration(3s) : Duration(0s);
+      options->least_placed = 1;
       options->payload_headroom = mode & 0x80 ? 11 : 0;
       options->payload_tailroom = mode & 0x80 ? 4 : 0;
     }
@@ -221,6 +223,20 @@ class Fuzz {
 
   // ---- the owner ----
 
+  void receive_placed(Bytes input) {
+    std::array<std::span<uint8_t>, 8> places;
+    const size_t count = session_->offer_places(places);
+    size_t placed = 0;
+    for (size_t i = 0; i < count; i++) {
+      const size_t size = std::min(places[i].size(), input.size());
+      std::copy_n(input.begin(), size, places[i].begin());
+      input = input.subspan(size);
+      placed += size;
+    }
+    session_->receive_placed(placed, now_);
+    session_->receive(input, now_);
+  }
+
   StreamHandle handle() { return in_.u8() % 6; }
   GatherPayload payload() {
     auto* owned = new Buffer(in_.u8() * 20u, 0x17);
@@ -237,8 +253,10 @@ class Fuzz {
   void step() {
     switch (in_.u8() % 28) {
       case 0:
-      case 1:
         session_->receive(in_.take(in_.u8()), now_);
+        break;
+      case 1:
+        receive_placed(in_.take(in_.u8()));
         break;
       case 2: {
         const auto type = static_cast<MessageType>(in_.u8() % 24);

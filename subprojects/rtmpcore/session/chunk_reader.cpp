@@ -29,6 +29,7 @@ ChunkReader::ChunkReader(const Options& options, BlockSource& blocks)
     : limits_(options.limits),
       headroom_(options.payload_headroom),
       tailroom_(options.payload_tailroom),
+      least_placed_(options.least_placed),
       blocks_(blocks) {}
 
 Result<ChunkReader::Step> ChunkReader::read(Bytes input) {
@@ -255,6 +256,101 @@ bool ChunkReader::read_payload(Cursor& in) {
   stream.received += size;
   chunk_left_ -= size;
   return true;
+}
+
+// ---- octets that the transport puts where they belong ----
+
+/// continuation_header() is what begins the next chunk of the message under way if the peer neither
+/// puts another message in between nor needs more than one octet for it (5.3.1.1, 5.3.1.2.4).
+std::optional<uint8_t> ChunkReader::continuation_header() const {
+  if (stream_ == nullptr || !stream_->in_message || stream_->extended || stash_size_ > 0) {
+    return std::nullopt;
+  }
+  std::array<uint8_t, kMaxChunkHeaderSize> octets;
+  ChunkHeader header;
+  header.format = 3;
+  header.chunk_stream_id = stream_->id;
+  return write_chunk_header(header, octets) == 1 ? std::optional(octets[0]) : std::nullopt;
+}
+
+size_t ChunkReader::offer_places(std::span<std::span<uint8_t>> places) {
+  num_places_ = 0;
+  const bool in_chunk = phase_ == Phase::kPayload;
+  const std::optional<uint8_t> header = continuation_header();
+  if (error_ || replay_size_ > 0 || chunk_size_ < least_placed_ / 8 ||
+      !(in_chunk || (phase_ == Phase::kHeader && header))) {
+    return 0;
+  }
+  const ChunkStream& stream = *stream_;
+  if (stream.length - stream.received < least_placed_) {
+    return 0;
+  }
+  uint8_t* const payload = stream.block.data + headroom_;
+  uint32_t at = stream.received;
+  uint32_t left = in_chunk ? chunk_left_ : 0;
+  const size_t most = std::min(places.size(), kMaxPlaces);
+  size_t num_headers = 0;
+  while (at < stream.capacity && num_places_ + 2 <= most) {
+    if (left == 0) {
+      if (!header) {
+        break;
+      }
+      places_[num_places_++] = {&place_headers_[num_headers++], 1};
+      left = std::min(chunk_size_, stream.length - at);
+    }
+    const uint32_t size = std::min(left, stream.capacity - at);
+    places_[num_places_++] = {payload + at, size};
+    at += size;
+    left -= size;
+  }
+  std::copy_n(places_.begin(), num_places_, places.begin());
+  return num_places_;
+}
+
+ChunkReader::Placed ChunkReader::take_places(size_t size) {
+  Placed placed;
+  if (size == 0) {
+    return placed;
+  }
+  ChunkStream& stream = *stream_;
+  const std::optional<uint8_t> header = continuation_header();
+  const std::span<const std::span<uint8_t>> places(places_.data(), num_places_);
+  for (size_t i = 0; size > 0; i++) {
+    const std::span<uint8_t> place = places[i];
+    if (phase_ == Phase::kHeader) {
+      if (place[0] != header) {
+        displace(places.subspan(i), size);
+        placed.displaced = displaced_;
+        return placed;
+      }
+      begin_payload();
+      bytes_read_++;
+      size--;
+      continue;
+    }
+    const auto part = static_cast<uint32_t>(std::min(place.size(), size));
+    stream.received += part;
+    chunk_left_ -= part;
+    bytes_read_ += part;
+    size -= part;
+    if (chunk_left_ == 0) {
+      phase_ = Phase::kHeader;
+    }
+  }
+  if (stream.received == stream.length) {
+    finish_message(placed.message);
+  }
+  return placed;
+}
+
+/// displace() puts what `places` hold, `size` octets, into one run.
+void ChunkReader::displace(std::span<const std::span<uint8_t>> places, size_t size) {
+  displaced_.clear();
+  for (const std::span<uint8_t>& place : places) {
+    const std::span<uint8_t> part = place.first(std::min(place.size(), size));
+    displaced_.insert(displaced_.end(), part.begin(), part.end());
+    size -= part.size();
+  }
 }
 
 bool ChunkReader::make_room(uint32_t needed) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,19 @@ class ChunkReader {
   /// Errors close the session, and stay: a message over the limit, too many chunk streams or octets
   /// under assembly, no memory (all kLimit).
   Result<Step> read(Bytes input);
+
+  /// offer_places() answers how many of `places` it filled with where the next octets are expected
+  /// to belong, in order: pieces of the block of a large message under way and, between them, one
+  /// octet for the header of each chunk. A transport that reads into them spares the copy. None
+  /// while that would not pay. They hold until the next call.
+  size_t offer_places(std::span<std::span<uint8_t>> places);
+  struct Placed {
+    std::optional<ReceivedMessage> message;
+    Bytes displaced;  ///< to be read() first, and borrowed until the next call here
+  };
+  /// take_places() takes the first `size` octets of the places, which the transport has filled.
+  /// From the first header on that is not the expected one, octets were not where they belong.
+  Placed take_places(size_t size);
 
   void set_chunk_size(uint32_t size);  ///< 1 .. 2^31 - 1; holds from the next chunk on
   uint32_t chunk_size() const { return chunk_size_; }
@@ -99,6 +113,8 @@ class ChunkReader {
   void begin_message(uint32_t time);
   void begin_payload();
   bool read_payload(Cursor& in);
+  std::optional<uint8_t> continuation_header() const;
+  void displace(std::span<const std::span<uint8_t>> places, size_t size);
   bool make_room(uint32_t needed);
   void finish_message(std::optional<ReceivedMessage>& message);
   void drop_partial(ChunkStream& stream);
@@ -109,6 +125,7 @@ class ChunkReader {
   const Limits limits_;
   const uint32_t headroom_;
   const uint32_t tailroom_;
+  const uint32_t least_placed_;
   BlockSource& blocks_;
 
   ChunkStreamTable<ChunkStream> streams_;
@@ -127,6 +144,13 @@ class ChunkReader {
   // Octets that were held as an extended timestamp and turned out to be something else.
   size_t replay_size_ = 0;
   std::array<uint8_t, kExtendedTimestampSize> replay_{};
+
+  // What offer_places() gave away.
+  static constexpr size_t kMaxPlaces = 128;
+  size_t num_places_ = 0;
+  std::array<std::span<uint8_t>, kMaxPlaces> places_{};
+  std::array<uint8_t, kMaxPlaces / 2> place_headers_{};
+  Buffer displaced_;
 
   uint32_t longest_message_ = 0;
   uint64_t partial_bytes_ = 0;

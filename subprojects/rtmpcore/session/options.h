@@ -55,6 +55,10 @@ struct Options {
   uint32_t payload_headroom = 0;
   uint32_t payload_tailroom = 0;
 
+  /// Transports are offered places (see Session) for messages of which so many octets are to come, in
+  /// chunks of an eighth at least. What is smaller is copied as fast.
+  uint32_t least_placed = 8192;
+
   /// Audio may overtake waiting video by that much media time, so that it passes between the chunks
   /// of a key frame without running away from the picture.
   Duration audio_lead = 200ms;

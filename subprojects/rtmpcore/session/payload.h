@@ -33,6 +33,8 @@ class Owner {
   ~Owner() { reset(); }
 
   void* get() const { return object_; }
+  /// release_function() is what is to be called with the object that detach() gave up.
+  Release release_function() const { return release_; }
   /// detach() gives the object up without releasing it.
   void* detach() { return std::exchange(object_, nullptr); }
   void reset() {

@@ -11,6 +11,12 @@ Session::~Session() = default;
 void Session::receive(Bytes input, Time now) {
   core_->receive(input, now);
 }
+size_t Session::offer_places(std::span<std::span<uint8_t>> places) {
+  return core_->offer_places(places);
+}
+void Session::receive_placed(size_t size, Time now) {
+  core_->receive_placed(size, now);
+}
 void Session::receive_end(Time now) {
   core_->receive_end(now);
 }

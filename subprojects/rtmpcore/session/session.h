@@ -54,6 +54,12 @@ class Session {
   /// receive() takes bytes from the transport. After an error: a Closed event, and input is
   /// ignored.
   void receive(Bytes input, Time now);
+  /// offer_places() answers how many of `places` it filled with where the next octets belong; a
+  /// transport may read into them, and on behind the last into a buffer of its own: then
+  /// receive_placed() takes the first `size` octets of the places, and receive() what came behind.
+  /// None mostly, unless a large message is under way. They hold until the next call of any kind.
+  size_t offer_places(std::span<std::span<uint8_t>> places);
+  void receive_placed(size_t size, Time now);
   /// receive_end() tells that the transport has ended: orderly, or with an error. -> Closed, with
   /// an error unless the peer had nothing left to do.
   void receive_end(Time now);

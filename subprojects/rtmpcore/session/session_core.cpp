@@ -217,6 +217,37 @@ void Session::Core::receive(Bytes input, Time now) {
   }
   bytes_in_ += input.size();
   answering_ = true;
+  read(input, now);
+  if (is_live() && may_send_chunks_) {
+    write_acknowledgement(now);
+  }
+  answering_ = false;
+}
+
+size_t Session::Core::offer_places(std::span<std::span<uint8_t>> places) {
+  return is_live() && !finishing_ && !handshake_ ? reader_.offer_places(places) : 0;
+}
+
+void Session::Core::receive_placed(size_t size, Time now) {
+  if (!is_live() || finishing_) {
+    return;
+  }
+  bytes_in_ += size;
+  answering_ = true;
+  ChunkReader::Placed placed = reader_.take_places(size);
+  if (placed.message) {
+    take_message(std::move(*placed.message), now);
+  }
+  if (!placed.displaced.empty()) {
+    read(placed.displaced, now);
+  }
+  if (is_live() && may_send_chunks_) {
+    write_acknowledgement(now);
+  }
+  answering_ = false;
+}
+
+void Session::Core::read(Bytes input, Time now) {
   while (is_live() && !finishing_) {
     if (handshake_) {
       input = read_handshake(input, now);
@@ -234,16 +265,16 @@ void Session::Core::receive(Bytes input, Time now) {
     if (!step->message) {
       break;
     }
-    messages_in_++;
-    on_message(std::move(*step->message), now);
-    if (unsent_answers_ > options_.limits.max_unsent_answers) {
-      fail(ErrorKind::kLimit, "The peer does not read the answers that it asks for");
-    }
+    take_message(std::move(*step->message), now);
   }
-  if (is_live() && may_send_chunks_) {
-    write_acknowledgement(now);
+}
+
+void Session::Core::take_message(ReceivedMessage&& message, Time now) {
+  messages_in_++;
+  on_message(std::move(message), now);
+  if (unsent_answers_ > options_.limits.max_unsent_answers) {
+    fail(ErrorKind::kLimit, "The peer does not read the answers that it asks for");
   }
-  answering_ = false;
 }
 
 /// read_handshake() answers the input behind what the handshake took.

@@ -61,6 +61,8 @@ class Session::Core {
   // Session's calls.
   Misuse start(Time now);
   void receive(Bytes input, Time now);
+  size_t offer_places(std::span<std::span<uint8_t>> places);
+  void receive_placed(size_t size, Time now);
   void receive_end(Time now);
   void consume(size_t n, Time now);
   std::optional<Time> next_timeout() const;
@@ -165,6 +167,8 @@ class Session::Core {
     uint32_t chunk_stream_id = kCommandChunkStream;
   };
 
+  void read(Bytes input, Time now);
+  void take_message(ReceivedMessage&& message, Time now);
   Bytes read_handshake(Bytes input, Time now);
   void on_message(ReceivedMessage message, Time now);
   void on_protocol_control(const ReceivedMessage& message, Time now);
