@@ -50,6 +50,7 @@
 #include "common/glue.h"
 #include "common/locked.h"
 #include "rtmp/flvpublisher.h"
+#include "rtmp/publishsettings.h"
 #include "rtmp/rtmperrors.h"
 #include "rtmp/rtmplocation.h"
 #include "rtmp/rtmppublishlink.h"
@@ -59,62 +60,6 @@ GST_DEBUG_CATEGORY_STATIC(rtmpx_sink_debug);
 
 namespace gstrtmp {
 namespace {
-
-enum SinkProperty : guint {
-  kPropPeakKbps = kFirstOwnProperty,
-  kPropChunkSize,
-  kPropStats,
-  kPropStopCommands,
-  kPropPublishType,
-};
-
-enum StopCommandFlags : guint {
-  kStopFCUnpublish = 1 << 0,
-  kStopCloseStream = 1 << 1,
-  kStopDeleteStream = 1 << 2,
-};
-
-GType stop_commands_get_type() {
-  static const GFlagsValue kValues[] = {
-      {0, "No command", "none"},
-      {kStopFCUnpublish, "FCUnpublish", "fcunpublish"},
-      {kStopCloseStream, "closeStream", "closestream"},
-      {kStopDeleteStream, "deleteStream", "deletestream"},
-      {0, nullptr, nullptr},
-  };
-  static const GType kType = [] {
-    GType type = g_flags_register_static("GstRtmpxStopCommands", kValues);
-    gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
-    return type;
-  }();
-  return kType;
-}
-
-GType publish_type_get_type() {
-  static const GEnumValue kValues[] = {
-      {static_cast<gint>(rtmp::PublishType::kLive), "Live", "live"},
-      {static_cast<gint>(rtmp::PublishType::kRecord), "The server records it", "record"},
-      {static_cast<gint>(rtmp::PublishType::kAppend), "The server appends it to a record",
-       "append"},
-      {0, nullptr, nullptr},
-  };
-  static const GType kType = [] {
-    GType type = g_enum_register_static("GstRtmpxPublishType", kValues);
-    gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
-    return type;
-  }();
-  return kType;
-}
-
-guint to_flags(const rtmp::StopCommands& commands) {
-  return (commands.fc_unpublish ? kStopFCUnpublish : 0u) |
-         (commands.close_stream ? kStopCloseStream : 0u) |
-         (commands.delete_stream ? kStopDeleteStream : 0u);
-}
-rtmp::StopCommands from_flags(guint flags) {
-  return {(flags & kStopFCUnpublish) != 0, (flags & kStopCloseStream) != 0,
-          (flags & kStopDeleteStream) != 0};
-}
 
 using LinkPtr = std::shared_ptr<PublishLink>;
 
@@ -181,47 +126,21 @@ GST_ELEMENT_REGISTER_DEFINE(rtmpxsink, "rtmpxsink", GST_RANK_PRIMARY + 2, GST_TY
 namespace gstrtmp {
 
 bool RtmpxSink::set_property(guint id, const GValue* value) {
-  LinkPtr link = current_link();
-  switch (id) {
-    case kPropPeakKbps: {
-      guint peak_kbps = g_value_get_uint(value);
-      {
-        ObjectLock lock(element_);
-        publish_.peak_kbps = peak_kbps;
-      }
-      if (link) {
-        link->set_peak_kbps(peak_kbps);
-      }
-      return true;
-    }
-    case kPropChunkSize: {
-      guint chunk_size = g_value_get_uint(value);
-      {
-        ObjectLock lock(element_);
-        publish_.chunk_size = chunk_size;
-      }
-      if (link) {
-        link->set_chunk_size(chunk_size);
-      }
-      return true;
-    }
-    case kPropStopCommands: {
-      ObjectLock lock(element_);
-      publish_.stop_commands = from_flags(g_value_get_flags(value));
-      return true;
-    }
-    case kPropPublishType: {
-      ObjectLock lock(element_);
-      publish_.publish_type = static_cast<rtmp::PublishType>(g_value_get_enum(value));
-      return true;
-    }
-    default:
-      return set_connection_property(G_OBJECT(element_), connection_, id, value);
+  if (!set_publish_property(G_OBJECT(element_), publish_, id, value)) {
+    return set_connection_property(G_OBJECT(element_), connection_, id, value);
   }
+  if (LinkPtr link = current_link()) {
+    if (id == kPropPeakKbps) {
+      link->set_peak_kbps(g_value_get_uint(value));
+    } else if (id == kPropChunkSize) {
+      link->set_chunk_size(g_value_get_uint(value));
+    }
+  }
+  return true;
 }
 
 bool RtmpxSink::get_property(guint id, GValue* value) {
-  if (id == kPropStats) {
+  if (id == kPropPublishStats) {
     GstStructure* stats = gst_structure_new_empty("GstRtmpxSinkStats");
     if (LinkPtr link = current_link()) {
       link->add_stats(stats);
@@ -231,26 +150,8 @@ bool RtmpxSink::get_property(guint id, GValue* value) {
     g_value_take_boxed(value, stats);
     return true;
   }
-  if (id < kFirstOwnProperty) {
-    return get_connection_property(G_OBJECT(element_), connection_, id, value);
-  }
-  ObjectLock lock(element_);
-  switch (id) {
-    case kPropPeakKbps:
-      g_value_set_uint(value, publish_.peak_kbps);
-      return true;
-    case kPropChunkSize:
-      g_value_set_uint(value, publish_.chunk_size);
-      return true;
-    case kPropStopCommands:
-      g_value_set_flags(value, to_flags(publish_.stop_commands));
-      return true;
-    case kPropPublishType:
-      g_value_set_enum(value, static_cast<gint>(publish_.publish_type));
-      return true;
-    default:
-      return false;
-  }
+  return get_publish_property(G_OBJECT(element_), publish_, id, value) ||
+         get_connection_property(G_OBJECT(element_), connection_, id, value);
 }
 
 /// A new link that is connecting, or nothing after an error message.
@@ -508,81 +409,7 @@ static void gst_rtmpx_sink_class_init(GstRtmpxSinkClass* klass) {
   object_class->get_property = gst_rtmpx_sink_get_property;
   gstrtmp::install_connection_properties(object_class);
 
-  constexpr auto kReady = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                                   GST_PARAM_MUTABLE_READY);
-  constexpr auto kPlaying = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                                     GST_PARAM_MUTABLE_PLAYING);
-  const gstrtmp::PublishSettings defaults;
-  /**
-   * GstRtmpxSink:peak-kbps:
-   *
-   * The most that is sent, kilobits a second: the kernel paces the connection to it. 0 = no limit.
-   * Without effect on systems other than Linux.
-   */
-  g_object_class_install_property(
-      object_class, gstrtmp::kPropPeakKbps,
-      g_param_spec_uint("peak-kbps", "Peak bitrate",
-                        "Most that is sent, in kbit/s, as the kernel paces it (0 = no limit)", 0,
-                        G_MAXUINT / 125, defaults.peak_kbps, kPlaying));
-  /**
-   * GstRtmpxSink:chunk-size:
-   *
-   * Size of the chunks that messages are cut into, told to the server before the first one. Between
-   * the chunks of a key frame audio and control messages pass, so large ones are for fast links;
-   * less than 128 counts as 128. 0 = automatic: 4096 until the rate is known, then the largest
-   * power of two up to 65536 that passes in 20 ms.
-   */
-  g_object_class_install_property(
-      object_class, gstrtmp::kPropChunkSize,
-      g_param_spec_uint("chunk-size", "Chunk size", "Size of outgoing chunks (0 = automatic)", 0,
-                        rtmp::kMaxChunkSize, defaults.chunk_size, kPlaying));
-  /**
-   * GstRtmpxSink:stats:
-   *
-   * What the connection does, as a structure:
-   *
-   * * `state` (string): idle, connecting, handshaking, connecting-application, creating-stream,
-   *   starting, running, stopping or ended
-   * * `in-chunk-size`, `out-chunk-size` (uint): octets
-   * * `in-window-ack-size`, `out-window-ack-size` (uint): octets
-   * * `in-bytes-total`, `out-bytes-total` (uint64): octets, those of the handshake included
-   * * `in-bytes-acked`, `out-bytes-acked` (uint64): octets, as RTMP's Acknowledgements tell; many
-   *   servers send none
-   * * `in-messages`, `out-messages` (uint64)
-   * * `queued-bytes` (uint64), `queued-time` (uint64, nanoseconds of media): what waits for the
-   * socket
-   * * `kernel-unsent-bytes`, `kernel-unacked-bytes` (uint64): what the kernel has taken and not
-   *   sent, and what it has sent and the server's kernel has not acknowledged
-   * * `round-trip-time` (uint64, nanoseconds): 0 = unknown
-   * * `time-to-air` (uint64, nanoseconds): from the start of connecting until the server accepted
-   *   the stream; 0 = not yet
-   * * `uptime` (uint64, nanoseconds): since then
-   * * `local-address`, `peer-address`, `server-version` (string): empty while unknown
-   */
-  g_object_class_install_property(
-      object_class, gstrtmp::kPropStats,
-      g_param_spec_boxed("stats", "Statistics", "What the connection does", GST_TYPE_STRUCTURE,
-                         static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
-  /**
-   * GstRtmpxSink:stop-commands:
-   *
-   * The commands that end the stream, sent in this order: FCUnpublish, closeStream, deleteStream.
-   */
-  g_object_class_install_property(
-      object_class, gstrtmp::kPropStopCommands,
-      g_param_spec_flags("stop-commands", "Stop commands", "Commands that end the stream",
-                         gstrtmp::stop_commands_get_type(),
-                         gstrtmp::to_flags(defaults.stop_commands), kReady));
-  /**
-   * GstRtmpxSink:publish-type:
-   *
-   * What the server shall do with the stream beside passing it on.
-   */
-  g_object_class_install_property(
-      object_class, gstrtmp::kPropPublishType,
-      g_param_spec_enum("publish-type", "Publish type", "What the server shall do with the stream",
-                        gstrtmp::publish_type_get_type(), static_cast<gint>(defaults.publish_type),
-                        kReady));
+  gstrtmp::install_publish_properties(object_class);
 
   static GstStaticPadTemplate sink_template =
       GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-flv"));

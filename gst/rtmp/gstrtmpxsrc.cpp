@@ -77,6 +77,7 @@
 #include "common/glue.h"
 #include "common/locked.h"
 #include "rtmp/player.h"
+#include "rtmp/playsettings.h"
 
 GST_DEBUG_CATEGORY_STATIC(gst_rtmpx_src_debug);
 #define GST_CAT_DEFAULT gst_rtmpx_src_debug
@@ -88,49 +89,6 @@ using gstrtmp::Guarded;
 using gstrtmp::ObjectLock;
 using gstrtmp::Player;
 using gstrtmp::PlaySettings;
-
-enum Property : guint {
-  kPropPlayType = gstrtmp::kFirstOwnProperty,
-  kPropClockMode,
-  kPropJoin,
-  kPropLatency,
-  kPropMaxQueueTime,
-  kPropHeaderWait,
-  kPropIdleTimeout,
-  kPropNoEofIsError,
-  kPropStats,
-};
-
-GType play_type_get_type() {
-  static const GEnumValue values[] = {
-      {static_cast<gint>(gstrtmp::PlayType::kLive), "A live stream", "live"},
-      {static_cast<gint>(gstrtmp::PlayType::kRecorded), "A recorded stream, which can be sought",
-       "recorded"},
-      {0, nullptr, nullptr}};
-  static const GType type = g_enum_register_static("GstRtmpxPlayType", values);
-  return type;
-}
-
-GType clock_mode_get_type() {
-  static const GEnumValue values[] = {{static_cast<gint>(gstrtmp::ClockMode::kPipeline),
-                                       "Time stamps follow the pipeline's clock", "pipeline"},
-                                      {static_cast<gint>(gstrtmp::ClockMode::kSender),
-                                       "Time stamps stay as the sender made them", "sender"},
-                                      {0, nullptr, nullptr}};
-  static const GType type = g_enum_register_static("GstRtmpxClockMode", values);
-  return type;
-}
-
-GType join_get_type() {
-  static const GEnumValue values[] = {
-      {static_cast<gint>(gstrtmp::Join::kLiveEdge),
-       "Pass on what the server sends at first, as late as it is", "live-edge"},
-      {static_cast<gint>(gstrtmp::Join::kKeyFrame),
-       "Leave it out, and begin with the next key frame", "keyframe"},
-      {0, nullptr, nullptr}};
-  static const GType type = g_enum_register_static("GstRtmpxJoin", values);
-  return type;
-}
 
 /// Settings are under the object lock.
 struct Settings {
@@ -189,35 +147,8 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* ps
   if (gstrtmp::set_connection_property(object, settings.connection, id, value)) {
     return;
   }
-  ObjectLock lock(self);
-  PlaySettings& play = settings.play;
-  switch (id) {
-    case kPropPlayType:
-      play.play_type = static_cast<gstrtmp::PlayType>(g_value_get_enum(value));
-      break;
-    case kPropClockMode:
-      play.clock_mode = static_cast<gstrtmp::ClockMode>(g_value_get_enum(value));
-      break;
-    case kPropJoin:
-      play.join = static_cast<gstrtmp::Join>(g_value_get_enum(value));
-      break;
-    case kPropLatency:
-      play.latency_ms = g_value_get_uint(value);
-      break;
-    case kPropMaxQueueTime:
-      play.max_queue_time = g_value_get_uint64(value);
-      break;
-    case kPropHeaderWait:
-      play.header_wait = g_value_get_uint64(value);
-      break;
-    case kPropIdleTimeout:
-      play.idle_timeout_seconds = g_value_get_uint(value);
-      break;
-    case kPropNoEofIsError:
-      play.no_eof_is_error = g_value_get_boolean(value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  if (!gstrtmp::set_play_property(object, settings.play, id, value)) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
   }
 }
 
@@ -227,39 +158,12 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* pspec) {
   if (gstrtmp::get_connection_property(object, settings.connection, id, value)) {
     return;
   }
-  if (id == kPropStats) {
+  if (id == gstrtmp::kPropPlayStats) {
     g_value_take_boxed(value, make_stats(self));
     return;
   }
-  ObjectLock lock(self);
-  const PlaySettings& play = settings.play;
-  switch (id) {
-    case kPropPlayType:
-      g_value_set_enum(value, static_cast<gint>(play.play_type));
-      break;
-    case kPropClockMode:
-      g_value_set_enum(value, static_cast<gint>(play.clock_mode));
-      break;
-    case kPropJoin:
-      g_value_set_enum(value, static_cast<gint>(play.join));
-      break;
-    case kPropLatency:
-      g_value_set_uint(value, play.latency_ms);
-      break;
-    case kPropMaxQueueTime:
-      g_value_set_uint64(value, play.max_queue_time);
-      break;
-    case kPropHeaderWait:
-      g_value_set_uint64(value, play.header_wait);
-      break;
-    case kPropIdleTimeout:
-      g_value_set_uint(value, play.idle_timeout_seconds);
-      break;
-    case kPropNoEofIsError:
-      g_value_set_boolean(value, play.no_eof_is_error);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  if (!gstrtmp::get_play_property(object, settings.play, id, value)) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
   }
 }
 
@@ -458,117 +362,6 @@ gboolean query(GstBaseSrc* base, GstQuery* query) {
   return GST_BASE_SRC_CLASS(parent_class)->query(base, query);
 }
 
-void install_properties(GObjectClass* klass) {
-  const auto flags = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                              GST_PARAM_MUTABLE_READY);
-  const PlaySettings defaults;
-  /**
-   * GstRtmpxSrc:play-type:
-   *
-   * Whether the stream is live or recorded. It decides whether the source is live and can be
-   * sought, hence has to be known before the source connects.
-   */
-  g_object_class_install_property(
-      klass, kPropPlayType,
-      g_param_spec_enum("play-type", "Play type", "Whether the stream is live or recorded",
-                        play_type_get_type(), static_cast<gint>(defaults.play_type), flags));
-  /**
-   * GstRtmpxSrc:clock-mode:
-   *
-   * Whose clock the time stamps of a live stream follow: the pipeline's, or the sender's, in which
-   * case they are passed on as they came.
-   */
-  g_object_class_install_property(
-      klass, kPropClockMode,
-      g_param_spec_enum("clock-mode", "Clock mode",
-                        "Whose clock the time stamps of a live stream follow",
-                        clock_mode_get_type(), static_cast<gint>(defaults.clock_mode), flags));
-  /**
-   * GstRtmpxSrc:join:
-   *
-   * What becomes of the burst in which a server may send all since the last key frame when a player
-   * joins a live stream. Either way the stream begins with a key frame if it has video, and neither
-   * adds to the delay.
-   */
-  g_object_class_install_property(
-      klass, kPropJoin,
-      g_param_spec_enum("join", "Join", "Where to begin when joining a live stream",
-                        join_get_type(), static_cast<gint>(defaults.join), flags));
-  /**
-   * GstRtmpxSrc:latency:
-   *
-   * The latency in milliseconds that a live source reports, which sinks wait for each frame: what
-   * the network may delay a packet before it is late.
-   */
-  g_object_class_install_property(
-      klass, kPropLatency,
-      g_param_spec_uint("latency", "Latency", "Reported minimum latency of a live stream, in ms", 0,
-                        G_MAXINT, defaults.latency_ms, flags));
-  /**
-   * GstRtmpxSrc:max-queue-time:
-   *
-   * How long, in nanoseconds, a tag of a live stream may wait for downstream before everything up
-   * to a key frame is dropped; of a recorded stream, how much media waits before the server is
-   * asked to pause.
-   */
-  g_object_class_install_property(
-      klass, kPropMaxQueueTime,
-      g_param_spec_uint64("max-queue-time", "Maximum queue time",
-                          "How much may wait while downstream is busy, in ns", 0, G_MAXINT64,
-                          defaults.max_queue_time, flags));
-  /**
-   * GstRtmpxSrc:header-wait:
-   *
-   * How long, in nanoseconds, to wait for a second kind of media if the metadata does not tell
-   * which kinds the stream has, before the FLV header is made. A kind that comes later is passed on
-   * all the same.
-   */
-  g_object_class_install_property(
-      klass, kPropHeaderWait,
-      g_param_spec_uint64("header-wait", "Header wait",
-                          "How long to wait for audio and video before the FLV header, in ns", 0,
-                          G_MAXINT64, defaults.header_wait, flags));
-  /**
-   * GstRtmpxSrc:idle-timeout:
-   *
-   * After how many seconds without any media playing fails with an error; 0 = never.
-   */
-  g_object_class_install_property(
-      klass, kPropIdleTimeout,
-      g_param_spec_uint("idle-timeout", "Idle timeout",
-                        "Seconds without media after which playing fails (0 = never)", 0, G_MAXINT,
-                        defaults.idle_timeout_seconds, flags));
-  /**
-   * GstRtmpxSrc:no-eof-is-error:
-   *
-   * Whether a connection that is closed although the server has not said that the stream ends is an
-   * error rather than EOS.
-   */
-  g_object_class_install_property(
-      klass, kPropNoEofIsError,
-      g_param_spec_boolean("no-eof-is-error", "No EOF is error",
-                           "Whether a connection closed without the stream's end is an error",
-                           defaults.no_eof_is_error, flags));
-  /**
-   * GstRtmpxSrc:stats:
-   *
-   * Statistics, as a #GstStructure `GstRtmpxSrcStats`: the fields of the connection that
-   * #GstRtmpxSink:stats describes, and
-   *
-   * - `tags` (guint64): FLV tags passed downstream
-   * - `queue-time` (guint64): media time that waits, in nanoseconds
-   * - `queue-bytes` (guint64): memory that what waits takes
-   * - `dropped-video`, `dropped-audio` (guint64): frames dropped because downstream was busy
-   *
-   * After the source has stopped they are those of its end.
-   */
-  g_object_class_install_property(
-      klass, kPropStats,
-      g_param_spec_boxed("stats", "Statistics", "Statistics of the connection and the queue",
-                         GST_TYPE_STRUCTURE,
-                         static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
-}
-
 }  // namespace
 
 static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
@@ -579,7 +372,7 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
   object_class->get_property = get_property;
   gstrtmp::Private<GstRtmpxSrc>::install(klass);
   gstrtmp::install_connection_properties(object_class);
-  install_properties(object_class);
+  gstrtmp::install_play_properties(object_class);
 
   auto* element_class = GST_ELEMENT_CLASS(klass);
   element_class->change_state = GST_DEBUG_FUNCPTR(change_state);
@@ -600,10 +393,6 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
   base_class->do_seek = GST_DEBUG_FUNCPTR(do_seek);
   base_class->query = GST_DEBUG_FUNCPTR(query);
   GST_PUSH_SRC_CLASS(klass)->create = GST_DEBUG_FUNCPTR(create);
-
-  gst_type_mark_as_plugin_api(play_type_get_type(), static_cast<GstPluginAPIFlags>(0));
-  gst_type_mark_as_plugin_api(clock_mode_get_type(), static_cast<GstPluginAPIFlags>(0));
-  gst_type_mark_as_plugin_api(join_get_type(), static_cast<GstPluginAPIFlags>(0));
 }
 
 static void gst_rtmpx_src_init(GstRtmpxSrc* self) {

@@ -12,27 +12,12 @@
 #include "rtmp/liveedge.h"
 #include "rtmp/livetimeline.h"
 #include "rtmp/playback.h"
+#include "rtmp/playsettings.h"
 #include "rtmp/rtmpclientlink.h"
 #include "rtmp/streamheader.h"
 #include "rtmp/tagqueue.h"
 
 namespace gstrtmp {
-
-enum class PlayType : gint { kLive, kRecorded };
-enum class ClockMode : gint { kPipeline, kSender };
-enum class Join : gint { kLiveEdge, kKeyFrame };
-
-/// PlaySettings are rtmpsrc's own properties.
-struct PlaySettings {
-  PlayType play_type = PlayType::kLive;
-  ClockMode clock_mode = ClockMode::kPipeline;
-  Join join = Join::kLiveEdge;
-  guint latency_ms = 100;
-  guint64 max_queue_time = 2 * GST_SECOND;
-  guint64 header_wait = 300 * GST_MSECOND;
-  guint idle_timeout_seconds = 0;
-  bool no_eof_is_error = false;
-};
 
 /// Player turns one playing connection into FLV for a streaming thread: it waits for the stream's
 /// header, places tags in time, keeps what arrives while downstream is busy, and knows how it ends.

@@ -8,18 +8,11 @@
 #include <gst/gst.h>
 
 #include "net/loop.h"
+#include "rtmp/publishsettings.h"
 #include "rtmp/rtmpclientlink.h"
 #include "wire/media.h"
 
 namespace gstrtmp {
-
-/// PublishSettings are rtmpsink's own, copied when it connects.
-struct PublishSettings {
-  guint chunk_size = 0;  ///< octets; 0 = automatic
-  guint peak_kbps = 0;   ///< 0 = no limit
-  rtmp::StopCommands stop_commands;
-  rtmp::PublishType publish_type = rtmp::PublishType::kLive;
-};
 
 /// PublishLink is one attempt to publish: a ClientLink with what a sender needs around it. It
 /// bounds the queue, watches that the server takes bytes, fits chunk size and the kernel's share of

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/publishsettings.h"
+
+#include "common/locked.h"
+
+namespace gstrtmp {
+namespace {
+
+enum StopCommandFlags : guint {
+  kStopFCUnpublish = 1 << 0,
+  kStopCloseStream = 1 << 1,
+  kStopDeleteStream = 1 << 2,
+};
+
+GType stop_commands_get_type() {
+  static const GFlagsValue kValues[] = {
+      {0, "No command", "none"},
+      {kStopFCUnpublish, "FCUnpublish", "fcunpublish"},
+      {kStopCloseStream, "closeStream", "closestream"},
+      {kStopDeleteStream, "deleteStream", "deletestream"},
+      {0, nullptr, nullptr},
+  };
+  static const GType kType = [] {
+    GType type = g_flags_register_static("GstRtmpxStopCommands", kValues);
+    gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
+    return type;
+  }();
+  return kType;
+}
+
+GType publish_type_get_type() {
+  static const GEnumValue kValues[] = {
+      {static_cast<gint>(rtmp::PublishType::kLive), "Live", "live"},
+      {static_cast<gint>(rtmp::PublishType::kRecord), "The server records it", "record"},
+      {static_cast<gint>(rtmp::PublishType::kAppend), "The server appends it to a record",
+       "append"},
+      {0, nullptr, nullptr},
+  };
+  static const GType kType = [] {
+    GType type = g_enum_register_static("GstRtmpxPublishType", kValues);
+    gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
+    return type;
+  }();
+  return kType;
+}
+
+guint to_flags(const rtmp::StopCommands& commands) {
+  return (commands.fc_unpublish ? kStopFCUnpublish : 0u) |
+         (commands.close_stream ? kStopCloseStream : 0u) |
+         (commands.delete_stream ? kStopDeleteStream : 0u);
+}
+rtmp::StopCommands from_flags(guint flags) {
+  return {(flags & kStopFCUnpublish) != 0, (flags & kStopCloseStream) != 0,
+          (flags & kStopDeleteStream) != 0};
+}
+
+}  // namespace
+
+void install_publish_properties(GObjectClass* klass) {
+  constexpr auto kReady = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                   GST_PARAM_MUTABLE_READY);
+  constexpr auto kPlaying = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                     GST_PARAM_MUTABLE_PLAYING);
+  const PublishSettings defaults;
+  /**
+   * GstRtmpxSink:peak-kbps:
+   *
+   * The most that is sent, kilobits a second: the kernel paces the connection to it. 0 = no limit.
+   * Without effect on systems other than Linux.
+   */
+  g_object_class_install_property(
+      klass, kPropPeakKbps,
+      g_param_spec_uint("peak-kbps", "Peak bitrate",
+                        "Most that is sent, in kbit/s, as the kernel paces it (0 = no limit)", 0,
+                        G_MAXUINT / 125, defaults.peak_kbps, kPlaying));
+  /**
+   * GstRtmpxSink:chunk-size:
+   *
+   * Size of the chunks that messages are cut into, told to the server before the first one. Between
+   * the chunks of a key frame audio and control messages pass, so large ones are for fast links;
+   * less than 128 counts as 128. 0 = automatic: 4096 until the rate is known, then the largest
+   * power of two up to 65536 that passes in 20 ms.
+   */
+  g_object_class_install_property(
+      klass, kPropChunkSize,
+      g_param_spec_uint("chunk-size", "Chunk size", "Size of outgoing chunks (0 = automatic)", 0,
+                        rtmp::kMaxChunkSize, defaults.chunk_size, kPlaying));
+  /**
+   * GstRtmpxSink:stats:
+   *
+   * What the connection does, as a structure:
+   *
+   * * `state` (string): idle, connecting, handshaking, connecting-application, creating-stream,
+   *   starting, running, stopping or ended
+   * * `in-chunk-size`, `out-chunk-size` (uint): octets
+   * * `in-window-ack-size`, `out-window-ack-size` (uint): octets
+   * * `in-bytes-total`, `out-bytes-total` (uint64): octets, those of the handshake included
+   * * `in-bytes-acked`, `out-bytes-acked` (uint64): octets, as RTMP's Acknowledgements tell; many
+   *   servers send none
+   * * `in-messages`, `out-messages` (uint64)
+   * * `queued-bytes` (uint64), `queued-time` (uint64, nanoseconds of media): what waits for the
+   * socket
+   * * `kernel-unsent-bytes`, `kernel-unacked-bytes` (uint64): what the kernel has taken and not
+   *   sent, and what it has sent and the server's kernel has not acknowledged
+   * * `round-trip-time` (uint64, nanoseconds): 0 = unknown
+   * * `time-to-air` (uint64, nanoseconds): from the start of connecting until the server accepted
+   *   the stream; 0 = not yet
+   * * `uptime` (uint64, nanoseconds): since then
+   * * `local-address`, `peer-address`, `server-version` (string): empty while unknown
+   */
+  g_object_class_install_property(
+      klass, kPropPublishStats,
+      g_param_spec_boxed("stats", "Statistics", "What the connection does", GST_TYPE_STRUCTURE,
+                         static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+  /**
+   * GstRtmpxSink:stop-commands:
+   *
+   * The commands that end the stream, sent in this order: FCUnpublish, closeStream, deleteStream.
+   */
+  g_object_class_install_property(
+      klass, kPropStopCommands,
+      g_param_spec_flags("stop-commands", "Stop commands", "Commands that end the stream",
+                         stop_commands_get_type(), to_flags(defaults.stop_commands), kReady));
+  /**
+   * GstRtmpxSink:publish-type:
+   *
+   * What the server shall do with the stream beside passing it on.
+   */
+  g_object_class_install_property(
+      klass, kPropPublishType,
+      g_param_spec_enum("publish-type", "Publish type", "What the server shall do with the stream",
+                        publish_type_get_type(), static_cast<gint>(defaults.publish_type), kReady));
+}
+
+bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
+                          const GValue* value) {
+  ObjectLock lock(object);
+  switch (id) {
+    case kPropPeakKbps:
+      settings.peak_kbps = g_value_get_uint(value);
+      break;
+    case kPropChunkSize:
+      settings.chunk_size = g_value_get_uint(value);
+      break;
+    case kPropStopCommands:
+      settings.stop_commands = from_flags(g_value_get_flags(value));
+      break;
+    case kPropPublishType:
+      settings.publish_type = static_cast<rtmp::PublishType>(g_value_get_enum(value));
+      break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool get_publish_property(GObject* object, const PublishSettings& settings, guint id,
+                          GValue* value) {
+  ObjectLock lock(object);
+  switch (id) {
+    case kPropPeakKbps:
+      g_value_set_uint(value, settings.peak_kbps);
+      break;
+    case kPropChunkSize:
+      g_value_set_uint(value, settings.chunk_size);
+      break;
+    case kPropStopCommands:
+      g_value_set_flags(value, to_flags(settings.stop_commands));
+      break;
+    case kPropPublishType:
+      g_value_set_enum(value, static_cast<gint>(settings.publish_type));
+      break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+}  // namespace gstrtmp

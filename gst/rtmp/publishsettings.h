@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <gst/gst.h>
+
+#include "rtmp/rtmplocation.h"
+#include "session/client.h"
+
+/// The properties that rtmpsink has beside those of the connection.
+namespace gstrtmp {
+
+/// PublishSettings are the properties' values. The element keeps them under its object lock, and
+/// copies them when it connects.
+struct PublishSettings {
+  guint chunk_size = 0;  ///< octets; 0 = automatic
+  guint peak_kbps = 0;   ///< 0 = no limit
+  rtmp::StopCommands stop_commands;
+  rtmp::PublishType publish_type = rtmp::PublishType::kLive;
+};
+
+/// The ids of the properties; kPropPublishStats is read by the element itself.
+enum PublishProperty : guint {
+  kPropPeakKbps = kFirstOwnProperty,
+  kPropChunkSize,
+  kPropPublishStats,
+  kPropStopCommands,
+  kPropPublishType,
+};
+
+/// install_publish_properties() is for class_init, after install_connection_properties().
+void install_publish_properties(GObjectClass* klass);
+
+/// set_publish_property() and get_publish_property() answer false for ids that are not theirs. They
+/// take the object lock themselves.
+bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
+                          const GValue* value);
+bool get_publish_property(GObject* object, const PublishSettings& settings, guint id,
+                          GValue* value);
+
+}  // namespace gstrtmp
