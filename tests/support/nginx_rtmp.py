@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -193,6 +194,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, help="RTMP port (default: a free one)")
     args = parser.parse_args()
+    # Whoever ends it, the folder is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with NginxRtmp(port=args.port) as server:
         print(f"{server.url}/live/NAME, {server.url}/record/NAME, {server.url}/vod/FILE.flv")
         print(f"files in {server.dir}; Ctrl-C ends it", flush=True)
