@@ -108,7 +108,18 @@ def page(name, texts):
            "## Pad templates\n", pads_text(factory),
            f"## Properties\n\nThose of {', '.join(parents(gtype))} and:\n"]
     out += [property_text(spec, texts.get(f"{gtype.name}:{spec.name}")) for spec in own]
+    out += signals_text(gtype, texts)
     return "\n".join(out)
+
+
+def signals_text(gtype, texts):
+    names = GObject.signal_list_names(gtype)
+    out = ["## Signals\n"] if names else []
+    for name in sorted(names):
+        query = GObject.signal_query(name, gtype)
+        handler = f"{query.return_type.name} handler ({', '.join(each.name for each in query.param_types)})"
+        out.append(f"### {name}\n\n{markdown(texts[f'{gtype.name}::{name}'])}\n\n*{handler}*\n")
+    return out
 
 
 def parents(gtype):

@@ -60,7 +60,7 @@ void Connection::Impl::adopt(Connection& owner, GSocketConnection* socket) {
   loop_->invoke([weak = owner.weak_from_this(), held = share(socket)]() mutable {
     if (auto connection = weak.lock()) {
       Locked locked(*connection);
-      connection->impl_->on_connected(locked, std::move(held));
+      connection->impl_->on_connected(locked, Connected{std::move(held), nullptr});
     }
   });
 }
@@ -70,15 +70,17 @@ void Connection::Impl::on_connected(Locked& locked, ConnectResult result) {
     return;
   }
   if (result) {
-    attach(locked, result->get());
+    attach(locked, *result);
   } else {
     GST_DEBUG("not connected: %s", result.error().message.c_str());
     fail(result.error());
   }
 }
 
-void Connection::Impl::attach(Locked& locked, GSocketConnection* socket) {
-  transport_ = make_tcp_transport(socket);
+void Connection::Impl::attach(Locked& locked, const Connected& connected) {
+  GSocketConnection* socket = connected.socket.get();
+  transport_ =
+      connected.tls ? make_tls_transport(socket, connected.tls.get()) : make_tcp_transport(socket);
   if (!transport_) {
     fail(NetError{G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, Step::kConnect,
                   "A proxy that is reached through TLS is not supported"});
@@ -121,7 +123,7 @@ void Connection::Impl::settle(Locked& locked) {
   if (phase_ == Phase::kLingering) {
     linger_on();
   }
-  update_interest();
+  update_interest(locked);
   update_alarm();
   settling_ = false;
 }
@@ -164,7 +166,7 @@ void Connection::Impl::finish(Locked& locked) {
   handler_->on_transport_end(locked, std::move(error));
 }
 
-void Connection::Impl::update_interest() {
+void Connection::Impl::update_interest(Locked& locked) {
   if (!watch_) {
     return;
   }
@@ -173,9 +175,20 @@ void Connection::Impl::update_interest() {
     wanted = (socket_full_ && !writer_inside_ ? EPOLLOUT : 0u) |
              (loop_reads_ && !hold_reading_ ? EPOLLIN : 0u);
   }
-  if (wanted != interest_) {
-    interest_ = wanted;
-    watch_->want(wanted);
+  if (wanted == interest_) {
+    return;
+  }
+  const bool reads_now = (wanted & ~interest_ & EPOLLIN) != 0;
+  interest_ = wanted;
+  watch_->want(wanted);
+  if (reads_now && transport_->reads_ahead()) {
+    // What it holds already will not make the descriptor readable.
+    loop_->invoke([weak = locked.connection_.weak_from_this()] {
+      if (auto connection = weak.lock()) {
+        Locked held(*connection);
+        connection->impl_->on_ready(held, EPOLLIN);
+      }
+    });
   }
 }
 

@@ -56,7 +56,7 @@ class Connection::Impl {
   void start_connecting(Connection& owner, const Target& target);
   void drop_socket();
   void on_connected(Locked& locked, ConnectResult result);
-  void attach(Locked& locked, GSocketConnection* socket);
+  void attach(Locked& locked, const Connected& connected);
   void on_ready(Locked& locked, uint32_t events);
   void on_alarm();
   bool deliver(Locked& locked);
@@ -69,7 +69,7 @@ class Connection::Impl {
   template <typename Wait>
   void sleep(Locked& locked, Wait wait);
   std::span<uint8_t> read_buffer();
-  void update_interest();
+  void update_interest(Locked& locked);
   void update_alarm();
 
   const std::shared_ptr<Loop> loop_;

@@ -79,7 +79,8 @@ void Connection::Impl::end() {
 bool Connection::Impl::read_some(std::span<uint8_t> buffer) {
   std::array<std::span<uint8_t>, kMaxPieces> places;
   std::array<iovec, kMaxPieces + 1> vectors;
-  const size_t count = session_->offer_places(places);
+  // With TLS each of them would be a read of its own.
+  const size_t count = transport_->reads_ahead() ? 0 : session_->offer_places(places);
   size_t placed = 0;
   for (size_t i = 0; i < count; i++) {
     vectors[i] = {places[i].data(), places[i].size()};
@@ -121,7 +122,7 @@ std::span<uint8_t> Connection::Impl::read_buffer() {
   return buffer_;
 }
 
-void Connection::Impl::on_ready(Locked&, uint32_t events) {
+void Connection::Impl::on_ready(Locked& locked, uint32_t events) {
   if (!moves_bytes()) {
     return;
   }
@@ -131,7 +132,12 @@ void Connection::Impl::on_ready(Locked&, uint32_t events) {
     flush();
   }
   if ((interest_ & EPOLLIN) != 0 && (events & (EPOLLIN | kBroken)) != 0) {
-    read_some(loop_->scratch());
+    while (read_some(loop_->scratch()) && transport_->reads_ahead()) {
+      deliver(locked);
+      if (!moves_bytes() || failure_ || hold_reading_) {
+        break;
+      }
+    }
   }
 }
 
@@ -185,7 +191,7 @@ void Connection::Impl::read_here(Locked& locked, std::optional<rtmp::Time> until
   reader_inside_ = true;
   reader_came_ = true;
   loop_reads_ = false;
-  update_interest();
+  update_interest(locked);
   if (hold_reading_) {
     wait(locked, until);
   } else if (!read_some(read_buffer()) && !failure_) {

@@ -33,16 +33,22 @@ class Connector::Attempt : public std::enable_shared_from_this<Attempt> {
     g_signal_connect(client.get(), "event", G_CALLBACK(on_event), this);
     client_ = client;
     cancellable_ = adopt(g_cancellable_new());
-    if (target_.connect_timeout > rtmp::Duration::zero()) {
-      deadline_ = loop_->alarm([this] { expire(); });
-      deadline_->set(monotonic_now() + target_.connect_timeout);
-    }
+    set_deadline();
     GST_DEBUG("connecting to %s port %u", target_.host.c_str(), target_.port);
     // Not ..._to_host(): that takes "host:port" apart, and would misread an IPv6 address.
     auto address = adopt(g_network_address_new(target_.host.c_str(), target_.port));
     g_socket_client_connect_async(client.get(), G_SOCKET_CONNECTABLE(address.get()),
                                   cancellable_.get(), on_connected,
                                   new std::shared_ptr<Attempt>(shared_from_this()));
+  }
+
+  void set_deadline() {
+    if (target_.connect_timeout > rtmp::Duration::zero()) {
+      if (!deadline_) {
+        deadline_ = loop_->alarm([this] { expire(); });
+      }
+      deadline_->set(monotonic_now() + target_.connect_timeout);
+    }
   }
 
   static void on_event(GSocketClient*, GSocketClientEvent event, GSocketConnectable*, GIOStream*,
@@ -59,10 +65,48 @@ class Connector::Attempt : public std::enable_shared_from_this<Attempt> {
     auto connection = adopt(
         g_socket_client_connect_finish(G_SOCKET_CLIENT(source), result, out_parameter(error)));
     g_signal_handlers_disconnect_by_data(source, &self);
-    if (connection) {
-      self.finish(std::move(connection));
+    if (connection && self.target_.tls && self.done_) {
+      self.start_tls(std::move(connection));
+    } else if (connection) {
+      self.finish(Connected{std::move(connection), nullptr});
     } else {
       self.finish(make_net_error(*error, self.step_));
+    }
+  }
+
+  // TLS shakes hands in a thread of its own: whoever is asked about a certificate may think it
+  // over.
+  void start_tls(GstPtr<GSocketConnection> socket) {
+    struct Work {
+      std::shared_ptr<Attempt> attempt;
+      GstPtr<GSocketConnection> socket;
+      std::optional<TlsResult> result;
+    };
+    step_ = Step::kTls;
+    set_deadline();
+    auto* work = new Work{shared_from_this(), std::move(socket), std::nullopt};
+    auto task = adopt(g_task_new(
+        nullptr, nullptr,
+        [](GObject*, GAsyncResult* result, gpointer) {
+          auto* done = static_cast<Work*>(g_task_get_task_data(G_TASK(result)));
+          done->attempt->on_tls(std::move(done->socket), *std::move(done->result));
+        },
+        nullptr));
+    g_task_set_task_data(task.get(), work, [](gpointer data) { delete static_cast<Work*>(data); });
+    g_task_run_in_thread(task.get(), [](GTask* running, gpointer, gpointer data, GCancellable*) {
+      auto* held = static_cast<Work*>(data);
+      const Attempt& attempt = *held->attempt;
+      held->result = tls_handshake(held->socket.get(), attempt.target_.host, *attempt.target_.tls,
+                                   attempt.cancellable_.get());
+      g_task_return_boolean(running, TRUE);
+    });
+  }
+
+  void on_tls(GstPtr<GSocketConnection> socket, TlsResult result) {
+    if (result) {
+      finish(Connected{std::move(socket), *std::move(result)});
+    } else {
+      finish(result.error());
     }
   }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <gio/gio.h>
@@ -11,6 +12,7 @@
 #include "common/glue.h"
 #include "net/loop.h"
 #include "net/net_error.h"
+#include "net/tls.h"
 #include "wire/result.h"
 
 namespace gstrtmp {
@@ -19,12 +21,19 @@ namespace gstrtmp {
 struct Target {
   std::string host;
   uint16_t port = 1935;
-  rtmp::Duration connect_timeout{};  ///< for resolving and connecting together; zero = none
+  /// For resolving and connecting together, and again for TLS; zero = none.
+  rtmp::Duration connect_timeout{};
+  std::optional<TlsSettings> tls;  ///< none = plain
 };
 
-using ConnectResult = rtmp::Result<GstPtr<GSocketConnection>, NetError>;
+/// Connected is a connected socket, and what speaks TLS on it, if anything does.
+struct Connected {
+  GstPtr<GSocketConnection> socket;
+  GstPtr<GTlsConnection> tls;
+};
+using ConnectResult = rtmp::Result<Connected, NetError>;
 
-/// Connector is one attempt to reach a target through GIO: resolver, happy eyeballs, proxies.
+/// Connector is one attempt to reach a target through GIO: resolver, happy eyeballs, proxies, TLS.
 class Connector {
  public:
   /// `done` is called once, on the loop thread, unless the connector is gone by then.

@@ -29,6 +29,14 @@
  * are those of rtmp2sink, so that a pipeline moves over by the change of the name; `chunk-size` and
  * `enable-last-sample` have other defaults.
  *
+ * ## TLS
+ *
+ * With `rtmps://` (port 443 unless given) the connection is encrypted, and the server's certificate
+ * must be valid for its host name and signed by an authority that the system trusts, or one in
+ * #GstRtmpxSink:tls-ca-file. What #GstRtmpxSink:tls-validation-flags leaves out is not checked. For
+ * a certificate that is refused the signal `accept-certificate` asks the application; it comes from
+ * a thread of its own, and only this connection waits for the answer.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! h264parse !
@@ -409,6 +417,18 @@ static void gst_rtmpx_sink_class_init(GstRtmpxSinkClass* klass) {
   object_class->get_property = gst_rtmpx_sink_get_property;
   gstrtmp::install_connection_properties(object_class);
 
+  /**
+   * GstRtmpxSink::accept-certificate:
+   * @self: the element
+   * @connection: the #GTlsConnection that shakes hands
+   * @certificate: the server's
+   * @errors: what is wrong with it
+   *
+   * Asks whether a certificate shall be accepted that #GstRtmpxSink:tls-validation-flags does not
+   * let pass. TRUE accepts it. Emitted in a thread of its own: the handler may take its time, as
+   * long as #GstRtmpxSink:timeout lets it, or stop the pipeline.
+   */
+  gstrtmp::install_accept_certificate(G_TYPE_FROM_CLASS(klass));
   gstrtmp::install_publish_properties(object_class);
 
   static GstStaticPadTemplate sink_template =

@@ -53,6 +53,8 @@
  * server said (`server-code`, `server-description`). Downstream gets EOS then, so that files are
  * finished.
  *
+ * With `rtmps://` the connection is encrypted; see #GstRtmpxSink about certificates.
+ *
  * Also registered as `rtmpxsrc`, a name that no other plugin has.
  *
  * ## Example launch lines
@@ -372,6 +374,18 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
   object_class->get_property = get_property;
   gstrtmp::Private<GstRtmpxSrc>::install(klass);
   gstrtmp::install_connection_properties(object_class);
+  /**
+   * GstRtmpxSrc::accept-certificate:
+   * @self: the element
+   * @connection: the #GTlsConnection that shakes hands
+   * @certificate: the server's
+   * @errors: what is wrong with it
+   *
+   * Asks whether a certificate shall be accepted that #GstRtmpxSrc:tls-validation-flags does not
+   * let pass. TRUE accepts it. Emitted in a thread of its own: the handler may take its time, as
+   * long as #GstRtmpxSrc:timeout lets it, or stop the pipeline.
+   */
+  gstrtmp::install_accept_certificate(G_TYPE_FROM_CLASS(klass));
   gstrtmp::install_play_properties(object_class);
 
   auto* element_class = GST_ELEMENT_CLASS(klass);

@@ -23,7 +23,8 @@ constexpr std::chrono::milliseconds kSeekJump = 1s;
 /// Memory for what waits, whatever its duration: two seconds at 256 Mbit/s.
 constexpr uint64_t kMaxQueueBytes = 64u << 20;
 
-LinkRequest make_request(const PlaySettings& settings, rtmp::BlockSource& blocks) {
+LinkRequest make_request(GstElement* element, const PlaySettings& settings,
+                         rtmp::BlockSource& blocks) {
   const bool live = settings.play_type == PlayType::kLive;
   LinkRequest request;
   rtmp::Play play;
@@ -35,6 +36,7 @@ LinkRequest make_request(const PlaySettings& settings, rtmp::BlockSource& blocks
   // A player's commands are small, and servers are about (rtmpsrv) that do not read Set Chunk Size.
   request.options.chunk_size = rtmp::kDefaultChunkSize;
   request.blocks = &blocks;
+  request.element = element;
   return request;
 }
 
@@ -44,7 +46,7 @@ Player::Player(GstElement* element, const ConnectionSettings& connection,
                const PlaySettings& settings)
     : element_(element),
       settings_(settings),
-      link_(ClientLink::create(connection, make_request(settings, blocks_), *this)),
+      link_(ClientLink::create(connection, make_request(element, settings, blocks_), *this)),
       timeline_(settings.clock_mode == ClockMode::kPipeline) {}
 
 Player::~Player() {

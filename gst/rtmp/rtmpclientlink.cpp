@@ -25,6 +25,15 @@ guint64 to_gst_time(rtmp::Duration duration) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count());
 }
 
+std::shared_ptr<GWeakRef> make_weak(gpointer object) {
+  auto* weak = new GWeakRef;
+  g_weak_ref_init(weak, object);
+  return {weak, [](GWeakRef* held) {
+            g_weak_ref_clear(held);
+            delete held;
+          }};
+}
+
 }  // namespace
 
 GstDebugCategory* link_debug_category() {
@@ -63,7 +72,10 @@ std::shared_ptr<ClientLink> ClientLink::create(const ConnectionSettings& setting
 }
 
 ClientLink::ClientLink(const ConnectionSettings& settings, LinkRequest request, Observer& observer)
-    : settings_(settings), request_(std::move(request)), observer_(observer) {
+    : settings_(settings),
+      request_(std::move(request)),
+      element_(make_weak(request_.element)),
+      observer_(observer) {
   connection_ = Connection::create(Loop::shared(), make_client(!settings_.strict_order), *this);
 }
 
@@ -104,6 +116,17 @@ Target ClientLink::target() const {
   target.host = settings_.url.host;
   target.port = rtmp::effective_port(settings_.url);
   target.connect_timeout = std::chrono::seconds(settings_.timeout_seconds);
+  if (settings_.url.scheme == "rtmps") {
+    TlsSettings& tls = target.tls.emplace();
+    tls.validation_flags = settings_.tls_validation_flags;
+    tls.ca_file = settings_.tls_ca_file;
+    tls.certificate_file = settings_.tls_certificate_file;
+    tls.accept = [weak = element_](GTlsConnection* connection, GTlsCertificate* certificate,
+                                   GTlsCertificateFlags errors) {
+      auto element = adopt(GST_ELEMENT(g_weak_ref_get(weak.get())));
+      return element && ask_about_certificate(element.get(), connection, certificate, errors);
+    };
+  }
   return target;
 }
 

@@ -37,6 +37,7 @@ struct LinkRequest {
   /// deadlines, handshake and order from the settings.
   rtmp::ClientOptions options;
   rtmp::BlockSource* blocks = nullptr;  ///< borrowed; null = heap
+  GstElement* element = nullptr;        ///< for `accept-certificate`; not kept alive
 };
 
 /// ClientLink is one RTMP connection of an element, from the name to the running stream: it owns
@@ -118,6 +119,7 @@ class ClientLink final : private Connection::Handler {
 
   const ConnectionSettings settings_;
   const LinkRequest request_;
+  const std::shared_ptr<GWeakRef> element_;
   Observer& observer_;
   std::shared_ptr<Connection> connection_;
   rtmp::Client* client_ = nullptr;  // the connection's session

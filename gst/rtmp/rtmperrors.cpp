@@ -91,6 +91,11 @@ std::string timeout_text(const ConnectionSettings& settings, LinkStep step) {
   if (step == LinkStep::kResolve || step == LinkStep::kConnect) {
     return text + "Check host, port and the network between, or raise timeout.";
   }
+  if (step == LinkStep::kTls) {
+    return text +
+           "Check that TLS is spoken on this port (rtmp:// is for those without), or raise "
+           "timeout.";
+  }
   if (step == LinkStep::kHandshake) {
     return text + "Check that an RTMP server listens on this port, or raise timeout.";
   }
@@ -100,7 +105,7 @@ std::string timeout_text(const ConnectionSettings& settings, LinkStep step) {
 const char* doing(LinkStep step) {
   switch (step) {
     case LinkStep::kHandshake:
-      return "during the handshake; check that this port speaks RTMP";
+      return "during the handshake; check that this port speaks RTMP, and not TLS (rtmps://)";
     case LinkStep::kConnectApp:
       return "instead of answering connect; some servers do so when they do not know the "
              "application";
@@ -272,7 +277,9 @@ Failure failure_from_net(Role role, const ConnectionSettings& settings, const Ne
     failure.text = timeout_text(settings, step);
   } else if (error.domain == G_TLS_ERROR || step == LinkStep::kTls) {
     failure.kind = FailureKind::kTls;
-    failure.text = "TLS with " + where + " failed (" + failure.debug + ").";
+    failure.text =
+        "TLS with " + where + " failed (" + failure.debug +
+        "). Check host and port; tls-ca-file and tls-validation-flags say whom to trust.";
   } else {
     failure.kind = FailureKind::kUnreachable;
     failure.text = where + " cannot be reached (" + failure.debug + "). Check host and network.";

@@ -13,11 +13,12 @@ namespace gstrtmp {
 namespace {
 
 constexpr const char* kDefaultLocation = "rtmp://localhost/live/myStream";
-constexpr const char* kProtocols[] = {"rtmp", nullptr};
+constexpr const char* kProtocols[] = {"rtmp", "rtmps", nullptr};
+constexpr const char* kAcceptCertificate = "accept-certificate";
 // A shorter name is no secret, and hiding it would blot out half of every sentence.
 constexpr size_t kMinSecretLength = 3;
 
-enum class SchemeValue : gint { kRtmp };
+enum class SchemeValue : gint { kRtmp, kRtmps };  // as in kProtocols
 
 bool is_supported(std::string_view scheme) {
   return std::any_of(std::begin(kProtocols), std::end(kProtocols) - 1,
@@ -87,6 +88,7 @@ GType register_enum(const char* name, const GEnumValue* values) {
 GType scheme_get_type() {
   static const GEnumValue kValues[] = {
       {static_cast<gint>(SchemeValue::kRtmp), "RTMP over TCP", "rtmp"},
+      {static_cast<gint>(SchemeValue::kRtmps), "RTMP over TLS", "rtmps"},
       {0, nullptr, nullptr},
   };
   static const GType kType = register_enum("GstRtmpxScheme", kValues);
@@ -198,6 +200,12 @@ void install_connection_properties(GObjectClass* klass) {
       g_param_spec_flags("tls-validation-flags", "TLS validation flags",
                          "What to check of a server's certificate, for schemes that use TLS",
                          G_TYPE_TLS_CERTIFICATE_FLAGS, defaults.tls_validation_flags, kFlags));
+  text(kPropTlsCaFile, "tls-ca-file", "TLS CA file",
+       "File of certificates (PEM) to trust instead of the system's, for schemes that use TLS",
+       nullptr);
+  text(kPropTlsCertificateFile, "tls-certificate-file", "TLS certificate file",
+       "File with the certificate and private key (PEM) to show to a server that asks for one",
+       nullptr);
   text(kPropFlashVersion, "flash-version", "Flash version",
        "Version string sent to the server (unset = one that fits the role)", nullptr);
   secret(kPropExtraConnectArgs, "extra-connect-args", "Extra connect arguments",
@@ -218,6 +226,20 @@ void install_connection_properties(GObjectClass* klass) {
       klass, kPropHandshake,
       g_param_spec_enum("handshake", "Handshake", "Kind of handshake to offer",
                         handshake_get_type(), static_cast<gint>(defaults.handshake), kFlags));
+}
+
+void install_accept_certificate(GType type) {
+  // The first handler's answer counts.
+  g_signal_new(kAcceptCertificate, type, G_SIGNAL_RUN_LAST, 0, g_signal_accumulator_first_wins,
+               nullptr, nullptr, G_TYPE_BOOLEAN, 3, G_TYPE_TLS_CONNECTION, G_TYPE_TLS_CERTIFICATE,
+               G_TYPE_TLS_CERTIFICATE_FLAGS);
+}
+
+bool ask_about_certificate(GstElement* element, GTlsConnection* connection,
+                           GTlsCertificate* certificate, GTlsCertificateFlags errors) {
+  gboolean accepted = FALSE;
+  g_signal_emit_by_name(element, kAcceptCertificate, connection, certificate, errors, &accepted);
+  return accepted;
 }
 
 bool set_connection_property(GObject* object, ConnectionSettings& settings, guint id,
@@ -264,6 +286,12 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
         break;
       case kPropTlsValidationFlags:
         settings.tls_validation_flags = static_cast<GTlsCertificateFlags>(g_value_get_flags(value));
+        break;
+      case kPropTlsCaFile:
+        settings.tls_ca_file = value_text(value);
+        break;
+      case kPropTlsCertificateFile:
+        settings.tls_certificate_file = value_text(value);
         break;
       case kPropFlashVersion:
         settings.flash_version = value_text(value);
@@ -333,6 +361,12 @@ bool get_connection_property(GObject* object, const ConnectionSettings& settings
     case kPropTlsValidationFlags:
       g_value_set_flags(value, settings.tls_validation_flags);
       break;
+    case kPropTlsCaFile:
+      return_text(value, settings.tls_ca_file);
+      break;
+    case kPropTlsCertificateFile:
+      return_text(value, settings.tls_certificate_file);
+      break;
     case kPropFlashVersion:
       return_text(value, settings.flash_version);
       break;
@@ -364,7 +398,7 @@ std::optional<std::string> set_location(ConnectionSettings& settings, std::strin
            "). Expected rtmp://host[:port]/application/stream.";
   }
   if (!is_supported(parsed->scheme)) {
-    return "The scheme \"" + parsed->scheme + "\" is not supported. Use rtmp://.";
+    return "The scheme \"" + parsed->scheme + "\" is not supported. Use rtmp:// or rtmps://.";
   }
   settings.url = *std::move(parsed);
   settings.location_error.clear();

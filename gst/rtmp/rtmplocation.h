@@ -33,7 +33,9 @@ struct ConnectionSettings {
   Authmod authmod = Authmod::kAuto;
   guint timeout_seconds = 5;  ///< for each step; 0 = no limit
   GTlsCertificateFlags tls_validation_flags = G_TLS_CERTIFICATE_VALIDATE_ALL;
-  std::string flash_version;  ///< empty = the role's default
+  std::string tls_ca_file;           ///< empty = the system's authorities
+  std::string tls_certificate_file;  ///< ours; empty = none
+  std::string flash_version;         ///< empty = the role's default
   std::string extra_connect_args;
   bool async_connect = true;
   bool strict_order = false;
@@ -60,6 +62,8 @@ enum ConnectionProperty : guint {
   kPropAuthmod,
   kPropTimeout,
   kPropTlsValidationFlags,
+  kPropTlsCaFile,
+  kPropTlsCertificateFile,
   kPropFlashVersion,
   kPropExtraConnectArgs,
   kPropAsyncConnect,
@@ -70,6 +74,14 @@ enum ConnectionProperty : guint {
 
 /// install_connection_properties() is for class_init, after set_property and get_property are set.
 void install_connection_properties(GObjectClass* klass);
+
+/// install_accept_certificate() installs the signal `accept-certificate`, which is as rtspsrc's.
+void install_accept_certificate(GType type);
+
+/// ask_about_certificate() emits `accept-certificate` on the element, and answers what the
+/// application does. From a thread that may wait, without locks.
+bool ask_about_certificate(GstElement* element, GTlsConnection* connection,
+                           GTlsCertificate* certificate, GTlsCertificateFlags errors);
 
 /// set_connection_property() and get_connection_property() answer false for ids that are not
 /// theirs. They take the object lock themselves. `object` is the element, for its log.

@@ -60,6 +60,7 @@ std::shared_ptr<PublishLink> PublishLink::create(GstElement* element,
                                                  const std::atomic<bool>& interrupted) {
   std::shared_ptr<PublishLink> made(new PublishLink(element, settings, interrupted));
   LinkRequest request;
+  request.element = element;
   request.start = rtmp::Publish{{}, settings.publish_type};
   request.options.chunk_size =
       settings.chunk_size > 0 ? std::max(settings.chunk_size, kSmallestChunkSize) : kFirstChunkSize;

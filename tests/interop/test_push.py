@@ -13,11 +13,6 @@ import nginx_rtmp
 import pipelines
 
 
-def flv_tag(timestamp, body):
-    header = bytes([flvfile.VIDEO]) + len(body).to_bytes(3, "big") + timestamp.to_bytes(3, "big") + bytes(4)
-    return header + body + (len(body) + 11).to_bytes(4, "big")
-
-
 class Push(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -59,8 +54,8 @@ class Push(unittest.TestCase):
     def test_large_pictures(self):
         """Pictures beyond a socket's buffer, which cross the queue in many pieces."""
         film = self.dir / "large.flv"
-        film.write_bytes(b"FLV\1\1\0\0\0\x09\0\0\0\0" + flv_tag(0, b"\x17\0\0\0\0" + bytes(40)) + b"".join(
-            flv_tag(index * 40, b"\x17\1\0\0\0" + os.urandom(4_000_000)) for index in range(6)))
+        film.write_bytes(b"FLV\1\1\0\0\0\x09\0\0\0\0" + flvfile.tag(flvfile.VIDEO, 0, b"\x17\0\0\0\0" + bytes(40)) + b"".join(
+            flvfile.tag(flvfile.VIDEO, index * 40, b"\x17\1\0\0\0" + os.urandom(4_000_000)) for index in range(6)))
         pipelines.run(f"filesrc location={film} ! rtmpsink sync=false location={self.url('large')}")
         self.compare(film, "large", kinds=[flvfile.VIDEO])
 

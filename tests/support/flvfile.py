@@ -102,6 +102,12 @@ class FlvFile:
         return [tag for tag in self.tags if tag.kind == SCRIPT]
 
 
+def tag(kind, timestamp, body):
+    """Returns a tag with its back pointer; `timestamp` below 2^24."""
+    header = bytes([kind]) + len(body).to_bytes(3, "big") + timestamp.to_bytes(3, "big") + bytes(4)
+    return header + body + (len(body) + 11).to_bytes(4, "big")
+
+
 def parse(data, *, allow_truncated=False):
     """Parses a whole FLV file. With `allow_truncated` a tag that the end cuts off is left out, else it is an error."""
     if len(data) < 13 or data[:3] != b"FLV":
