@@ -2,10 +2,8 @@
 #include "net/connection.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
-#include <poll.h>
 #include <sys/epoll.h>
 
 #include "net/connection_impl.h"
@@ -182,14 +180,18 @@ void Connection::Impl::update_interest(Locked& locked) {
   interest_ = wanted;
   watch_->want(wanted);
   if (reads_now && transport_->reads_ahead()) {
-    // What it holds already will not make the descriptor readable.
-    loop_->invoke([weak = locked.connection_.weak_from_this()] {
-      if (auto connection = weak.lock()) {
-        Locked held(*connection);
-        connection->impl_->on_ready(held, EPOLLIN);
-      }
-    });
+    read_ahead_later(locked);
   }
+}
+
+// What the transport holds already will not make the descriptor readable.
+void Connection::Impl::read_ahead_later(Locked& locked) {
+  loop_->invoke([weak = locked.connection_.weak_from_this()] {
+    if (auto connection = weak.lock()) {
+      Locked held(*connection);
+      connection->impl_->on_ready(held, EPOLLIN);
+    }
+  });
 }
 
 // Sets the alarm only if it would come too late: one that comes too early finds nothing to do and

@@ -50,6 +50,7 @@ class Connection::Impl {
   static constexpr size_t kReadSize = 128u << 10;
   static constexpr size_t kReadBehind = 4u << 10;
   static constexpr int kMaxDrainReads = 64;
+  static constexpr int kMaxReadsAhead = 8;
 
   bool moves_bytes() const { return phase_ == Phase::kOpen || phase_ == Phase::kLingering; }
   void set_phase(Phase phase);
@@ -70,6 +71,7 @@ class Connection::Impl {
   void sleep(Locked& locked, Wait wait);
   std::span<uint8_t> read_buffer();
   void update_interest(Locked& locked);
+  void read_ahead_later(Locked& locked);
   void update_alarm();
 
   const std::shared_ptr<Loop> loop_;

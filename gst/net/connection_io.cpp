@@ -33,7 +33,7 @@ void Connection::Impl::flush() {
     IoResult sent = transport_->send({vectors.data(), count});
     if (sent.status == IoResult::Status::kError) {
       send_failed_ = true;
-      fail(make_net_error(sent.error_number, Step::kEstablished));
+      fail(transport_->error());
       return;
     }
     if (sent.bytes > 0) {
@@ -108,7 +108,7 @@ bool Connection::Impl::read_some(std::span<uint8_t> buffer) {
       fail(std::nullopt);
       return false;
     case IoResult::Status::kError:
-      fail(make_net_error(got.error_number, Step::kEstablished));
+      fail(transport_->error());
       return false;
   }
   return false;
@@ -132,11 +132,13 @@ void Connection::Impl::on_ready(Locked& locked, uint32_t events) {
     flush();
   }
   if ((interest_ & EPOLLIN) != 0 && (events & (EPOLLIN | kBroken)) != 0) {
-    while (read_some(loop_->scratch()) && transport_->reads_ahead()) {
+    bool more = read_some(loop_->scratch()) && transport_->reads_ahead();
+    for (int i = 1; more && i < kMaxReadsAhead && !hold_reading_ && !failure_; i++) {
       deliver(locked);
-      if (!moves_bytes() || failure_ || hold_reading_) {
-        break;
-      }
+      more = moves_bytes() && read_some(loop_->scratch());
+    }
+    if (more) {
+      read_ahead_later(locked);
     }
   }
 }

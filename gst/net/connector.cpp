@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "net/debug.h"
+#include "net/socket_options.h"
 
 namespace gstrtmp {
 
@@ -74,32 +75,32 @@ class Connector::Attempt : public std::enable_shared_from_this<Attempt> {
     }
   }
 
-  // TLS shakes hands in a thread of its own: whoever is asked about a certificate may think it
-  // over.
+  // TLS shakes hands in a thread of its own, not one of GLib's pool, which resolves names as well:
+  // whoever is asked about a certificate may think it over.
   void start_tls(GstPtr<GSocketConnection> socket) {
     struct Work {
       std::shared_ptr<Attempt> attempt;
       GstPtr<GSocketConnection> socket;
-      std::optional<TlsResult> result;
     };
     step_ = Step::kTls;
     set_deadline();
-    auto* work = new Work{shared_from_this(), std::move(socket), std::nullopt};
-    auto task = adopt(g_task_new(
-        nullptr, nullptr,
-        [](GObject*, GAsyncResult* result, gpointer) {
-          auto* done = static_cast<Work*>(g_task_get_task_data(G_TASK(result)));
-          done->attempt->on_tls(std::move(done->socket), *std::move(done->result));
+    set_no_delay(g_socket_get_fd(g_socket_connection_get_socket(socket.get())));
+    auto* work = new Work{shared_from_this(), std::move(socket)};
+    g_thread_unref(g_thread_new(
+        "rtmp-tls",
+        [](gpointer data) -> gpointer {
+          std::shared_ptr<Work> held(static_cast<Work*>(data));
+          const Attempt& attempt = *held->attempt;
+          auto result = std::make_shared<TlsResult>(
+              tls_handshake(held->socket.get(), attempt.target_.host, *attempt.target_.tls,
+                            attempt.cancellable_.get()));
+          const std::shared_ptr<Loop> loop = attempt.loop_;
+          loop->invoke([held = std::move(held), result = std::move(result)] {
+            held->attempt->on_tls(std::move(held->socket), std::move(*result));
+          });
+          return nullptr;
         },
-        nullptr));
-    g_task_set_task_data(task.get(), work, [](gpointer data) { delete static_cast<Work*>(data); });
-    g_task_run_in_thread(task.get(), [](GTask* running, gpointer, gpointer data, GCancellable*) {
-      auto* held = static_cast<Work*>(data);
-      const Attempt& attempt = *held->attempt;
-      held->result = tls_handshake(held->socket.get(), attempt.target_.host, *attempt.target_.tls,
-                                   attempt.cancellable_.get());
-      g_task_return_boolean(running, TRUE);
-    });
+        work));
   }
 
   void on_tls(GstPtr<GSocketConnection> socket, TlsResult result) {

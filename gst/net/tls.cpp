@@ -35,17 +35,16 @@ std::string describe(GTlsCertificateFlags errors) {
 /// Check is the answer to GTlsConnection::accept-certificate, which comes if GIO finds fault.
 struct Check {
   const TlsSettings& settings;
-  GTlsCertificateFlags refused = G_TLS_CERTIFICATE_NO_FLAGS;
+  GTlsCertificateFlags errors = G_TLS_CERTIFICATE_NO_FLAGS;
+  GTlsCertificateFlags counting = G_TLS_CERTIFICATE_NO_FLAGS;  // those that are not to pass
 
-  static gboolean answer(GTlsConnection* connection, GTlsCertificate* certificate,
-                         GTlsCertificateFlags errors, Check* self) {
-    const auto counts = static_cast<GTlsCertificateFlags>(errors & self->settings.validation_flags);
-    if (counts == 0 ||
-        (self->settings.accept && self->settings.accept(connection, certificate, errors))) {
-      return TRUE;
-    }
-    self->refused = counts;
-    return FALSE;
+  static gboolean answer(GTlsConnection* /*connection*/, GTlsCertificate* /*certificate*/,
+                         GTlsCertificateFlags found, Check* self) {
+    self->errors = found;
+    self->counting = static_cast<GTlsCertificateFlags>(found & self->settings.validation_flags);
+    // Whoever is to be asked is asked afterwards: GIO waits here with a thread of a pool that
+    // others need.
+    return self->counting == 0 || self->settings.accept;
   }
 };
 
@@ -65,7 +64,8 @@ TlsResult tls_handshake(GSocketConnection* socket, const std::string& host,
     return make_net_error(*error, Step::kTls);
   }
   if (!settings.ca_file.empty()) {
-    auto database = adopt(g_tls_file_database_new(settings.ca_file.c_str(), out_parameter(error)));
+    GCharPtr path(g_canonicalize_filename(settings.ca_file.c_str(), nullptr));
+    auto database = adopt(g_tls_file_database_new(path.get(), out_parameter(error)));
     if (!database) {
       return tls_error(G_TLS_ERROR_MISC,
                        "tls-ca-file cannot be used: " + std::string(error->message));
@@ -88,14 +88,16 @@ TlsResult tls_handshake(GSocketConnection* socket, const std::string& host,
   g_signal_connect(tls.get(), "accept-certificate", G_CALLBACK(&Check::answer), &check);
   const bool done = g_tls_connection_handshake(tls.get(), cancellable, out_parameter(error));
   g_signal_handlers_disconnect_by_data(tls.get(), &check);
-  if (done) {
-    return tls;
-  }
-  if (check.refused != 0) {
+  if (check.counting != 0 &&
+      !(done && settings.accept(tls.get(), g_tls_connection_get_peer_certificate(tls.get()),
+                                check.errors))) {
     return tls_error(G_TLS_ERROR_BAD_CERTIFICATE,
-                     "the server's certificate is refused: " + describe(check.refused));
+                     "the server's certificate is refused: " + describe(check.counting));
   }
-  return make_net_error(*error, Step::kTls);
+  if (!done) {
+    return make_net_error(*error, Step::kTls);
+  }
+  return tls;
 }
 
 }  // namespace gstrtmp

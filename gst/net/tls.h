@@ -19,8 +19,8 @@ struct TlsSettings {
   GTlsCertificateFlags validation_flags = G_TLS_CERTIFICATE_VALIDATE_ALL;
   std::string ca_file;  ///< PEM, authorities to trust instead of the system's; empty = those
   std::string certificate_file;  ///< PEM, our certificate and its key; empty = none
-  /// Asked for a certificate that the flags do not let pass; null = no. Called from a thread of its
-  /// own, that may wait.
+  /// Asked for a certificate that the flags do not let pass; null = no. Called after the handshake,
+  /// before anything is sent, from the thread of tls_handshake(), which may wait.
   std::function<bool(GTlsConnection*, GTlsCertificate*, GTlsCertificateFlags)> accept;
 };
 

@@ -32,7 +32,7 @@ class TcpTransport final : public Transport {
     do {
       n = sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? failure() : IoResult{IoResult::Status::kOk, static_cast<size_t>(n), 0};
+    return n < 0 ? failure() : IoResult{IoResult::Status::kOk, static_cast<size_t>(n)};
   }
 
   IoResult receive(std::span<const iovec> places) override {
@@ -47,7 +47,7 @@ class TcpTransport final : public Transport {
       return failure();
     }
     if (n == 0) {
-      return {IoResult::Status::kEnd, 0, 0};
+      return {IoResult::Status::kEnd, 0};
     }
     size_t room = 0;
     for (const iovec& place : places) {
@@ -58,23 +58,26 @@ class TcpTransport final : public Transport {
       // it sends the rest of a message. While more waits, acknowledgements flow by themselves.
       set_quick_ack(fd_);
     }
-    return {IoResult::Status::kOk, static_cast<size_t>(n), 0};
+    return {IoResult::Status::kOk, static_cast<size_t>(n)};
   }
 
   bool reads_ahead() const override { return false; }
   void end_sending() override { shutdown(fd_, SHUT_WR); }
+  NetError error() const override { return make_net_error(error_number_, Step::kEstablished); }
   int fd() const override { return fd_; }
 
  private:
-  static IoResult failure() {
+  IoResult failure() {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return {IoResult::Status::kAgain, 0, 0};
+      return {IoResult::Status::kAgain, 0};
     }
-    return {IoResult::Status::kError, 0, errno};
+    error_number_ = errno;
+    return {IoResult::Status::kError, 0};
   }
 
   GstPtr<GSocketConnection> connection_;
   int fd_;
+  int error_number_ = 0;
 };
 
 /// TlsTransport does without waiting what GTlsConnection would wait for.
@@ -84,7 +87,6 @@ class TlsTransport final : public Transport {
       : socket_(share(socket)), tls_(share(tls)), record_(kRecordSize) {
     GSocket* base = g_socket_connection_get_socket(socket);
     fd_ = g_socket_get_fd(base);
-    set_no_delay(fd_);
     g_socket_set_blocking(base, FALSE);  // nor does closing wait then
     in_ = G_POLLABLE_INPUT_STREAM(g_io_stream_get_input_stream(G_IO_STREAM(tls)));
     out_ = G_POLLABLE_OUTPUT_STREAM(g_io_stream_get_output_stream(G_IO_STREAM(tls)));
@@ -113,7 +115,7 @@ class TlsTransport final : public Transport {
         size += part;
       }
       if (size == 0) {
-        return {IoResult::Status::kOk, taken, 0};
+        return {IoResult::Status::kOk, taken};
       }
       GErrorPtr error;
       const gssize n = g_pollable_output_stream_write_nonblocking(out_, record_.data(), size,
@@ -121,8 +123,8 @@ class TlsTransport final : public Transport {
       if (n < 0) {
         refused_ = size;
         const bool again = g_error_matches(error.get(), G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
-        return taken > 0 ? IoResult{IoResult::Status::kOk, taken, 0}
-               : again   ? IoResult{IoResult::Status::kAgain, 0, 0}
+        return taken > 0 ? IoResult{IoResult::Status::kOk, taken}
+               : again   ? IoResult{IoResult::Status::kAgain, 0}
                          : failure(*error);
       }
       refused_ = 0;
@@ -150,13 +152,13 @@ class TlsTransport final : public Transport {
           set_quick_ack(fd_);
         }
         // An end or an error comes again.
-        return got > 0  ? IoResult{IoResult::Status::kOk, got, 0}
-               : again  ? IoResult{IoResult::Status::kAgain, 0, 0}
-               : n == 0 ? IoResult{IoResult::Status::kEnd, 0, 0}
+        return got > 0  ? IoResult{IoResult::Status::kOk, got}
+               : again  ? IoResult{IoResult::Status::kAgain, 0}
+               : n == 0 ? IoResult{IoResult::Status::kEnd, 0}
                         : failure(*error);
       }
     }
-    return {IoResult::Status::kOk, got, 0};
+    return {IoResult::Status::kOk, got};
   }
 
   bool reads_ahead() const override { return true; }
@@ -164,6 +166,7 @@ class TlsTransport final : public Transport {
     say_goodbye();
     shutdown(fd_, SHUT_WR);
   }
+  NetError error() const override { return error_; }
   int fd() const override { return fd_; }
 
  private:
@@ -178,10 +181,9 @@ class TlsTransport final : public Transport {
     }
   }
 
-  static IoResult failure(const GError& error) {
-    const bool io = error.domain == G_IO_ERROR;
-    const bool timed_out = io && error.code == G_IO_ERROR_TIMED_OUT;
-    return {IoResult::Status::kError, 0, timed_out ? ETIMEDOUT : ECONNRESET};
+  IoResult failure(const GError& error) {
+    error_ = make_net_error(error, Step::kEstablished);
+    return {IoResult::Status::kError, 0};
   }
 
   GstPtr<GSocketConnection> socket_;
@@ -190,6 +192,7 @@ class TlsTransport final : public Transport {
   GPollableOutputStream* out_;  // of `tls_`
   int fd_;
   std::vector<uint8_t> record_;
+  NetError error_;
   bool said_goodbye_ = false;
   size_t refused_ = 0;  // how much was offered when it would have blocked
 };

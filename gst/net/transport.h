@@ -21,11 +21,10 @@ struct IoResult {
     kOk,
     kAgain,  ///< nothing now: wait for the descriptor
     kEnd,    ///< the peer has ended its direction; receive() only
-    kError,  ///< see `error_number`
+    kError,  ///< see Transport::error()
   };
   Status status = Status::kOk;
   size_t bytes = 0;
-  int error_number = 0;
 };
 
 /// Transport is a connected byte stream whose readiness shows on one descriptor: TCP here, what is
@@ -42,6 +41,8 @@ class Transport {
   virtual bool reads_ahead() const = 0;
   /// end_sending() tells the peer that no more comes.
   virtual void end_sending() = 0;
+  /// error() is why the last call answered kError.
+  virtual NetError error() const = 0;
   virtual int fd() const = 0;
 };
 

@@ -253,7 +253,8 @@ gboolean pad_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboo
   return priv->parent_activate_mode(pad, parent, mode, active);
 }
 
-// Asks the peer in place of the base class. A source that cannot buffer makes the base class give up
+// Asks the peer in place of the base class. A source that cannot buffer makes the base class give
+// up
 // ("Impossible to configure latency") as soon as another one is later; but the queue of this pad
 // holds whatever the latest of them asks for. FlvChunk::answer_latency() tells downstream the
 // bound. And if nobody answers, as happens with pads of applications and tests, the base class
@@ -264,7 +265,8 @@ GstPadProbeReturn ask_peer_latency(GstPad* pad, GstPadProbeInfo* info, gpointer)
   if (GST_QUERY_TYPE(query) != GST_QUERY_LATENCY || !peer) {
     return GST_PAD_PROBE_OK;
   }
-  gstrtmp::UpstreamLatency answer;
+  // Who does not answer now may have before.
+  gstrtmp::UpstreamLatency answer = GST_FLV_CHUNK_PAD(pad)->priv->upstream.copy();
   if (gst_pad_query(peer.get(), query)) {
     gboolean live = FALSE;
     gst_query_parse_latency(query, &live, &answer.min, &answer.max);

@@ -121,10 +121,14 @@ Target ClientLink::target() const {
     tls.validation_flags = settings_.tls_validation_flags;
     tls.ca_file = settings_.tls_ca_file;
     tls.certificate_file = settings_.tls_certificate_file;
+    auto element = adopt(GST_ELEMENT(g_weak_ref_get(element_.get())));
+    if (!element || !asks_about_certificates(element.get())) {
+      return target;
+    }
     tls.accept = [weak = element_](GTlsConnection* connection, GTlsCertificate* certificate,
                                    GTlsCertificateFlags errors) {
-      auto element = adopt(GST_ELEMENT(g_weak_ref_get(weak.get())));
-      return element && ask_about_certificate(element.get(), connection, certificate, errors);
+      auto asked = adopt(GST_ELEMENT(g_weak_ref_get(weak.get())));
+      return asked && ask_about_certificate(asked.get(), connection, certificate, errors);
     };
   }
   return target;

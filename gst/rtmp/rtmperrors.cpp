@@ -102,10 +102,12 @@ std::string timeout_text(const ConnectionSettings& settings, LinkStep step) {
   return text + "Check application and stream, try strict-order=true, or raise timeout.";
 }
 
-const char* doing(LinkStep step) {
+const char* doing(const ConnectionSettings& settings, LinkStep step) {
   switch (step) {
     case LinkStep::kHandshake:
-      return "during the handshake; check that this port speaks RTMP, and not TLS (rtmps://)";
+      return settings.url.scheme == "rtmps"
+                 ? "during the handshake; check that this port speaks RTMP"
+                 : "during the handshake; check that this port speaks RTMP, and not TLS (rtmps://)";
     case LinkStep::kConnectApp:
       return "instead of answering connect; some servers do so when they do not know the "
              "application";
@@ -251,15 +253,23 @@ Failure failure_from_net(Role role, const ConnectionSettings& settings, const Ne
   };
   const std::string where = server(settings);
 
+  if (step >= LinkStep::kHandshake && step < LinkStep::kRunning && error.domain == G_TLS_ERROR) {
+    // With TLS 1.3 this is how a server refuses a client's certificate, or the lack of one.
+    failure.kind = FailureKind::kTls;
+    failure.text = "The server " + where + " broke TLS off (" + failure.debug +
+                   "). If it asks for a client's certificate, set tls-certificate-file.";
+    return failure;
+  }
   if (step >= LinkStep::kHandshake) {
     failure.kind = step < LinkStep::kRunning ? FailureKind::kClosedEarly : FailureKind::kClosed;
     if (is(G_IO_ERROR, G_IO_ERROR_TIMED_OUT)) {
       failure.kind = step < LinkStep::kRunning ? FailureKind::kTimeout : FailureKind::kStalled;
     }
-    failure.text = failure.kind == FailureKind::kTimeout ? timeout_text(settings, step)
-                   : failure.kind == FailureKind::kClosedEarly
-                       ? "The server " + where + " broke the connection " + doing(step) + "."
-                       : "The connection to " + where + " was lost (" + failure.debug + ").";
+    failure.text =
+        failure.kind == FailureKind::kTimeout ? timeout_text(settings, step)
+        : failure.kind == FailureKind::kClosedEarly
+            ? "The server " + where + " broke the connection " + doing(settings, step) + "."
+            : "The connection to " + where + " was lost (" + failure.debug + ").";
     return failure;
   }
   if (error.domain == G_RESOLVER_ERROR || is(G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND)) {
@@ -328,7 +338,7 @@ Failure failure_closed(Role role, const ConnectionSettings& settings, LinkStep s
   const std::string where = server(settings);
   if (step < LinkStep::kRunning) {
     failure.kind = FailureKind::kClosedEarly;
-    failure.text = "The server " + where + " hung up " + doing(step) + ".";
+    failure.text = "The server " + where + " hung up " + doing(settings, step) + ".";
   } else {
     failure.kind = FailureKind::kClosed;
     failure.text = "The server " + where + " ended the connection in mid-stream.";

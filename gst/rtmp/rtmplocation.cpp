@@ -235,6 +235,11 @@ void install_accept_certificate(GType type) {
                G_TYPE_TLS_CERTIFICATE_FLAGS);
 }
 
+bool asks_about_certificates(GstElement* element) {
+  return g_signal_has_handler_pending(
+      element, g_signal_lookup(kAcceptCertificate, G_OBJECT_TYPE(element)), 0, TRUE);
+}
+
 bool ask_about_certificate(GstElement* element, GTlsConnection* connection,
                            GTlsCertificate* certificate, GTlsCertificateFlags errors) {
   gboolean accepted = FALSE;

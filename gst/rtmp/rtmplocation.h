@@ -78,6 +78,9 @@ void install_connection_properties(GObjectClass* klass);
 /// install_accept_certificate() installs the signal `accept-certificate`, which is as rtspsrc's.
 void install_accept_certificate(GType type);
 
+/// asks_about_certificates() is true if somebody is connected to it.
+bool asks_about_certificates(GstElement* element);
+
 /// ask_about_certificate() emits `accept-certificate` on the element, and answers what the
 /// application does. From a thread that may wait, without locks.
 bool ask_about_certificate(GstElement* element, GTlsConnection* connection,

@@ -33,7 +33,7 @@ struct Tag {
            packet == rtmp::media::PacketClass::kMetadata;
   }
   /// memory() is about how many octets it takes while it waits: an empty one takes some as well.
-  uint64_t memory() const { return kOverhead + payload.size; }
+  uint64_t memory() const { return kOverhead + payload.block.capacity; }
   /// is_media() is true for what has a place in time: audio and video, not scripts and headers.
   bool is_media() const { return type != rtmp::flv::TagType::kScript && !is_header(); }
   bool is_video() const { return type == rtmp::flv::TagType::kVideo && is_media(); }

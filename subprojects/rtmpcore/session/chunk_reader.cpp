@@ -15,6 +15,9 @@ namespace {
 /// other.
 constexpr uint32_t kMaxAbsoluteAsDelta = 10'000;
 
+/// Octets that were not where they belonged: the memory of more is given back.
+constexpr size_t kMostDisplacedKept = 64u << 10;
+
 constexpr const char* kNoMemory = "no memory for a message";
 
 /// Media sets the clock of its message stream. Data often comes with a time stamp of 0 at any time.
@@ -36,6 +39,7 @@ Result<ChunkReader::Step> ChunkReader::read(Bytes input) {
   if (error_) {
     return *error_;
   }
+  num_places_ = 0;
   Step step;
   Cursor in(input);
   bool going = true;
@@ -275,6 +279,9 @@ std::optional<uint8_t> ChunkReader::continuation_header() const {
 
 size_t ChunkReader::offer_places(std::span<std::span<uint8_t>> places) {
   num_places_ = 0;
+  if (displaced_.capacity() > kMostDisplacedKept) {
+    displaced_ = {};
+  }
   const bool in_chunk = phase_ == Phase::kPayload;
   const std::optional<uint8_t> header = continuation_header();
   if (error_ || replay_size_ > 0 || chunk_size_ < least_placed_ / 8 ||
@@ -282,7 +289,7 @@ size_t ChunkReader::offer_places(std::span<std::span<uint8_t>> places) {
     return 0;
   }
   const ChunkStream& stream = *stream_;
-  if (stream.length - stream.received < least_placed_) {
+  if (stream.length - stream.received < least_placed_ || stream.received >= stream.capacity) {
     return 0;
   }
   uint8_t* const payload = stream.block.data + headroom_;
@@ -309,13 +316,13 @@ size_t ChunkReader::offer_places(std::span<std::span<uint8_t>> places) {
 
 ChunkReader::Placed ChunkReader::take_places(size_t size) {
   Placed placed;
-  if (size == 0) {
+  if (size == 0 || num_places_ == 0) {
     return placed;
   }
   ChunkStream& stream = *stream_;
   const std::optional<uint8_t> header = continuation_header();
   const std::span<const std::span<uint8_t>> places(places_.data(), num_places_);
-  for (size_t i = 0; size > 0; i++) {
+  for (size_t i = 0; size > 0 && i < places.size(); i++) {
     const std::span<uint8_t> place = places[i];
     if (phase_ == Phase::kHeader) {
       if (place[0] != header) {
@@ -337,6 +344,7 @@ ChunkReader::Placed ChunkReader::take_places(size_t size) {
       phase_ = Phase::kHeader;
     }
   }
+  num_places_ = 0;
   if (stream.received == stream.length) {
     finish_message(placed.message);
   }

@@ -39,7 +39,8 @@ class HeapBlocks::Pool {
       idle_bytes_.fetch_sub(size, std::memory_order_relaxed);
     } else {
       // Idle blocks of sizes that are no longer asked for must not crowd out the others.
-      if (idle_bytes_.load(std::memory_order_relaxed) > max_idle_bytes_ / 2) {
+      if (idle_bytes_.load(std::memory_order_relaxed) >
+          max_idle_bytes_.load(std::memory_order_relaxed) / 2) {
         free_idle();
       }
       void* const storage = ::operator new(sizeof(Node) + size, std::nothrow);
@@ -50,6 +51,14 @@ class HeapBlocks::Pool {
     }
     references_.fetch_add(1, std::memory_order_relaxed);
     return {reinterpret_cast<uint8_t*>(node + 1), size, Owner(node, &Pool::release)};
+  }
+
+  /// end() keeps nothing any more: a block that stays out must not hold on to the idle ones.
+  void end() {
+    max_idle_bytes_.store(0, std::memory_order_relaxed);
+    sort_returned();
+    free_idle();
+    unref();
   }
 
   void unref() {
@@ -85,7 +94,7 @@ class HeapBlocks::Pool {
     Pool* const pool = node->pool;
     const size_t size = size_t{1} << node->size_class;
     if (pool->idle_bytes_.fetch_add(size, std::memory_order_relaxed) + size >
-        pool->max_idle_bytes_) {
+        pool->max_idle_bytes_.load(std::memory_order_relaxed)) {
       pool->idle_bytes_.fetch_sub(size, std::memory_order_relaxed);
       ::operator delete(node);
     } else {
@@ -108,7 +117,7 @@ class HeapBlocks::Pool {
     }
   }
 
-  const size_t max_idle_bytes_;
+  std::atomic<size_t> max_idle_bytes_;
   std::atomic<size_t> idle_bytes_ = 0;
   std::atomic<size_t> references_ = 1;  // the source itself, and each block that is out
   std::atomic<Node*> returned_ = nullptr;
@@ -118,7 +127,7 @@ class HeapBlocks::Pool {
 HeapBlocks::HeapBlocks(size_t max_idle_bytes) : pool_(new Pool(max_idle_bytes)) {}
 
 HeapBlocks::~HeapBlocks() {
-  pool_->unref();
+  pool_->end();
 }
 
 Block HeapBlocks::take(size_t capacity) {
