@@ -114,10 +114,10 @@ inline bool accept_stream(int fd, uint32_t chunk_size) {
       if (std::holds_alternative<rtmp::event::ConnectRequested>(*event)) {
         (void)server.accept_connect({}, clock_now());
       } else if (auto* publish = std::get_if<rtmp::event::PublishRequested>(&*event)) {
-        (void)server.accept_publish(publish->stream, clock_now());
+        (void)server.accept_publish(publish->request, clock_now());
         accepted = true;
       } else if (auto* play = std::get_if<rtmp::event::PlayRequested>(&*event)) {
-        (void)server.accept_play(play->stream, clock_now());
+        (void)server.accept_play(play->request, clock_now());
         accepted = true;
       }
     }

@@ -177,7 +177,7 @@ class SessionPair {
       return kNoStream;
     }
     EXPECT_EQ(asked->publish.name, name);
-    EXPECT_EQ(server_.accept_publish(asked->stream, now), Misuse::kNone);
+    EXPECT_EQ(server_.accept_publish(asked->request, now), Misuse::kNone);
     if (server_stream != nullptr) {
       *server_stream = asked->stream;
     }
@@ -193,7 +193,7 @@ class SessionPair {
       return kNoStream;
     }
     EXPECT_EQ(asked->play.name, name);
-    EXPECT_EQ(server_.accept_play(asked->stream, now), Misuse::kNone);
+    EXPECT_EQ(server_.accept_play(asked->request, now), Misuse::kNone);
     if (server_stream != nullptr) {
       *server_stream = asked->stream;
     }

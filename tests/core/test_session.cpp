@@ -202,10 +202,10 @@ TEST(RoundTrips, FourBehindTcpToPublishAndToPlay) {
         ASSERT_EQ(pair.server().accept_connect({}, pair.now), Misuse::kNone);
       }
       if (auto asked = pair.server_end.take<event::PublishRequested>()) {
-        ASSERT_EQ(pair.server().accept_publish(asked->stream, pair.now), Misuse::kNone);
+        ASSERT_EQ(pair.server().accept_publish(asked->request, pair.now), Misuse::kNone);
       }
       if (auto asked = pair.server_end.take<event::PlayRequested>()) {
-        ASSERT_EQ(pair.server().accept_play(asked->stream, pair.now), Misuse::kNone);
+        ASSERT_EQ(pair.server().accept_play(asked->request, pair.now), Misuse::kNone);
       }
       pair.flight(pair.server(), pair.client());
     }
@@ -231,7 +231,7 @@ class SessionTest : public ::testing::Test {
       auto asked = end.take<event::PublishRequested>();
       ASSERT_TRUE(asked);
       stream = asked->stream;
-      ASSERT_EQ(server->accept_publish(stream, peer->now), Misuse::kNone);
+      ASSERT_EQ(server->accept_publish(asked->request, peer->now), Misuse::kNone);
     }
     peer->receive();
     end.drain();
@@ -784,7 +784,7 @@ TEST_F(SessionTest, PayloadsAreReleasedWithTheSession) {
   peer->send(1, {"play", 0, amf::Null{}, {"name"}});
   auto asked = end.take<event::PlayRequested>();
   ASSERT_TRUE(asked);
-  ASSERT_EQ(server->accept_play(asked->stream, peer->now), Misuse::kNone);
+  ASSERT_EQ(server->accept_play(asked->request, peer->now), Misuse::kNone);
   static const uint8_t frame[5000] = {};
   auto payload = [] { return GatherPayload(frame, Owner(&released, [](void*) { released++; })); };
   for (int i = 0; i < 3; i++) {

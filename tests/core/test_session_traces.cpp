@@ -142,11 +142,11 @@ TEST_P(RealClients, AreServed) {
         ASSERT_EQ(server.accept_connect({}, now), Misuse::kNone);
       } else if (auto* publish = std::get_if<event::PublishRequested>(&event)) {
         name = publish->publish.name;
-        ASSERT_EQ(server.accept_publish(publish->stream, now), Misuse::kNone);
+        ASSERT_EQ(server.accept_publish(publish->request, now), Misuse::kNone);
       } else if (auto* play = std::get_if<event::PlayRequested>(&event)) {
         name = play->play.name;
         EXPECT_LE(play->play.start, 0);
-        ASSERT_EQ(server.accept_play(play->stream, now), Misuse::kNone);
+        ASSERT_EQ(server.accept_play(play->request, now), Misuse::kNone);
       } else if (auto* requested = std::get_if<event::Requested>(&event)) {
         requests += to_command(requested->request, 0).name + " ";
       } else if (auto* media = std::get_if<event::Media>(&event)) {

@@ -151,7 +151,7 @@ class Fuzz {
         say(1, {"onStatus", 0, amf::Null{}, {status("NetStream.Play.Start")}});
       } else {
         say(1, {"publish", 5, amf::Null{}, {"key", "live"}});
-        CHECK(server_->accept_publish(1, now_) == Misuse::kNone);
+        CHECK(server_->accept_publish(RequestNumber{1}, now_) == Misuse::kNone);
       }
     }
     check();
@@ -238,6 +238,7 @@ class Fuzz {
   }
 
   StreamHandle handle() { return in_.u8() % 6; }
+  RequestNumber request_number() { return RequestNumber{in_.u8() % 6u}; }
   GatherPayload payload() {
     auto* owned = new Buffer(in_.u8() * 20u, 0x17);
     return {*owned, Owner(owned, [](void* object) { delete static_cast<Buffer*>(object); })};
@@ -376,13 +377,13 @@ class Fuzz {
         (void)server_->reject_connect(status, now_);
         break;
       case 2:
-        (void)server_->accept_publish(handle(), now_);
+        (void)server_->accept_publish(request_number(), now_);
         break;
       case 3:
-        (void)server_->accept_play(handle(), now_);
+        (void)server_->accept_play(request_number(), now_);
         break;
       case 4:
-        (void)server_->reject_stream(handle(), status, now_);
+        (void)server_->reject_stream(request_number(), status, now_);
         break;
       case 5:
         (void)server_->send_status(handle(), status, now_);

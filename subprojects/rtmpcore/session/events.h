@@ -24,6 +24,11 @@ namespace rtmp {
 using StreamHandle = uint32_t;
 inline constexpr StreamHandle kNoStream = 0;  ///< the connection itself
 
+/// RequestNumber names one publish or play of a client, which waits for the application's decision.
+/// A stream can be asked for more than once; numbers are not reused, so that a decision that comes
+/// late meets no other request than its own. From 1 on.
+enum class RequestNumber : uint64_t {};
+
 namespace event {
 
 /// HandshakeDone: the chunk stream begins. `kind` is what was agreed on.
@@ -126,10 +131,12 @@ struct ConnectRequested {
 };
 struct PublishRequested {
   StreamHandle stream = kNoStream;
+  RequestNumber request{};
   Publish publish;
 };
 struct PlayRequested {
   StreamHandle stream = kNoStream;
+  RequestNumber request{};
   Play play;
 };
 /// Requested is any other known command. Already answered: createStream, deleteStream, closeStream,

@@ -24,14 +24,14 @@ Misuse Server::accept_connect(std::vector<amf::Property> information, Time now) 
 Misuse Server::reject_connect(const Status& status, Time now) {
   return role().reject_connect(status, now);
 }
-Misuse Server::accept_publish(StreamHandle stream, Time now) {
-  return role().accept_publish(stream, now);
+Misuse Server::accept_publish(RequestNumber request, Time now) {
+  return role().accept_publish(request, now);
 }
-Misuse Server::accept_play(StreamHandle stream, Time now) {
-  return role().accept_play(stream, now);
+Misuse Server::accept_play(RequestNumber request, Time now) {
+  return role().accept_play(request, now);
 }
-Misuse Server::reject_stream(StreamHandle stream, const Status& status, Time now) {
-  return role().reject_stream(stream, status, now);
+Misuse Server::reject_stream(RequestNumber request, const Status& status, Time now) {
+  return role().reject_stream(request, status, now);
 }
 Misuse Server::send_status(StreamHandle stream, const Status& status, Time now) {
   return role().send_status(stream, status, now);
@@ -104,12 +104,19 @@ Misuse Server::Role::reject_connect(const Status& status, Time now) {
 
 // ---- publish and play ----
 
-Misuse Server::Role::accept_publish(StreamHandle handle, Time now) {
-  NetStream* stream = find(handle);
-  if (stream == nullptr) {
-    return Misuse::kUnknownStream;
+/// waiting() is the stream that this request is for, if it has not been decided or taken back.
+Server::Role::Stream* Server::Role::waiting(RequestNumber request) {
+  for (const auto& stream : streams()) {
+    if (stream->state == StreamState::kAsked && own(*stream).request == request) {
+      return is_live() ? &own(*stream) : nullptr;
+    }
   }
-  if (!is_live() || stream->state != StreamState::kAsked || !stream->is_publish()) {
+  return nullptr;
+}
+
+Misuse Server::Role::accept_publish(RequestNumber request, Time now) {
+  Stream* stream = waiting(request);
+  if (stream == nullptr || !stream->is_publish()) {
     return Misuse::kWrongState;
   }
   set_state(*stream, StreamState::kPublishing);
@@ -118,12 +125,9 @@ Misuse Server::Role::accept_publish(StreamHandle handle, Time now) {
   return Misuse::kNone;
 }
 
-Misuse Server::Role::accept_play(StreamHandle handle, Time now) {
-  NetStream* stream = find(handle);
-  if (stream == nullptr) {
-    return Misuse::kUnknownStream;
-  }
-  if (!is_live() || stream->state != StreamState::kAsked || !stream->is_play()) {
+Misuse Server::Role::accept_play(RequestNumber request, Time now) {
+  Stream* stream = waiting(request);
+  if (stream == nullptr || !stream->is_play()) {
     return Misuse::kWrongState;
   }
   set_state(*stream, StreamState::kPlaying);
@@ -138,12 +142,9 @@ Misuse Server::Role::accept_play(StreamHandle handle, Time now) {
   return Misuse::kNone;
 }
 
-Misuse Server::Role::reject_stream(StreamHandle handle, const Status& status, Time now) {
-  NetStream* stream = find(handle);
+Misuse Server::Role::reject_stream(RequestNumber request, const Status& status, Time now) {
+  Stream* stream = waiting(request);
   if (stream == nullptr) {
-    return Misuse::kUnknownStream;
-  }
-  if (!is_live() || stream->state != StreamState::kAsked) {
     return Misuse::kWrongState;
   }
   if (!write_status(stream, status, now)) {

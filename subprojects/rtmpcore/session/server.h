@@ -29,12 +29,13 @@ class Server final : public Session {
   /// reject_connect() answers _error and closes once that is sent.
   [[nodiscard]] Misuse reject_connect(const Status& status, Time now);
 
-  /// After PublishRequested or PlayRequested on that stream. Media of a publisher that did not wait
-  /// for accept_publish() is dropped. accept_play() announces the stream; then send_media() may
-  /// run.
-  [[nodiscard]] Misuse accept_publish(StreamHandle stream, Time now);
-  [[nodiscard]] Misuse accept_play(StreamHandle stream, Time now);
-  [[nodiscard]] Misuse reject_stream(StreamHandle stream, const Status& status, Time now);
+  /// After PublishRequested or PlayRequested with that number. Media of a publisher that did not
+  /// wait for accept_publish() is dropped. accept_play() announces the stream; then send_media()
+  /// may run. kWrongState: the request waits no more, since it was decided or the client took it
+  /// back (closeStream, deleteStream), or it is of the other kind.
+  [[nodiscard]] Misuse accept_publish(RequestNumber request, Time now);
+  [[nodiscard]] Misuse accept_play(RequestNumber request, Time now);
+  [[nodiscard]] Misuse reject_stream(RequestNumber request, const Status& status, Time now);
 
   /// send_status() sends onStatus on a stream, or on the connection with kNoStream. To a player it
   /// goes out behind the media that waits.

@@ -86,18 +86,27 @@ void Server::Role::notify(const char* name, StatusCode code, const std::string& 
   (void)write(nullptr, {name, 0, amf::Null{}, {to_value(make_status(code, stream_name))}}, now);
 }
 
-NetStream* Server::Role::add_stream(uint32_t id) {
-  auto made = std::make_unique<NetStream>();
-  NetStream* stream = made.get();
+Server::Role::Stream* Server::Role::add_stream(uint32_t id) {
+  auto made = std::make_unique<Stream>();
+  Stream* stream = made.get();
   stream->id = id;
   return add(std::move(made)) ? stream : nullptr;
 }
 
 /// addressed() is the stream that publish or play is for. Some cameras publish on stream 0, or on
 /// one that they have not created: then it exists from now on.
-NetStream* Server::Role::addressed(const MessageHeader& header) {
+Server::Role::Stream* Server::Role::addressed(const MessageHeader& header) {
   NetStream* stream = find_id(header.stream_id);
-  return stream != nullptr ? stream : add_stream(header.stream_id);
+  return stream != nullptr ? &own(*stream) : add_stream(header.stream_id);
+}
+
+/// ask() makes the stream wait for the application's decision.
+RequestNumber Server::Role::ask(Stream& stream,
+                                std::variant<std::monostate, Publish, Play> purpose) {
+  stream.purpose = std::move(purpose);
+  stream.request = RequestNumber{++last_request_};
+  set_state(stream, StreamState::kAsked);
+  return stream.request;
 }
 
 /// drop_media() takes back what waits of a play that is over, and what was to follow it: the next
@@ -135,7 +144,7 @@ void Server::Role::on(const Asked& asked, const CreateStream& request) {
   while (find_id(id) != nullptr) {
     id++;
   }
-  NetStream* stream = add_stream(id);
+  Stream* stream = add_stream(id);
   if (stream == nullptr) {
     (void)write(nullptr,
                 {"_error",
@@ -200,7 +209,7 @@ void Server::Role::on(const Asked& asked, const CheckBandwidth& request) {
 // ---- commands on a stream ----
 
 void Server::Role::on(const Asked& asked, const Publish& request) {
-  NetStream* stream = addressed(asked.header);
+  Stream* stream = addressed(asked.header);
   if (stream == nullptr) {
     fail(ErrorKind::kLimit, "Too many streams");
     return;
@@ -210,14 +219,12 @@ void Server::Role::on(const Asked& asked, const Publish& request) {
                        asked.now);
     return;
   }
-  stream->purpose = request;
-  set_state(*stream, StreamState::kAsked);
-  push(event::PublishRequested{stream->handle, request});
+  push(event::PublishRequested{stream->handle, ask(*stream, request), request});
 }
 
 /// A second play on a stream switches to another name; the application decides anew.
 void Server::Role::on(const Asked& asked, const Play& request) {
-  NetStream* stream = addressed(asked.header);
+  Stream* stream = addressed(asked.header);
   if (stream == nullptr) {
     fail(ErrorKind::kLimit, "Too many streams");
     return;
@@ -230,9 +237,7 @@ void Server::Role::on(const Asked& asked, const Play& request) {
   if (stream->state == StreamState::kPlaying) {
     drop_media(*stream);
   }
-  stream->purpose = request;
-  set_state(*stream, StreamState::kAsked);
-  push(event::PlayRequested{stream->handle, request});
+  push(event::PlayRequested{stream->handle, ask(*stream, request), request});
 }
 
 // ---- media ----

@@ -19,9 +19,9 @@ class Server::Role final : public Session::Core {
   Misuse start(Time now);
   Misuse accept_connect(std::vector<amf::Property> information, Time now);
   Misuse reject_connect(const Status& status, Time now);
-  Misuse accept_publish(StreamHandle handle, Time now);
-  Misuse accept_play(StreamHandle handle, Time now);
-  Misuse reject_stream(StreamHandle handle, const Status& status, Time now);
+  Misuse accept_publish(RequestNumber request, Time now);
+  Misuse accept_play(RequestNumber request, Time now);
+  Misuse reject_stream(RequestNumber request, const Status& status, Time now);
   Misuse send_status(StreamHandle handle, const Status& status, Time now);
   Misuse send_reply(double transaction_id, bool ok, std::vector<amf::Value> values, Time now);
 
@@ -31,6 +31,10 @@ class Server::Role final : public Session::Core {
     kAsked,  ///< the application decides
     kAccepted,
     kRejected,  ///< the answer is on its way, and input is ignored
+  };
+
+  struct Stream final : NetStream {
+    RequestNumber request{};  ///< the latest
   };
 
   // Hooks.
@@ -76,14 +80,18 @@ class Server::Role final : public Session::Core {
   void tell(const Asked& asked, Request request);
   void acknowledge(const Asked& asked);
   void notify(const char* name, StatusCode code, const std::string& stream_name, Time now);
-  NetStream* addressed(const MessageHeader& header);
-  NetStream* add_stream(uint32_t id);
+  static Stream& own(NetStream& stream) { return static_cast<Stream&>(stream); }
+  Stream* addressed(const MessageHeader& header);
+  Stream* add_stream(uint32_t id);
+  RequestNumber ask(Stream& stream, std::variant<std::monostate, Publish, Play> purpose);
+  Stream* waiting(RequestNumber request);
   void drop_media(const NetStream& stream);
   void end(NetStream& stream, Time now);
 
   const ServerOptions server_options_;
   ConnectState connect_state_ = ConnectState::kNone;
   double connect_transaction_ = 1;
+  uint64_t last_request_ = 0;
   /// Commands that came while the application decides on connect.
   std::vector<std::pair<MessageHeader, Command>> held_;
   uint64_t held_bytes_ = 0;  // on the wire
