@@ -384,38 +384,6 @@ TEST(Amf0Writer, ARetryAsAmf3LeavesTheNumberingOfTheRestRight) {
   EXPECT_TRUE(*value == message);
 }
 
-TEST(Amf0ObjectWriter, WritesWhatAValueWould) {
-  const std::vector<Property> members = {
-      {"app", "live"}, {"n", 2.5}, {"b", true}, {"z", Null{}}, {"list", Value::strict_array({1})}};
-  for (bool ecma : {false, true}) {
-    Buffer direct;
-    Builder out(direct);
-    Amf0ObjectWriter writer = ecma ? Amf0ObjectWriter::ecma_array(out) : Amf0ObjectWriter(out);
-    writer.string("app", "live")
-        .number("n", 2.5)
-        .boolean("b", true)
-        .null("z")
-        .value("list", Value::strict_array({1}));
-    ASSERT_EQ(writer.finish(), Misuse::kNone);
-    Buffer built;
-    Builder out_built(built);
-    ASSERT_EQ(write_amf0(out_built, ecma ? Value::ecma_array(members) : Value::object(members)),
-              Misuse::kNone);
-    EXPECT_EQ(direct, built);
-  }
-}
-
-TEST(Amf0ObjectWriter, MisuseTakesTheObjectBack) {
-  Buffer buffer{0xEE};
-  Builder out(buffer);
-  Amf0ObjectWriter long_name(out);
-  EXPECT_EQ(long_name.number("a", 1).number(std::string(65536, 'n'), 1).finish(), Misuse::kInvalid);
-  EXPECT_EQ(buffer, Buffer{0xEE});
-  Amf0ObjectWriter bad_value(out);
-  EXPECT_EQ(bad_value.value("a", cycle(1)).number("b", 1).finish(), Misuse::kInvalid);
-  EXPECT_EQ(buffer, Buffer{0xEE});
-}
-
 // What FFmpeg and OBS send, and what a server answers: read, and written to the same octets.
 TEST(Amf0Messages, Connect) {
   const Buffer octets = wire(

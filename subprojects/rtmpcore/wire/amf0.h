@@ -82,33 +82,5 @@ class Amf0Writer {
 void write_amf0_number(Builder& out, double number);
 void write_amf0_boolean(Builder& out, bool boolean);
 void write_amf0_string(Builder& out, std::string_view text);
-void write_amf0_null(Builder& out);
-
-/// Amf0ObjectWriter appends an object or ECMA array property by property. Names are at most 65535
-/// octets; a longer one is not written, and finish() says kInvalid.
-class Amf0ObjectWriter {
- public:
-  explicit Amf0ObjectWriter(Builder& out);
-  /// ecma_array() begins an ECMA array; its count is filled in by finish().
-  static Amf0ObjectWriter ecma_array(Builder& out);
-
-  Amf0ObjectWriter& number(std::string_view name, double number);
-  Amf0ObjectWriter& boolean(std::string_view name, bool boolean);
-  Amf0ObjectWriter& string(std::string_view name, std::string_view text);
-  Amf0ObjectWriter& null(std::string_view name);
-  Amf0ObjectWriter& value(std::string_view name, const Value& value);
-  /// finish() writes the end marker. It is called once, last; on misuse the object is taken back.
-  [[nodiscard]] Misuse finish();
-
- private:
-  Amf0ObjectWriter(Builder& out, uint8_t marker);
-  bool name(std::string_view name);
-
-  Builder& out_;
-  size_t start_;
-  bool counted_;
-  uint32_t count_ = 0;
-  Misuse misuse_ = Misuse::kNone;
-};
 
 }  // namespace rtmp::amf

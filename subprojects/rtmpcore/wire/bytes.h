@@ -117,10 +117,8 @@ class Builder {
   void bytes(Bytes b) { out_.insert(out_.end(), b.begin(), b.end()); }
   void text(std::string_view t) { bytes(as_bytes(t)); }
 
-  /// size() is the length of the whole Buffer: an offset that patch() takes.
+  /// size() is the length of the whole Buffer.
   size_t size() const { return out_.size(); }
-  /// patch() overwrites `width` octets at `offset`, which must already be written.
-  void patch(size_t offset, uint64_t v, size_t width) { put(out_.data() + offset, v, width); }
   /// truncate() takes back everything from offset `size` on, which size() answered earlier.
   void truncate(size_t size) {
     out_.erase(out_.begin() + static_cast<std::ptrdiff_t>(size), out_.end());
