@@ -91,30 +91,33 @@ TEST_P(Handshakes, ClientAnswersBeforeS2) {
 }
 
 TEST_P(Handshakes, DigestsAreSignedBothWays) {
-  Handshake client(Role::kClient, HandshakeKind::kDigest, client_random, &hmac);
-  Handshake server(Role::kServer, HandshakeKind::kSimple, server_random, &hmac);
-  Buffer hello;
-  client.start(5, hello);
-  auto client_digest = handshake::find_digest(block_at(hello, 1), Role::kClient, hmac);
-  ASSERT_TRUE(client_digest);
-  EXPECT_EQ(client_digest->layout, DigestLayout::kDigestFirst);
+  for (DigestLayout layout : {DigestLayout::kDigestFirst, DigestLayout::kKeyFirst}) {
+    Handshake client(Role::kClient, HandshakeKind::kDigest, client_random, &hmac, layout);
+    Handshake server(Role::kServer, HandshakeKind::kSimple, server_random, &hmac);
+    Buffer hello;
+    client.start(5, hello);
+    auto client_digest = handshake::find_digest(block_at(hello, 1), Role::kClient, hmac);
+    ASSERT_TRUE(client_digest);
+    EXPECT_EQ(client_digest->layout, layout);
 
-  Buffer reply;
-  feed(server, hello, piece, reply);
-  EXPECT_EQ(server.kind(), HandshakeKind::kDigest);
-  auto server_digest = handshake::find_digest(block_at(reply, 1), Role::kServer, hmac);
-  ASSERT_TRUE(server_digest);
-  EXPECT_TRUE(handshake::has_signature(block_at(reply, kHelloSize), client_digest->digest,
-                                       Role::kServer, hmac));
-  // FFmpeg's player looks for a digest only behind such a version.
-  EXPECT_GE(reply[1 + 4], 3);
+    Buffer reply;
+    feed(server, hello, piece, reply);
+    EXPECT_EQ(server.kind(), HandshakeKind::kDigest);
+    auto server_digest = handshake::find_digest(block_at(reply, 1), Role::kServer, hmac);
+    ASSERT_TRUE(server_digest);
+    EXPECT_EQ(server_digest->layout, layout);
+    EXPECT_TRUE(handshake::has_signature(block_at(reply, kHelloSize), client_digest->digest,
+                                         Role::kServer, hmac));
+    // FFmpeg's player looks for a digest only behind such a version.
+    EXPECT_GE(reply[1 + 4], 3);
 
-  Buffer last;
-  feed(client, reply, piece, last);
-  EXPECT_EQ(client.kind(), HandshakeKind::kDigest);
-  EXPECT_TRUE(client.done());
-  EXPECT_TRUE(
-      handshake::has_signature(block_at(last, 0), server_digest->digest, Role::kClient, hmac));
+    Buffer last;
+    feed(client, reply, piece, last);
+    EXPECT_EQ(client.kind(), HandshakeKind::kDigest);
+    EXPECT_TRUE(client.done());
+    EXPECT_TRUE(
+        handshake::has_signature(block_at(last, 0), server_digest->digest, Role::kClient, hmac));
+  }
 }
 
 TEST_P(Handshakes, ServerFollowsTheClientsLayout) {
@@ -244,6 +247,29 @@ TEST(SessionHandshake, ConnectBehindC2InOneSegmentIsNotLeftLying) {
       auto asked = pair.server_end.take<event::ConnectRequested>();
       ASSERT_TRUE(asked) << segment;
       EXPECT_EQ(asked->connect.app, "live");
+    }
+  }
+}
+
+TEST(SessionHandshake, TheClientsOptionsChooseTheLayout) {
+  TestHmac hmac;
+  EXPECT_EQ(ClientOptions{}.digest_layout, DigestLayout::kDigestFirst);
+  for (DigestLayout layout : {DigestLayout::kDigestFirst, DigestLayout::kKeyFirst}) {
+    ClientOptions options;
+    options.handshake = HandshakeKind::kDigest;
+    options.digest_layout = layout;
+    testing::SessionPair pair(3, options, {}, &hmac, &hmac);
+    pair.start();
+    Buffer hello = testing::take_output(pair.client(), pair.now);
+    auto digest = handshake::find_digest(block_at(hello, 1), Role::kClient, hmac);
+    ASSERT_TRUE(digest);
+    EXPECT_EQ(digest->layout, layout);
+    pair.server().receive(hello, pair.now);
+    pair.exchange();
+    for (testing::Endpoint* end : {&pair.client_end, &pair.server_end}) {
+      auto done = end->take<event::HandshakeDone>();
+      ASSERT_TRUE(done);
+      EXPECT_EQ(done->kind, HandshakeKind::kDigest);
     }
   }
 }

@@ -15,6 +15,7 @@ using rtmp::Buffer;
 using rtmp::Bytes;
 using rtmp::Handshake;
 using rtmp::HandshakeKind;
+using rtmp::handshake::DigestLayout;
 using rtmp::handshake::Role;
 
 #define CHECK(condition)                                                   \
@@ -45,10 +46,11 @@ struct Run {
   HandshakeKind kind = HandshakeKind::kSimple;
 };
 
-Run run(Bytes input, size_t most, Role role, HandshakeKind offer, bool digests) {
+Run run(Bytes input, size_t most, Role role, HandshakeKind offer, bool digests,
+        DigestLayout layout) {
   CountingRandom random;
   rtmp::testing::TestHmac hmac;
-  Handshake machine(role, offer, random, digests ? &hmac : nullptr);
+  Handshake machine(role, offer, random, digests ? &hmac : nullptr, layout);
   Run run;
   machine.start(1, run.out);
   CHECK(run.out.size() == (role == Role::kClient ? rtmp::handshake::kHelloSize : 0));
@@ -81,10 +83,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Role role = data[0] & 1 ? Role::kClient : Role::kServer;
   const HandshakeKind offer = data[0] & 2 ? HandshakeKind::kDigest : HandshakeKind::kSimple;
   const bool digests = (data[0] & 4) != 0;
+  const DigestLayout layout = data[0] & 8 ? DigestLayout::kKeyFirst : DigestLayout::kDigestFirst;
   const size_t most = size_t{1} << (data[0] >> 4);
   const Bytes input = Bytes(data, size).subspan(1);
-  const Run whole = run(input, input.size(), role, offer, digests);
-  const Run cut = run(input, most, role, offer, digests);
+  const Run whole = run(input, input.size(), role, offer, digests, layout);
+  const Run cut = run(input, most, role, offer, digests, layout);
   CHECK(whole.out == cut.out);
   CHECK(whole.failed == cut.failed);
   CHECK(whole.failed || whole.consumed == cut.consumed);

@@ -41,16 +41,17 @@ handshake::MutableBlock append_block(Buffer& out) {
 
 }  // namespace
 
-Handshake::Handshake(Role role, HandshakeKind offer, Random& random, Hmac* hmac)
+Handshake::Handshake(Role role, HandshakeKind offer, Random& random, Hmac* hmac,
+                     handshake::DigestLayout layout)
     : role_(role),
       kind_(hmac != nullptr ? offer : HandshakeKind::kSimple),
+      layout_(layout),
       random_(random),
       hmac_(hmac) {}
 
 void Handshake::start(uint32_t now_ms, Buffer& out) {
   if (role_ == Role::kClient) {
-    write_hello(now_ms, kind_ == HandshakeKind::kDigest, handshake::DigestLayout::kDigestFirst,
-                out);
+    write_hello(now_ms, kind_ == HandshakeKind::kDigest, layout_, out);
   }
 }
 

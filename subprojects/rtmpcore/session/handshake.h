@@ -24,9 +24,10 @@ namespace rtmp {
 /// What the peer's last block (C2, S2) holds is not looked at: too many peers echo it wrongly.
 class Handshake {
  public:
-  /// `offer` matters to a client only; a server answers in kind. Digests need `hmac`, which may be
-  /// null. Both are borrowed.
-  Handshake(handshake::Role role, HandshakeKind offer, Random& random, Hmac* hmac);
+  /// `offer` and `layout` matter to a client only; a server answers in kind. Digests need `hmac`,
+  /// which may be null. It is borrowed, as `random` is.
+  Handshake(handshake::Role role, HandshakeKind offer, Random& random, Hmac* hmac,
+            handshake::DigestLayout layout = handshake::DigestLayout::kDigestFirst);
 
   /// start() appends what this side says first. `now_ms` is any clock's milliseconds.
   void start(uint32_t now_ms, Buffer& out);
@@ -49,6 +50,7 @@ class Handshake {
 
   handshake::Role role_;
   HandshakeKind kind_;
+  const handshake::DigestLayout layout_;  // of the offer
   Random& random_;
   Hmac* hmac_;
   State state_ = State::kVersion;

@@ -6,6 +6,7 @@
 
 #include "session/time.h"
 #include "wire/amf.h"
+#include "wire/handshake.h"
 #include "wire/message.h"
 
 namespace rtmp {
@@ -44,6 +45,9 @@ struct Options {
   Limits limits;
 
   HandshakeKind handshake = HandshakeKind::kSimple;
+  /// Where a client's offer has its digest. Nearly all servers find either; kKeyFirst is for those
+  /// that look there alone.
+  handshake::DigestLayout digest_layout = handshake::DigestLayout::kDigestFirst;
 
   /// Outgoing chunk size, told to the peer before the first chunk that needs it.
   uint32_t chunk_size = 4096;
@@ -55,8 +59,8 @@ struct Options {
   uint32_t payload_headroom = 0;
   uint32_t payload_tailroom = 0;
 
-  /// Transports are offered places (see Session) for messages of which so many octets are to come, in
-  /// chunks of an eighth at least. What is smaller is copied as fast.
+  /// Transports are offered places (see Session) for messages of which so many octets are to come,
+  /// in chunks of an eighth at least. What is smaller is copied as fast.
   uint32_t least_placed = 8192;
 
   /// Audio may overtake waiting video by that much media time, so that it passes between the chunks

@@ -58,7 +58,7 @@ Misuse Session::Core::start(Time now) {
   }
   state_ = SessionState::kHandshaking;
   handshake_ = std::make_unique<Handshake>(role_, options_.handshake, *environment_.random,
-                                           environment_.hmac);
+                                           environment_.hmac, options_.digest_layout);
   Buffer hello;
   handshake_->start(milliseconds(now), hello);
   write_raw(hello);
