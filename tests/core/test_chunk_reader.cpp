@@ -386,9 +386,33 @@ TEST(ChunkReader, RefusesTooManyPartialOctets) {
   Receiver receiver(options);
   EXPECT_FALSE(receiver.feed(octets("04 000000 100000 09 01000000 128*01")));
   EXPECT_EQ(receiver.reader().partial_bytes(), 65536u);
-  const auto error = receiver.feed(octets("06 000000 100000 09 01000000 128*01"));
+  auto error = receiver.feed(octets("06 000000 100000 09 01000000 128*01"));
+  for (int i = 0; i < 255; i++) {
+    ASSERT_FALSE(error);
+    error = receiver.feed(octets("C6 128*01"));
+  }
+  EXPECT_EQ(receiver.reader().partial_bytes(), 65536u + 32768u);
+  error = receiver.feed(octets("C6 128*01"));
   ASSERT_TRUE(error);
   EXPECT_EQ(error->kind, ErrorKind::kLimit);
+}
+
+TEST(ChunkReader, AnnouncementsReserveAQuarterAtMost) {
+  Options options;
+  options.limits.max_partial_bytes = 1u << 20;
+  options.limits.eager_allocation = 1u << 16;
+  Receiver receiver(options);
+  Buffer begun = octets("00 000000 100000 09 01000000 128*01");
+  for (uint8_t id = 3; id < 63; id++) {
+    begun[0] = id;
+    ASSERT_FALSE(receiver.feed(begun));
+  }
+  EXPECT_EQ(receiver.reader().partial_bytes(), 4 * 65536u + 56 * 128u);
+  // They are eager again once there is room.
+  ASSERT_FALSE(receiver.feed(octets("02 000000 000004 02 00000000 00000003")));
+  ASSERT_FALSE(receiver.feed(octets("02 000000 000004 02 00000000 00000004")));
+  ASSERT_FALSE(receiver.feed(octets("03 000000 100000 09 01000000 128*01")));
+  EXPECT_EQ(receiver.reader().partial_bytes(), 3 * 65536u + 56 * 128u);
 }
 
 TEST(ChunkReader, GivesPartialOctetsBack) {

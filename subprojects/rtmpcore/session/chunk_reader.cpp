@@ -18,6 +18,9 @@ constexpr uint32_t kMaxAbsoluteAsDelta = 10'000;
 /// Octets that were not where they belonged: the memory of more is given back.
 constexpr size_t kMostDisplacedKept = 64u << 10;
 
+/// Of the storage for unfinished messages, the part in which their blocks begin eagerly.
+constexpr uint64_t kEagerPart = 4;
+
 constexpr const char* kNoMemory = "no memory for a message";
 
 /// Media sets the clock of its message stream. Data often comes with a time stamp of 0 at any time.
@@ -363,8 +366,11 @@ void ChunkReader::displace(std::span<const std::span<uint8_t>> places, size_t si
 
 bool ChunkReader::make_room(uint32_t needed) {
   ChunkStream& stream = *stream_;
+  // Blocks come rounded up, and with room around the payload, which partial_bytes_ does not count.
+  // So what a mere announcement is given has to stay well below the limit.
+  const bool is_eager = partial_bytes_ < limits_.max_partial_bytes / kEagerPart;
   const uint64_t trusted =
-      std::max<uint64_t>(limits_.eager_allocation, uint64_t{2} * longest_message_);
+      is_eager ? std::max<uint64_t>(limits_.eager_allocation, uint64_t{2} * longest_message_) : 0;
   const uint64_t wanted =
       std::max<uint64_t>(needed, stream.capacity == 0 ? trusted : uint64_t{2} * stream.capacity);
   const auto capacity = static_cast<uint32_t>(std::min<uint64_t>(stream.length, wanted));

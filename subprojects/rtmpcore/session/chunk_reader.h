@@ -34,7 +34,8 @@ struct ReceivedMessage {
 /// session tells it the new chunk size and which message to abort.
 ///
 /// Blocks begin at min(length, max(eager_allocation, twice the longest message so far)) and double
-/// from there as octets arrive, so that an announced length alone commits little memory.
+/// from there as octets arrive, so that an announced length alone commits little memory. Once a
+/// quarter of max_partial_bytes is in use, they begin with what has arrived.
 class ChunkReader {
  public:
   /// `options` are copied as far as they matter; `blocks` is borrowed for the reader's life.

@@ -25,7 +25,8 @@ struct Limits {
   /// The wire's maximum is 2^24 - 1; a 4K key frame is about 4 MB.
   uint32_t max_message_length = 16u << 20;
   /// Storage of all messages under assembly. It grows with what has arrived, not with what was
-  /// announced, beyond `eager_allocation` a message (or twice the longest message so far).
+  /// announced, beyond `eager_allocation` a message (or twice the longest message so far) in the
+  /// first quarter. Not counted: head and tail room, and what a block is larger than asked for.
   uint64_t max_partial_bytes = 64u << 20;
   uint32_t eager_allocation = 64u << 10;
   uint32_t max_chunk_streams = 1024;    ///< with a header kept each; real peers use fewer than 10
