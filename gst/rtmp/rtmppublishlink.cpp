@@ -244,10 +244,6 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
     oldest_borrowed_ = now;
     set_alarm();
   }
-  if (packet_class == PacketClass::kCommand) {
-    // Alone, or audio that comes behind it would overtake it.
-    flush(locked);
-  }
 }
 
 void PublishLink::drop_media() {

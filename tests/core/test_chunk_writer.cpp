@@ -12,6 +12,7 @@ namespace rtmp::test {
 namespace {
 
 constexpr uint32_t kAudioStream = 4;
+constexpr uint32_t kDataStream = 5;
 constexpr uint32_t kVideoStream = 6;
 
 Message audio(int64_t timestamp, size_t size = 10) {
@@ -19,6 +20,9 @@ Message audio(int64_t timestamp, size_t size = 10) {
 }
 Message video(int64_t timestamp, size_t size = 10) {
   return {kVideoStream, MessageType::kVideo, 1, timestamp, Buffer(size, 0xBB)};
+}
+Message data(int64_t timestamp, uint32_t stream_id = 1) {
+  return {kDataStream, MessageType::kDataAmf0, stream_id, timestamp, Buffer(10, 0xEE)};
 }
 Message ping() {
   return {2, MessageType::kUserControl, 0, 0, Buffer(6, 0xCC)};
@@ -28,14 +32,14 @@ Message command() {
 }
 
 /// order() cuts everything that waits and tells the order of the chunks by their chunk stream ids,
-/// one letter each: c(ontrol), n(etconnection), a(udio), v(ideo).
+/// one letter each: c(ontrol), n(etconnection), a(udio), d(ata), v(ideo).
 std::string order(ChunkWriter& writer) {
   std::string order;
   std::array<Bytes, 3> out;
   // One chunk a call: its header and payload.
   while (size_t count = writer.gather(out, 1)) {
     EXPECT_LE(count, 2u);
-    order += "..cna.v"[out[0][0] & 0x3F];
+    order += "..cnadv"[out[0][0] & 0x3F];
     size_t size = 0;
     for (size_t i = 0; i < count; i++) {
       size += out[i].size();
@@ -168,6 +172,49 @@ TEST(ChunkWriter, AudioOfAnotherStreamIsOnAnotherClock) {
   other.stream_id = 2;
   writer.write(outgoing(other, Lane::kAudio));
   EXPECT_EQ(order(writer), "av");
+}
+
+TEST(ChunkWriter, AudioStaysBehindDataQueuedBeforeIt) {
+  ChunkWriter writer;
+  const auto write = [&](const Message& m) {
+    writer.write(outgoing(m, m.type == MessageType::kAudio ? Lane::kAudio : Lane::kMedia));
+  };
+  write(video(0, 200));
+  write(audio(0));
+  write(data(0));
+  write(video(40, 200));
+  write(audio(10));
+  write(data(50));
+  write(audio(20));
+  EXPECT_EQ(order(writer), "avvdavvda");
+
+  // The same if the time stamps say nothing, and where there is no picture.
+  write(data(0));
+  write(audio(3'600'000));
+  write(data(7'200'000));
+  write(audio(0));
+  EXPECT_EQ(order(writer), "dada");
+
+  // Control and commands pass; a dropped message holds up nobody.
+  write(video(0, 200));
+  write(data(0));
+  write(audio(0));
+  writer.write(outgoing(command(), Lane::kCommand));
+  writer.write(outgoing(ping(), Lane::kControl));
+  EXPECT_EQ(writer.drop([](const OutgoingMessage& m) { return m.type == MessageType::kDataAmf0; }),
+            1u);
+  EXPECT_EQ(order(writer), "cnavv");
+}
+
+TEST(ChunkWriter, AudioOvertakesDataOfAnotherStream) {
+  for (uint32_t stream_id : {1u, 2u, 0u}) {
+    ChunkWriter writer;
+    writer.write(outgoing(video(0), Lane::kMedia));
+    writer.write(outgoing(data(0, stream_id), Lane::kMedia));
+    writer.write(outgoing(audio(0), Lane::kAudio));
+    // What is on stream 0 can be about any.
+    EXPECT_EQ(order(writer), stream_id == 2 ? "avd" : "vda") << stream_id;
+  }
 }
 
 TEST(ChunkWriter, MessagesOfOneChunkStreamKeepTheirOrder) {

@@ -334,6 +334,32 @@ TEST_F(ServerTest, TheEndIsToldBehindTheMedia) {
   }
 }
 
+/// After a seek backwards the sound that follows is younger than all that waits.
+TEST_F(ServerTest, SoundDoesNotOvertakeWhatIsSaidInFrontOfIt) {
+  connected();
+  StreamHandle stream = playing();
+  auto send = [&](MessageType type, int64_t timestamp) {
+    const uint8_t frame[] = {0xAF, 1};
+    ASSERT_EQ(
+        server->send_media(stream, type, timestamp, testing::copy_payload(frame), 0, peer->now),
+        Misuse::kNone);
+  };
+  send(MessageType::kVideo, 9000);
+  ASSERT_EQ(server->send_status(stream, make_status(StatusCode::kSeekNotify), peer->now),
+            Misuse::kNone);
+  send(MessageType::kAudio, 1000);
+  send(MessageType::kDataAmf0, 1000);
+  send(MessageType::kAudio, 1020);
+  ASSERT_EQ(server->send_control(stream_event(UserControlType::kStreamEof, 1), peer->now),
+            Misuse::kNone);
+  send(MessageType::kAudio, 1040);
+  std::string got;
+  for (const auto& message : peer->receive()) {
+    got += " " + std::to_string(static_cast<int>(message.header.type));
+  }
+  EXPECT_EQ(got, " 9 20 8 18 8 4 8");
+}
+
 TEST_F(ServerTest, TheMediaOfAPlayEndsWithIt) {
   const Command ends[] = {
       {"play", 0, amf::Null{}, {"second"}},

@@ -374,16 +374,6 @@ void TestServer::Peer::restart(Connection::Locked& locked, rtmp::StreamHandle ha
   session_->writer().drop([](const rtmp::OutgoingMessage& message) {
     return message.lane == rtmp::Lane::kAudio || message.lane == rtmp::Lane::kMedia;
   });
-  if (session_->backlog().bytes > 0) {
-    // What has begun to leave goes first: neither the answer nor audio may overtake it.
-    stream.run++;
-    defer(kRetry, [this, handle, position](auto& held) {
-      if (auto found = streams_.find(handle); found != streams_.end()) {
-        restart(held, handle, found->second, position);
-      }
-    });
-    return;
-  }
   const auto& messages = stream.recording->messages;
   stream.next = messages.size();
   for (size_t i = 0; i < messages.size() && messages[i].timestamp <= position; i++) {

@@ -57,6 +57,7 @@ class ChunkWriter::Queue {
     ChunkStream* stream = nullptr;
     Link<Entry> in_lane;    // until wholly cut
     Link<Entry> in_stream;  // until wholly cut
+    Link<Entry> in_order;   // a barrier, until wholly cut
     Place place;            // of the next chunk
     uint32_t cut = 0;       // octets of payload that are in chunks
     bool begun = false;
@@ -93,13 +94,16 @@ class ChunkWriter::Queue {
   void give_entry(Entry* entry);
   ChunkStream& stream(uint32_t id);
   Entry* next_to_cut();
+  static bool is_barrier(const OutgoingMessage& message);
   bool may_overtake(const Entry& audio, const Entry& media) const;
+  void leave_queues(Entry& entry);
   bool cut();
   ChunkHeader begin(Entry& entry);
   template <typename Visit>
   void for_each_entry_waiting(Visit visit);
 
   std::array<LaneList, kNumLanes> lanes_;
+  LinkedList<Entry, &Entry::in_order> barriers_;
   ChunkStreamTable<ChunkStream> streams_;
   StableQueue<Chunk, kChunksPerSegment, kMaxSpareSegments> committed_;
   size_t front_consumed_ = 0;  // octets of the first committed chunk
@@ -214,6 +218,9 @@ bool ChunkWriter::Queue::write(OutgoingMessage message) {
   entry->stream = &stream(entry->message.chunk_stream_id);
   lane(*entry).push_back(entry);
   entry->stream->uncut.push_back(entry);
+  if (is_barrier(entry->message)) {
+    barriers_.push_back(entry);
+  }
   uncut_bytes_ += entry->message.payload.size();
   uncut_messages_++;
   waiting_messages_++;
@@ -280,10 +287,25 @@ void ChunkWriter::Queue::consume(size_t n) {
   }
 }
 
+/// is_barrier() is true for what audio queued later stays behind: metadata that describes it, a cue
+/// point, Play.Stop, StreamEof. Pictures alone may be late.
+bool ChunkWriter::Queue::is_barrier(const OutgoingMessage& message) {
+  return message.lane == Lane::kMedia && message.type != MessageType::kAudio &&
+         message.type != MessageType::kVideo && message.type != MessageType::kAggregate;
+}
+
 /// Audio that was queued first overtakes nothing. Time stamps of other message streams are on other
-/// clocks, so they say nothing.
+/// clocks, so they say nothing. What is on stream 0 can be about any.
 bool ChunkWriter::Queue::may_overtake(const Entry& audio, const Entry& media) const {
-  return audio.sequence < media.sequence || audio.message.stream_id != media.message.stream_id ||
+  const uint32_t stream_id = audio.message.stream_id;
+  for (const Entry* barrier = barriers_.front();
+       barrier != nullptr && barrier->sequence < audio.sequence;
+       barrier = barriers_.next(barrier)) {
+    if (barrier->message.stream_id == stream_id || barrier->message.stream_id == 0) {
+      return false;
+    }
+  }
+  return audio.sequence < media.sequence || stream_id != media.message.stream_id ||
          audio.message.timestamp - media.message.timestamp <= audio_lead_ms_;
 }
 
@@ -304,6 +326,16 @@ ChunkWriter::Queue::Entry* ChunkWriter::Queue::next_to_cut() {
     entry = lane(*entry->stream->uncut.front()).front();
   }
   return entry;
+}
+
+/// leave_queues() is for a message that is wholly cut, or dropped.
+void ChunkWriter::Queue::leave_queues(Entry& entry) {
+  lane(entry).remove(&entry);
+  entry.stream->uncut.remove(&entry);
+  if (is_barrier(entry.message)) {
+    barriers_.remove(&entry);
+  }
+  uncut_messages_--;
 }
 
 /// cut() commits one chunk; false if no message waits.
@@ -337,9 +369,7 @@ bool ChunkWriter::Queue::cut() {
   uncut_bytes_ -= chunk.payload_size;
   committed_bytes_ += chunk.header_size + chunk.payload_size;
   if (chunk.last) {
-    lane(*entry).remove(entry);
-    entry->stream->uncut.remove(entry);
-    uncut_messages_--;
+    leave_queues(*entry);
     if (entry->new_chunk_size != 0) {
       chunk_size_ = entry->new_chunk_size;
     }
@@ -454,11 +484,9 @@ size_t ChunkWriter::Queue::drop(const std::function<bool(const OutgoingMessage&)
     if (!doomed(entry.message)) {
       return;
     }
-    lane(entry).remove(&entry);
-    entry.stream->uncut.remove(&entry);
+    leave_queues(entry);
     entry.stream->absolute_next = true;
     uncut_bytes_ -= entry.message.payload.size();
-    uncut_messages_--;
     waiting_messages_--;
     give_entry(&entry);
     count++;

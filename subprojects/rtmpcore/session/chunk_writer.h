@@ -16,8 +16,9 @@
 namespace rtmp {
 
 /// Lane is the queue that a message waits in. Earlier lanes go first; within a lane the order
-/// holds. Audio overtakes media of its message stream as long as it is no more than the audio lead
-/// later in media time (Options::audio_lead).
+/// holds. Audio overtakes video of its message stream as long as it is no more than the audio lead
+/// later in media time (Options::audio_lead). Whatever else is in the lane of media it does not
+/// overtake: data, and what tells that a stream has ended or begins anew, keep their place.
 enum class Lane : uint8_t { kControl, kCommand, kAudio, kMedia, kCount };
 
 /// OutgoingMessage is a whole message that waits to be cut into chunks.
