@@ -125,8 +125,10 @@ class ScriptedPeer {
   std::vector<std::pair<uint32_t, Command>> commands() {
     std::vector<std::pair<uint32_t, Command>> commands;
     for (const Message& message : receive()) {
-      if (message.header.type == MessageType::kCommandAmf0) {
-        auto command = parse_command(message.body);
+      const bool is_amf3 = message.header.type == MessageType::kCommandAmf3;
+      if (is_amf3 || message.header.type == MessageType::kCommandAmf0) {
+        EXPECT_TRUE(!is_amf3 || message.body.at(0) == 0);
+        auto command = parse_command(Bytes(message.body).subspan(is_amf3 ? 1 : 0));
         EXPECT_TRUE(command);
         if (command) {
           commands.emplace_back(message.header.stream_id, std::move(*command));

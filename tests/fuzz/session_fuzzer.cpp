@@ -94,6 +94,7 @@ class Fuzz {
       options->payload_headroom = mode & 0x80 ? 11 : 0;
       options->payload_tailroom = mode & 0x80 ? 4 : 0;
     }
+    object_encoding_ = mode & 16 ? kObjectEncodingAmf3 : kObjectEncodingAmf0;
     client.strict_order = (mode & 8) != 0;
     client.ask_length = (mode & 16) != 0;
     client.subscribe = (mode & 16) != 0;
@@ -136,10 +137,18 @@ class Fuzz {
     }
     if (stage >= 2) {
       if (client_) {
-        CHECK(client_->connect({}, now_) == Misuse::kNone);
-        say(0, {"_result", 1, amf::Null{}, {}});
+        Connect connect;
+        connect.object_encoding = object_encoding_;
+        CHECK(client_->connect(connect, now_) == Misuse::kNone);
+        say(0, {"_result",
+                1,
+                amf::Null{},
+                {amf::Value::object({{"objectEncoding", object_encoding_}})}});
       } else {
-        say(0, {"connect", 1, amf::Value::object({{"app", "live"}}), {}});
+        say(0, {"connect",
+                1,
+                amf::Value::object({{"app", "live"}, {"objectEncoding", object_encoding_}}),
+                {}});
         CHECK(server_->accept_connect({}, now_) == Misuse::kNone);
       }
     }
@@ -475,6 +484,7 @@ class Fuzz {
   Session* session_ = nullptr;
   ChunkWriter peer_;
   Time now_{std::chrono::seconds(100)};
+  double object_encoding_ = kObjectEncodingAmf0;
   SessionState state_ = SessionState::kIdle;
   bool closed_ = false;
   std::vector<StreamHandle> started_;

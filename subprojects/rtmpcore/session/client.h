@@ -52,7 +52,8 @@ class Client final : public Session {
   /// start() begins the handshake. Once only. kInvalid: no source of randomness, a chunk size under
   /// kMinChunkSizeOut, a window of 2^31 or more.
   [[nodiscard]] Misuse start(Time now);
-  /// connect() asks for the application. Once only. -> Connected or Refused.
+  /// connect() asks for the application. Once only. -> Connected or Refused. If it says that we
+  /// read AMF3 and the server does so too, what follows goes out as AMF3's types.
   [[nodiscard]] Misuse connect(const Connect& connect, Time now);
 
   /// publish() makes a stream and publishes on it; play() makes one and plays.

@@ -188,6 +188,10 @@ void Client::Role::on_connect_reply(const Command& command, bool ok, Time now) {
   }
   timers().stop(Timer::kConnect);
   connect_state_ = ConnectState::kAccepted;
+  if (connect_.object_encoding == kObjectEncodingAmf3 &&
+      status.info.find_number("objectEncoding") == kObjectEncodingAmf3) {
+    use_amf3();
+  }
   push(event::Connected{command.object, std::move(status)});
   tell_window(now);
   // By index: what the loop does can close the session, but adds no stream and removes none.

@@ -56,7 +56,8 @@ Misuse Server::Role::accept_connect(std::vector<amf::Property> information, Time
   }
   Status status = make_status(StatusCode::kConnectSuccess);
   // "objectEncoding" is what we write; AMF3 is read whatever was said.
-  std::vector<amf::Property> members = {{"objectEncoding", 0}};
+  std::vector<amf::Property> members = {
+      {"objectEncoding", client_reads_amf3_ ? kObjectEncodingAmf3 : kObjectEncodingAmf0}};
   for (amf::Property& property : information) {
     if (property.first == members[0].first) {
       members[0].second = std::move(property.second);
@@ -64,6 +65,7 @@ Misuse Server::Role::accept_connect(std::vector<amf::Property> information, Time
       members.push_back(std::move(property));
     }
   }
+  const bool is_amf3 = client_reads_amf3_ && members[0].second.number() == kObjectEncodingAmf3;
   status.info = amf::Value::object(std::move(members));
   Command reply{"_result",
                 connect_transaction_,
@@ -74,6 +76,9 @@ Misuse Server::Role::accept_connect(std::vector<amf::Property> information, Time
     return Misuse::kInvalid;
   }
   connect_state_ = ConnectState::kAccepted;
+  if (is_amf3) {
+    use_amf3();  // behind this reply, by which the client learns of it
+  }
   // These go ahead of the reply, being control messages.
   tell_window(now);
   if (server_options_.peer_bandwidth > 0) {

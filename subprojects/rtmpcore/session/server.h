@@ -24,7 +24,9 @@ class Server final : public Session {
   /// only. kInvalid: as for a client, or a peer bandwidth of 2^31 or more.
   [[nodiscard]] Misuse start(Time now);
 
-  /// After ConnectRequested. `information` is added to the reply's information object.
+  /// After ConnectRequested. `information` is added to the reply's information object. To a client
+  /// that reads AMF3 ("objectEncoding" 3) we write its types from then on, unless `information`
+  /// says 0.
   [[nodiscard]] Misuse accept_connect(std::vector<amf::Property> information, Time now);
   /// reject_connect() answers _error and closes once that is sent.
   [[nodiscard]] Misuse reject_connect(const Status& status, Time now);

@@ -51,6 +51,7 @@ void Server::Role::on_connect(const Asked& asked, Connect connect) {
   timers().stop(Timer::kConnect);
   connect_state_ = ConnectState::kAsked;
   connect_transaction_ = asked.transaction_id;
+  client_reads_amf3_ = connect.object_encoding == kObjectEncodingAmf3;
   push(event::ConnectRequested{std::move(connect)});
 }
 

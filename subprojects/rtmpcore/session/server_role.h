@@ -91,6 +91,7 @@ class Server::Role final : public Session::Core {
   const ServerOptions server_options_;
   ConnectState connect_state_ = ConnectState::kNone;
   double connect_transaction_ = 1;
+  bool client_reads_amf3_ = false;
   uint64_t last_request_ = 0;
   /// Commands that came while the application decides on connect.
   std::vector<std::pair<MessageHeader, Command>> held_;

@@ -19,6 +19,9 @@ constexpr uint32_t kStreamCommandChunkStream = 8;
 constexpr uint32_t kChunkStreamStep = 8;
 constexpr uint32_t kSlots = 7;
 
+/// In front of what messages of type 15 and 17 hold: AMF0 follows.
+constexpr uint8_t kFormatAmf0[] = {0};
+
 constexpr uint64_t kMessageCost = 256;  // of a short message in the writer, about
 constexpr size_t kMaxPings = 8;         // unanswered ones that are remembered
 
@@ -89,11 +92,15 @@ Misuse Session::Core::send_media(StreamHandle handle, MessageType type, int64_t 
   if (!sends_media(*stream)) {
     return Misuse::kWrongState;
   }
-  if (!is_media(type) || payload.size() > kMaxMessageLength) {
+  const MessageType sent_type = wrapped(type);
+  const size_t format_size = sent_type != type ? sizeof(kFormatAmf0) : 0;
+  if (!is_media(type) || payload.size() > kMaxMessageLength - format_size) {
     return Misuse::kInvalid;
   }
+  payload.prepend(Bytes(kFormatAmf0).first(format_size));
   stream->last_timestamp = std::max(stream->last_timestamp, timestamp);
-  write_message(type, route(type, stream), *stream->id, timestamp, std::move(payload), now, tag);
+  write_message(sent_type, route(type, stream), *stream->id, timestamp, std::move(payload), now,
+                tag);
   return Misuse::kNone;
 }
 
@@ -167,29 +174,47 @@ Misuse Session::Core::ping(Time now) {
 
 // ---- the roles' ----
 
+MessageType Session::Core::wrapped(MessageType type) const {
+  if (amf3_ && type == MessageType::kCommandAmf0) {
+    return MessageType::kCommandAmf3;
+  }
+  if (amf3_ && type == MessageType::kDataAmf0) {
+    return MessageType::kDataAmf3;
+  }
+  return type;
+}
+
 bool Session::Core::write(const NetStream* stream, const Command& command, Time now,
                           const NetStream* behind) {
+  const MessageType type = wrapped(MessageType::kCommandAmf0);
   Buffer body;
   Builder out(body);
+  if (type == MessageType::kCommandAmf3) {
+    out.bytes(kFormatAmf0);
+  }
   if (!write_command(out, command) || body.size() > kMaxMessageLength) {
     return false;
   }
-  Route way = route(MessageType::kCommandAmf0, stream);
+  Route way = route(type, stream);
   int64_t timestamp = 0;
   if (behind != nullptr) {
     way = behind_media(*behind);
     timestamp = behind->last_timestamp;
   }
-  write_message(MessageType::kCommandAmf0, way, stream != nullptr ? stream->id.value_or(0) : 0,
-                timestamp, make_payload(std::move(body)), now);
+  write_message(type, way, stream != nullptr ? stream->id.value_or(0) : 0, timestamp,
+                make_payload(std::move(body)), now);
   return true;
 }
 
 void Session::Core::write_data(const NetStream& stream, const ScriptData& data, Time now) {
+  const MessageType type = wrapped(MessageType::kDataAmf0);
   Buffer body;
   Builder out(body);
+  if (type == MessageType::kDataAmf3) {
+    out.bytes(kFormatAmf0);
+  }
   if (write_script_data(out, data)) {
-    write_message(MessageType::kDataAmf0, route(MessageType::kCommandAmf0, &stream), *stream.id, 0,
+    write_message(type, route(MessageType::kCommandAmf0, &stream), *stream.id, 0,
                   make_payload(std::move(body)), now);
   }
 }

@@ -32,8 +32,13 @@ struct Command {
 /// Behind these, what is no AMF ends the arguments: some peers leave octets there.
 /// Errors: no name (kMalformed), and those of the AMF reader.
 Result<Command> parse_command(Bytes body, const amf::Limits& limits = {});
-/// write_command() appends the body for type 20. False if a value cannot be expressed.
+/// write_command() appends the body for type 20, or for type 17 behind its format octet. False if a
+/// value cannot be expressed.
 [[nodiscard]] bool write_command(Builder& out, const Command& command);
+
+/// What a client reads, in Connect::object_encoding, and what a server writes, in its answer.
+inline constexpr double kObjectEncodingAmf0 = 0;
+inline constexpr double kObjectEncodingAmf3 = 3;
 
 /// Connect is the connect command (7.2.1.1). Members left empty are not sent.
 struct Connect {
@@ -48,7 +53,7 @@ struct Connect {
   std::optional<double> audio_codecs;
   std::optional<double> video_codecs;
   std::optional<double> video_function;
-  std::optional<double> object_encoding;  ///< 0 = AMF0, 3 = AMF3
+  std::optional<double> object_encoding;  ///< left out = AMF0
   std::vector<amf::Property> extra;       ///< further properties, sent and reported as they are
   std::vector<amf::Value> arguments;      ///< user arguments behind the object
 
