@@ -283,6 +283,63 @@ TEST_F(ClientAheadTest, WhatTheServerDroppedIsAskedAgain) {
   EXPECT_TRUE(end.take<event::Started>());
 }
 
+/// A server that was only slow has the play as well, and a second one would disturb it.
+TEST_F(ClientAheadTest, ALateAnswerToTheFirstTellsOfItsPlay) {
+  for (uint32_t id : {1u, 5u}) {
+    SCOPED_TRACE(id);
+    begin_playing();
+    sent();
+    const double first = ids["createStream"];
+    accept_connect();
+    wait(1s);
+    EXPECT_EQ(sent(), "createStream:0");
+    peer->send(0, {"_result", first, amf::Null{}, {id}});
+    auto created = end.take<event::StreamCreated>();
+    ASSERT_TRUE(created);
+    EXPECT_EQ(created->id, id);
+    EXPECT_EQ(sent(), id == 1 ? "" : "play:5");
+    give_stream(2);
+    EXPECT_FALSE(end.take<event::StreamCreated>());
+    EXPECT_EQ(sent(), "");
+    peer->send_status(id, "NetStream.Play.Start");
+    EXPECT_TRUE(end.take<event::Started>());
+  }
+}
+
+TEST_F(ClientAheadTest, ALateErrorIsTheFirstOnes) {
+  begin_playing();
+  sent();
+  const double first = ids["createStream"];
+  accept_connect();
+  wait(1s);
+  EXPECT_EQ(sent(), "createStream:0");
+  peer->send(0, {"_error", first, amf::Null{}, {Value()}});
+  EXPECT_FALSE(end.take<event::Refused>());
+  EXPECT_EQ(sent(), "");
+  give_stream(1);
+  EXPECT_EQ(sent(), "play:1");
+
+  // The second one's stands, although the first has none yet.
+  begin_playing();
+  sent();
+  accept_connect();
+  wait(1s);
+  EXPECT_EQ(sent(), "createStream:0");
+  refuse_stream();
+  EXPECT_TRUE(end.take<event::Refused>());
+}
+
+TEST_F(ClientAheadTest, AnAnswerOutOfCountIsTheSecondOnes) {
+  begin_playing();
+  sent();
+  accept_connect();
+  wait(1s);
+  EXPECT_EQ(sent(), "createStream:0");
+  peer->send(0, {"_result", 77, amf::Null{}, {1}});
+  EXPECT_TRUE(end.take<event::StreamCreated>());
+  EXPECT_EQ(sent(), "play:1");
+}
+
 TEST_F(ClientAheadTest, TheDeadlineStaysThatOfOneCommand) {
   begin_playing();
   sent();
@@ -316,7 +373,11 @@ TEST_F(ClientAheadTest, PlayHasItsDeadline) {
   sent();
   accept_connect();
   give_stream(1);
-  wait(5s);
+  wait(4900ms);
+  // To a server that takes its time over a play, a second one is an error.
+  EXPECT_EQ(sent(), "");
+  EXPECT_EQ(closed_text(), "");
+  wait(100ms);
   EXPECT_EQ(closed_text(), "No answer to play");
 }
 

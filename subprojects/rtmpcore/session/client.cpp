@@ -174,7 +174,10 @@ void Client::Role::prepare(Stream& stream, Time now) {
     double transaction_id = ask(
         nullptr, request, creates ? Asked::kCreateStream : Asked::kUnimportant, stream.handle, now);
     if (connect_state_ != ConnectState::kAccepted) {
-      stream.created_ahead |= creates;  // until connect is answered, its deadline is the one
+      if (creates) {
+        stream.created_ahead = true;  // until connect is answered, its deadline is the one
+        stream.ahead = transaction_id;
+      }
     } else if (creates || client_options_.strict_order) {
       stream.deadline =
           after(creates ? options().command_timeout : client_options_.strict_wait, now);
@@ -212,13 +215,10 @@ void Client::Role::play_ahead(Stream& stream, Time now) {
   stream.played_ahead = kFirstStreamId;
 }
 
-/// create_again() asks for the stream that the server did not give us when we asked ahead.
+/// create_again() asks for the stream that the server did not give us when we asked ahead. It may
+/// still do that: which of the two it answers tells what has become of the play behind the first.
 void Client::Role::create_again(Stream& stream, Time now) {
-  std::erase_if(pending_, [&](const Pending& p) {
-    return p.stream == stream.handle && p.asked != Asked::kStreamLength;
-  });
   stream.created_ahead = false;
-  stream.played_ahead = 0;
   ask(nullptr, CreateStream{}, Asked::kCreateStream, stream.handle, now);
   stream.deadline = stream.give_up;
 }

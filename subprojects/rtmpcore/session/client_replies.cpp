@@ -100,11 +100,17 @@ std::vector<Client::Role::Pending>::iterator Client::Role::find_pending(const Co
   auto creates = [&](const Pending& p) {
     return p.asked == Asked::kCreateStream && (!known || p.stream == found->stream);
   };
-  const bool fits = ok ? gives_stream : command.transaction_id == 0;
-  if (fits && std::count_if(pending_.begin(), pending_.end(), creates) == 1) {
-    return by(creates);
+  // Asked twice for one stream, it is the second time that counts: then play is asked again too.
+  auto creating = pending_.end();
+  bool is_only = true;
+  for (auto p = pending_.begin(); p != pending_.end(); ++p) {
+    if (creates(*p)) {
+      is_only = is_only && (creating == pending_.end() || creating->stream == p->stream);
+      creating = p;
+    }
   }
-  return found;
+  const bool fits = ok ? gives_stream : command.transaction_id == 0;
+  return fits && is_only && creating != pending_.end() ? creating : found;
 }
 
 void Client::Role::on_reply(Command command, bool ok, Time now) {
@@ -132,7 +138,7 @@ void Client::Role::on_reply(Command command, bool ok, Time now) {
   }
   switch (pending.asked) {
     case Asked::kCreateStream:
-      on_create_stream_reply(*stream, command, ok, now);
+      on_create_stream_reply(*stream, pending, command, ok, now);
       break;
     case Asked::kPublish:
       // A reply instead of onStatus: librtmp takes it for success as well.
@@ -217,10 +223,10 @@ void Client::Role::refuse_connect(Status status, Time) {
   finish(std::nullopt);
 }
 
-void Client::Role::on_create_stream_reply(Stream& stream, const Command& command, bool ok,
-                                          Time now) {
-  if (stream.id) {
-    return;  // asked twice, answered twice
+void Client::Role::on_create_stream_reply(Stream& stream, const Pending& pending,
+                                          const Command& command, bool ok, Time now) {
+  if (stream.id || (!ok && pending.transaction_id == stream.ahead && is_creating(stream))) {
+    return;  // asked twice, and the other answer counts
   }
   auto id = ok ? new_stream_id(command) : std::nullopt;
   if (id && find_id(*id) != nullptr) {
@@ -248,6 +254,9 @@ void Client::Role::on_create_stream_reply(Stream& stream, const Command& command
     return;
   }
   stream.id = id;
+  if (pending.transaction_id != stream.ahead) {
+    stream.played_ahead = 0;  // the first createStream was dropped, and so was play behind it
+  }
   if (connect_state_ == ConnectState::kAccepted) {
     created(stream, now);
   } else {

@@ -62,6 +62,7 @@ class Client::Role final : public Session::Core {
     std::optional<StopCommands> stop;  ///< close_stream() before there is a stream id
     std::optional<Status> reset;       ///< Play.Reset came, and nothing better yet
     bool created_ahead = false;        ///< createStream was sent before connect was accepted
+    double ahead = 0;                  ///< its transaction
     uint32_t played_ahead = 0;         ///< the id on which play was, before there was one; 0 = none
     bool refused_ahead = false;        ///< and its answer was an error
     std::optional<Time> give_up;       ///< created ahead: when createStream fails for good
@@ -104,7 +105,8 @@ class Client::Role final : public Session::Core {
   // Answers.
   void on_reply(Command command, bool ok, Time now);
   void on_connect_reply(const Command& command, bool ok, Time now);
-  void on_create_stream_reply(Stream& stream, const Command& command, bool ok, Time now);
+  void on_create_stream_reply(Stream& stream, const Pending& pending, const Command& command,
+                              bool ok, Time now);
   void created(Stream& stream, Time now);
   void on_status(const MessageHeader& header, const Command& command, Time now);
   Stream* guessing(uint32_t message_stream_id);
