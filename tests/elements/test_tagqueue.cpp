@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The queue between rtmpsrc's connection and its pad, and the tags in it.
+#include <vector>
+
+#include "rtmp/tagqueue.h"
+#include "tag_testing.h"
+
+namespace {
+
+using namespace rtmptest;  // NOLINT: the tests' own vocabulary
+using gstrtmp::Tag;
+using gstrtmp::TagQueue;
+
+/// A second of video and audio at 25 a second, key frames every 10, arriving in time from `begin`.
+void fill(TagQueue& queue, uint32_t first, uint32_t count) {
+  for (uint32_t i = first; i < first + count; i++) {
+    const auto now = at(std::chrono::milliseconds(i * 40));
+    queue.push(make(video_frame(i), now));
+    queue.push(make(audio_frame(i), now));
+  }
+}
+
+std::vector<Tag> drain(TagQueue& queue) {
+  std::vector<Tag> tags;
+  while (auto tag = queue.pop()) {
+    tags.push_back(std::move(*tag));
+  }
+  return tags;
+}
+
+TEST(TagQueue, KeepsOrderAndCountsWhatItHolds) {
+  TagQueue queue;
+  queue.push(make(metadata(), at(0ms)));
+  EXPECT_FALSE(queue.has_media());
+  EXPECT_EQ(queue.media_span_ms(), 0);
+  fill(queue, 0, 25);
+  EXPECT_TRUE(queue.has_media());
+  EXPECT_EQ(queue.media_span_ms(), 24 * 40 + 3);
+  EXPECT_EQ(queue.waited(at(1500ms)), rtmp::Duration(1500ms));
+  uint64_t bytes = 0;
+  for (const Tag& tag : queue.tags()) {
+    bytes += tag.payload.size + Tag::kOverhead;
+  }
+  EXPECT_EQ(queue.bytes(), bytes);
+  EXPECT_EQ(drain(queue).size(), 51u);
+  EXPECT_EQ(queue.bytes(), 0u);
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(TagQueue, TrimsToTheNextKeyFrame) {
+  TagQueue queue;
+  queue.push(make(video_header(), at(0ms)));
+  fill(queue, 0, 50);  // key frames at 0, 0.4, 0.8, 1.2, 1.6
+  queue.trim(at(2000ms), 2s, 1 << 30);
+  EXPECT_EQ(queue.dropped().video, 0u) << "nothing has waited longer than two seconds";
+  queue.trim(at(2500ms), 1s, 1 << 30);
+  EXPECT_EQ(queue.dropped().video, 40u);
+  EXPECT_EQ(queue.dropped().audio, 40u);
+  auto tags = drain(queue);
+  ASSERT_EQ(tags.size(), 21u);
+  EXPECT_TRUE(tags[0].is_header()) << "a header is never dropped";
+  EXPECT_TRUE(tags[1].is_key_frame());
+  EXPECT_EQ(tags[1].timestamp, 1600);
+  EXPECT_TRUE(tags[1].discont);
+  EXPECT_FALSE(tags[2].discont);
+}
+
+TEST(TagQueue, WithoutAKeyFrameSkipsWhatComesUntilOne) {
+  TagQueue queue;
+  fill(queue, 0, 5);
+  queue.trim(at(3000ms), 2s, 1 << 30);
+  EXPECT_TRUE(queue.empty());
+  fill(queue, 75, 5);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.dropped().video, 10u);
+  EXPECT_EQ(queue.dropped().audio, 10u);
+  fill(queue, 80, 2);
+  auto tags = drain(queue);
+  ASSERT_EQ(tags.size(), 4u);
+  EXPECT_TRUE(tags[0].is_key_frame());
+  EXPECT_TRUE(tags[0].discont);
+  EXPECT_FALSE(tags[1].discont);
+}
+
+TEST(TagQueue, BoundsOctetsToo) {
+  TagQueue queue;
+  fill(queue, 0, 50);
+  const uint64_t all = queue.bytes();
+  queue.trim(at(1960ms), 10s, all / 2);
+  EXPECT_LE(queue.bytes(), all / 2);
+  ASSERT_FALSE(queue.empty());
+  EXPECT_TRUE(queue.tags().front().is_key_frame());
+}
+
+TEST(TagQueue, EmptyTagsTakeMemoryToo) {
+  TagQueue queue;
+  for (uint32_t i = 0; i < 1000; i++) {
+    queue.push(make({rtmp::MessageType::kAudio, 0, {}}, at(0ms)));
+  }
+  EXPECT_GE(queue.bytes(), 1000 * sizeof(Tag));
+  queue.trim(at(0ms), 2s, 100 * sizeof(Tag));
+  EXPECT_LE(queue.tags().size(), 100u);
+}
+
+// All that is asked for with each message is asked while the connection is locked.
+TEST(TagQueue, AnswersAtOnceHoweverManyScriptsWait) {
+  TagQueue queue;
+  const auto begun = std::chrono::steady_clock::now();
+  auto elapsed = [&] { return std::chrono::steady_clock::now() - begun; };
+  for (uint32_t i = 0; i < 200'000 && elapsed() < 20s; i++) {
+    Tag script;
+    script.packet = rtmp::media::PacketClass::kCommand;
+    queue.push(std::move(script));
+    ASSERT_FALSE(queue.has_media());
+    ASSERT_EQ(queue.media_span_ms(), 0);
+    ASSERT_EQ(queue.waited(at(1s)), rtmp::Duration{});
+  }
+  EXPECT_EQ(queue.tags().size(), 200'000u);
+  // A flood of sound that nobody takes: each packet drops one.
+  for (uint32_t i = 0; i < 200'000 && elapsed() < 20s; i++) {
+    Tag sound;
+    sound.type = rtmp::flv::TagType::kAudio;
+    sound.packet = rtmp::media::PacketClass::kAudioFrame;
+    sound.timestamp = i;
+    queue.push(std::move(sound));
+    queue.trim(at(0s), 2s, 100'000 * Tag::kOverhead);
+    ASSERT_LE(queue.bytes(), 100'000 * Tag::kOverhead);
+  }
+  EXPECT_LT(elapsed(), 20s);
+  EXPECT_EQ(queue.tags().back().timestamp, 199'999);
+  EXPECT_EQ(queue.media_span_ms(), 99'999);
+  EXPECT_EQ(queue.dropped().audio, 100'000u);
+}
+
+TEST(TagQueue, AudioAloneNeedsNoKeyFrame) {
+  TagQueue queue;
+  for (uint32_t i = 0; i < 100; i++) {
+    queue.push(make(audio_frame(i), at(std::chrono::milliseconds(i * 40))));
+  }
+  queue.trim(at(4000ms), 2s, 1 << 30);
+  EXPECT_EQ(queue.dropped().audio, 50u);
+  EXPECT_TRUE(queue.pop()->discont);
+}
+
+TEST(TagQueue, AudioGoesOnWithoutTheVideoThatStopped) {
+  TagQueue queue;
+  fill(queue, 0, 5);
+  queue.trim(at(3000ms), 2s, 1 << 30);
+  queue.push(make(audio_frame(1), at(3100ms)));
+  EXPECT_TRUE(queue.empty());
+  queue.push(make(audio_frame(2), at(160ms + TagQueue::kVideoPause)));
+  EXPECT_FALSE(queue.empty());
+}
+
+TEST(TagQueue, BeginsAtAKeyFrameThatIsLive) {
+  TagQueue queue;
+  queue.push(make(video_header(), at(0ms)));
+  // 24 frames of the past at once, then live from frame 25 on; key frames at 0, 10, 20, 30.
+  for (uint32_t i = 0; i < 25; i++) {
+    queue.push(make(video_frame(i), at(1000ms)));
+  }
+  fill(queue, 25, 10);
+  TagQueue late;
+  for (const Tag& tag : queue.tags()) {
+    late.push(make({rtmp::MessageType::kVideo,
+                    tag.timestamp,
+                    {tag.payload.bytes().begin(), tag.payload.bytes().end()}},
+                   tag.arrival));
+  }
+  queue.begin_at_key_frame(100ms);
+  auto tags = drain(queue);
+  ASSERT_GE(tags.size(), 2u);
+  EXPECT_TRUE(tags[0].is_header());
+  EXPECT_EQ(tags[1].timestamp, 30 * 40);
+  EXPECT_EQ(queue.dropped().video + queue.dropped().audio, 0u) << "left out is not dropped";
+
+  late.begin_at_key_frame(210ms);  // frame 20 came 0.2 s late
+  tags = drain(late);
+  ASSERT_GE(tags.size(), 2u);
+  EXPECT_EQ(tags[1].timestamp, 20 * 40);
+}
+
+TEST(TagQueue, LeavesOutWhatComesBeforeTheKeyFrame) {
+  TagQueue queue;
+  fill(queue, 1, 5);
+  queue.begin_at_key_frame(100ms);
+  EXPECT_FALSE(queue.has_media());
+  fill(queue, 6, 5);
+  ASSERT_TRUE(queue.has_media());
+  EXPECT_EQ(queue.tags().front().timestamp, 400);
+  EXPECT_EQ(queue.dropped().video, 0u);
+}
+
+TEST(TagQueue, WaitsForVideoThatIsExpected) {
+  TagQueue queue;
+  queue.expect_video(at(2s));
+  queue.push(make(audio_frame(0), at(0ms)));
+  queue.begin_at_key_frame(rtmp::Duration::max());
+  queue.push(make(audio_frame(1), at(1900ms)));
+  EXPECT_FALSE(queue.has_media());
+  queue.push(make(audio_frame(2), at(2s)));
+  EXPECT_TRUE(queue.has_media()) << "it never came";
+}
+
+TEST(TagQueue, SoundThatLeadsTheKeyFrameStays) {
+  for (bool already_there : {false, true}) {
+    SCOPED_TRACE(already_there);
+    TagQueue queue;
+    queue.expect_video(at(12s));
+    queue.push(make(audio_header(), at(0ms)));
+    for (uint32_t i = 0; i < 10; i++) {
+      queue.push(make(audio_frame(i), at(0ms)));
+    }
+    if (!already_there) {
+      queue.begin_at_key_frame(rtmp::Duration::max(), 100ms);
+      EXPECT_FALSE(queue.has_media());
+    }
+    queue.push(make(video_frame(10), at(400ms)));
+    if (already_there) {
+      queue.begin_at_key_frame(rtmp::Duration::max(), 100ms);
+    }
+    uint64_t bytes = 0;
+    for (const Tag& tag : queue.tags()) {
+      bytes += tag.memory();
+    }
+    EXPECT_EQ(queue.bytes(), bytes);
+    auto tags = drain(queue);
+    ASSERT_EQ(tags.size(), 4u);
+    EXPECT_TRUE(tags[0].is_header());
+    EXPECT_EQ(tags[1].timestamp, 8 * 40 + 3);
+    EXPECT_EQ(tags[1].discont, !already_there);
+    EXPECT_EQ(tags[2].timestamp, 9 * 40 + 3);
+    EXPECT_TRUE(tags[3].is_key_frame());
+    EXPECT_FALSE(tags[3].discont);
+  }
+}
+
+TEST(TagQueue, BoundsTheSoundThatMayLead) {
+  TagQueue queue;
+  queue.expect_video(at(12s));
+  queue.begin_at_key_frame(rtmp::Duration::max(), 500ms);
+  for (uint32_t i = 0; i < 50; i++) {
+    Message sound = audio_frame(i, i);
+    sound.body.resize(100'000);
+    queue.push(make(sound, at(0ms)));
+  }
+  queue.push(make(video_frame(0), at(400ms)));
+  EXPECT_LE(queue.bytes(), TagQueue::kMaxLeadBytes + 10'000);
+  auto tags = drain(queue);
+  ASSERT_EQ(tags.size(), 11u);
+  EXPECT_EQ(tags[9].timestamp, 49) << "the oldest goes";
+}
+
+TEST(TagQueue, KeepsTheHeadersWhenCleared) {
+  TagQueue queue;
+  queue.push(make(video_header(), at(0ms)));
+  for (const Message& header : {metadata(), video_header(), audio_header()}) {
+    queue.push(make(header, at(0ms)));
+  }
+  fill(queue, 0, 5);
+  queue.clear(7000);
+  EXPECT_FALSE(queue.has_media());
+  EXPECT_EQ(queue.media_span_ms(), 0);
+  EXPECT_EQ(queue.dropped().video + queue.dropped().audio, 0u);
+  uint64_t bytes = 0;
+  for (const Tag& tag : queue.tags()) {
+    bytes += tag.memory();
+  }
+  EXPECT_EQ(queue.bytes(), bytes);
+  auto tags = drain(queue);
+  ASSERT_EQ(tags.size(), 3u) << "the last of each kind";
+  for (const Tag& tag : tags) {
+    EXPECT_EQ(tag.timestamp, 7000) << "no sink is to wait for where it was";
+  }
+  EXPECT_EQ(tags[0].packet, rtmp::media::PacketClass::kMetadata);
+  EXPECT_EQ(tags[1].type, rtmp::flv::TagType::kVideo);
+  EXPECT_EQ(tags[2].type, rtmp::flv::TagType::kAudio);
+}
+
+TEST(TagQueue, StreamsWithoutKeyFramesGoOn) {
+  TagQueue queue;
+  for (uint32_t i = 1; i < 400; i++) {
+    queue.push(make(video_frame(i % 9 + 1, 100, i * 40), at(std::chrono::milliseconds(i * 40))));
+    if (i == 5) {
+      queue.begin_at_key_frame(100ms);
+    }
+  }
+  ASSERT_TRUE(queue.has_media());
+  EXPECT_EQ(queue.tags().front().arrival, at(240ms) + TagQueue::kKeyFrameWait);
+  EXPECT_TRUE(queue.tags().front().discont);
+}
+
+TEST(MakeTag, KnowsWhatATagIs) {
+  EXPECT_TRUE(make(video_frame(0), {}).is_key_frame());
+  EXPECT_FALSE(make(video_frame(1), {}).is_key_frame());
+  EXPECT_TRUE(make(video_header(), {}).is_header());
+  EXPECT_TRUE(make(audio_header(), {}).is_header());
+  EXPECT_TRUE(make(audio_frame(1), {}).is_media());
+  EXPECT_TRUE(make(metadata(), {}).is_header());
+  Tag cue = make({rtmp::MessageType::kDataAmf0, 0, script_body("onCuePoint")}, {});
+  EXPECT_FALSE(cue.is_header());
+  EXPECT_FALSE(cue.is_media());
+  Tag empty = make({rtmp::MessageType::kVideo, 0, {}}, {});
+  EXPECT_FALSE(empty.is_key_frame());
+}
+
+TEST(MakeTag, TakesThePublishersPrefixOff) {
+  Tag tag = make(as_sent(metadata()), {});
+  EXPECT_TRUE(tag.is_header());
+  EXPECT_EQ(rtmp::script_handler(tag.payload.bytes()), rtmp::kOnMetaData);
+  EXPECT_EQ(tag.payload.size, metadata().body.size());
+}
+
+TEST(MakeTag, DropsWhatSteersTheConnection) {
+  for (const char* handler : {"|RtmpSampleAccess", "onStatus"}) {
+    rtmp::event::Media media;
+    rtmp::Buffer body = script_body(handler);
+    media.type = rtmp::MessageType::kDataAmf0;
+    media.payload.block.data = body.data();
+    media.payload.size = body.size();
+    EXPECT_FALSE(gstrtmp::make_tag(std::move(media), {})) << handler;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  gst_init(&argc, &argv);
+  return RUN_ALL_TESTS();
+}
