@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gst/check/gsttestclock.h>
@@ -125,6 +126,12 @@ struct Latency {
   bool live = false;
   GstClockTime min = 0;
   GstClockTime max = GST_CLOCK_TIME_NONE;
+};
+
+/// PostedError is an ERROR message of the element.
+struct PostedError {
+  gstrtmp::GErrorPtr error;
+  std::string debug;
 };
 
 class Mux;
@@ -282,6 +289,21 @@ class Mux {
   void start() {
     EXPECT_NE(gst_element_set_state(element_.get(), GST_STATE_PLAYING), GST_STATE_CHANGE_FAILURE);
   }
+  /// start_video() and start_both() are a muxer that plays, its inputs open for data.
+  Input& start_video() {
+    Input& video = add("video");
+    start();
+    video.open(kAvcCaps);
+    return video;
+  }
+  std::pair<Input&, Input&> start_both() {
+    Input& video = add("video");
+    Input& audio = add("audio");
+    start();
+    video.open(kAvcCaps);
+    audio.open(kAacCaps);
+    return {video, audio};
+  }
   void stop() {
     gst_element_set_state(element_.get(), GST_STATE_NULL);
     gst_element_set_bus(element_.get(), nullptr);
@@ -316,6 +338,19 @@ class Mux {
   }
   GstPtr<GstMessage> message(GstMessageType types, GstClockTime timeout = 5 * GST_SECOND) {
     return adopt(gst_bus_timed_pop_filtered(bus_.get(), timeout, types));
+  }
+  /// take_error() waits for an ERROR; if there is none, that is a failure, and nothing matches.
+  PostedError take_error() {
+    PostedError posted;
+    auto message = this->message(GST_MESSAGE_ERROR);
+    EXPECT_TRUE(message) << "no error";
+    if (message) {
+      gstrtmp::GCharPtr debug;
+      gst_message_parse_error(message.get(), gstrtmp::out_parameter(posted.error),
+                              gstrtmp::out_parameter(debug));
+      posted.debug = debug ? debug.get() : "";
+    }
+    return posted;
   }
   /// file() is what a file sink would have written: all buffers, rewrites in their places.
   Octets file() {

@@ -10,11 +10,7 @@ using namespace flvtest;  // NOLINT: the tests' own vocabulary
 
 TEST(FlvChunk, WritesOneTagABuffer) {
   Mux mux;
-  Input& video = mux.add("video");
-  Input& audio = mux.add("audio");
-  mux.start();
-  video.open(kAvcCaps);
-  audio.open(kAacCaps);
+  auto [video, audio] = mux.start_both();
   video.frame_ms(0, 40, true, 1);
   audio.sound(0, 2);
   video.frame_ms(40, 120, false, 3);
@@ -36,11 +32,7 @@ TEST(FlvChunk, WritesOneTagABuffer) {
 
 TEST(FlvChunk, SetsTimesAndFlags) {
   Mux mux;
-  Input& video = mux.add("video");
-  Input& audio = mux.add("audio");
-  mux.start();
-  video.open(kAvcCaps);
-  audio.open(kAacCaps);
+  auto [video, audio] = mux.start_both();
   video.frame(0, 33'333'333, true);
   audio.sound(0);
   video.frame(33'333'333, 100'000'001);
@@ -83,9 +75,7 @@ TEST(FlvChunk, AudioAloneIsNoDelta) {
 // The octets that went in come out of the same memory: nothing but headers is written.
 TEST(FlvChunk, DoesNotCopyPayloads) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   GstBuffer* two_parts = Input::buffer_of(Octets(1000, 0x65));
   auto second = Input::buffer_of(Octets(500, 0x66));
   gst_buffer_append(two_parts, second);
@@ -112,9 +102,7 @@ TEST(FlvChunk, DoesNotCopyPayloads) {
 
 TEST(FlvChunk, KeepsNegativeCompositionTimes) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(100, 100, true);
   video.frame_ms(140, 120);
   video.eos();
@@ -148,9 +136,7 @@ TEST(FlvChunk, ShiftsAllTracksByOneConstantIfDtsBeginsBelowZero) {
 
 TEST(FlvChunk, NeverRewritesATimestampItNeedNot) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   // A stream that begins late stays late.
   video.frame_ms(7000, 7000, true);
   video.frame_ms(7040, 7040);
@@ -163,9 +149,7 @@ TEST(FlvChunk, NeverRewritesATimestampItNeedNot) {
 
 TEST(FlvChunk, NeverDecreasesWithinATrack) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(0, 0, true);
   video.frame_ms(80, 80);
   video.frame_ms(40, 40);
@@ -180,9 +164,7 @@ TEST(FlvChunk, NeverDecreasesWithinATrack) {
 
 TEST(FlvChunk, TakesPtsForAMissingDts) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame(GST_CLOCK_TIME_NONE, 0, true);
   video.frame(GST_CLOCK_TIME_NONE, 120 * GST_MSECOND);
   video.frame(GST_CLOCK_TIME_NONE, 40 * GST_MSECOND);
@@ -197,9 +179,7 @@ TEST(FlvChunk, TakesPtsForAMissingDts) {
 
 TEST(FlvChunk, WrapsTimestampsAt32Bits) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   const int64_t wrap = int64_t{1} << 32;
   video.frame_ms(wrap - 40, wrap - 40, true);
   video.frame_ms(wrap, wrap);
@@ -213,11 +193,7 @@ TEST(FlvChunk, WrapsTimestampsAt32Bits) {
 
 TEST(FlvChunk, InterleavesByDts) {
   Mux mux;
-  Input& video = mux.add("video");
-  Input& audio = mux.add("audio");
-  mux.start();
-  video.open(kAvcCaps);
-  audio.open(kAacCaps);
+  auto [video, audio] = mux.start_both();
   for (int i = 0; i < 5; i++) {
     video.frame_ms(40 * i, 40 * i, i == 0);
   }
@@ -326,9 +302,7 @@ TEST(FlvChunk, MakesTheAacConfigurationThatCapsLack) {
 
 TEST(FlvChunk, WritesAChangedConfigurationBeforeTheNextFrame) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(0, 0, true);
   video.caps(kAvcCaps);  // again the same
   video.frame_ms(40, 40);
@@ -349,11 +323,7 @@ TEST(FlvChunk, WritesAChangedConfigurationBeforeTheNextFrame) {
 
 TEST(FlvChunk, AnnouncesTheStreamHeader) {
   Mux mux;
-  Input& video = mux.add("video");
-  Input& audio = mux.add("audio");
-  mux.start();
-  video.open(kAvcCaps);
-  audio.open(kAacCaps);
+  auto [video, audio] = mux.start_both();
   video.frame_ms(500, 500, true);
   audio.sound(500);
   audio.eos();
@@ -431,9 +401,7 @@ TEST(FlvChunk, WritesMetadataAgainWhenTagsChange) {
 
 TEST(FlvChunk, CompletesAFileAtItsEnd) {
   Mux mux(true);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   for (int i = 0; i < 10; i++) {
     video.frame_ms(2000 + 100 * i, 2000 + 100 * i, i % 5 == 0);
   }
@@ -466,9 +434,7 @@ TEST(FlvChunk, CompletesAFileAtItsEnd) {
 // There is room for what metadata was known when the file began, and for the index.
 TEST(FlvChunk, CompletesAFileThoughItsMetadataGrew) {
   Mux mux(true);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(0, 0, true);
   mux.wait(4);
   const std::string title(30'000, 'x');
@@ -488,9 +454,7 @@ TEST(FlvChunk, DoesNotGoBackInAStream) {
   for (bool streamable : {true, false}) {
     Mux mux(streamable);  // Either the user says so, or downstream cannot seek.
     mux.set("streamable", streamable);
-    Input& video = mux.add("video");
-    mux.start();
-    video.open(kAvcCaps);
+    Input& video = mux.start_video();
     video.frame_ms(0, 0, true);
     video.eos();
     mux.until_eos();

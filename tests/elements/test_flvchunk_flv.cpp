@@ -385,11 +385,8 @@ TEST(FlvChunkFlv, TellsOfABrokenStream) {
   mux.start();
   input.open(kFlvCaps);
   EXPECT_EQ(input.push(stream(2) + Octets(20, 0xEE)), GST_FLOW_ERROR);
-  auto message = mux.message(GST_MESSAGE_ERROR);
-  ASSERT_TRUE(message);
-  gstrtmp::GErrorPtr error;
-  gst_message_parse_error(message.get(), gstrtmp::out_parameter(error), nullptr);
-  EXPECT_TRUE(g_error_matches(error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_DEMUX));
+  EXPECT_TRUE(
+      g_error_matches(mux.take_error().error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_DEMUX));
   EXPECT_EQ(input.push(picture(80, false)), GST_FLOW_ERROR);
   EXPECT_EQ(timeline(frames(mux.settle())), "v0 a7 v40 a47") << "what was whole is not lost";
 }

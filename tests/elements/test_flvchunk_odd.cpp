@@ -22,14 +22,9 @@ TEST_P(FlvChunkBadCaps, EndInOneClearError) {
   mux.start();
   input.open(GetParam().caps);
   input.frame_ms(0, 0, true);
-  auto message = mux.message(GST_MESSAGE_ERROR);
-  ASSERT_TRUE(message);
-  gstrtmp::GErrorPtr error;
-  gstrtmp::GCharPtr debug;
-  gst_message_parse_error(message.get(), gstrtmp::out_parameter(error),
-                          gstrtmp::out_parameter(debug));
-  EXPECT_TRUE(g_error_matches(error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
-  EXPECT_NE(std::string(debug.get()).find(GetParam().says), std::string::npos) << debug.get();
+  const PostedError posted = mux.take_error();
+  EXPECT_TRUE(g_error_matches(posted.error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
+  EXPECT_NE(posted.debug.find(GetParam().says), std::string::npos) << posted.debug;
   EXPECT_FALSE(mux.message(GST_MESSAGE_ERROR, 50 * GST_MSECOND)) << "one error is enough";
   EXPECT_EQ(input.frame_ms(40, 40), GST_FLOW_NOT_NEGOTIATED);
 }
@@ -68,16 +63,11 @@ TEST_P(FlvChunkOddConfiguration, EndsInOneClearError) {
     gst_caps_set_simple(caps.get(), "codec_data", GST_TYPE_BUFFER, data.get(), nullptr);
     input.event(gst_event_new_caps(caps.get()));
     input.frame_ms(40, 40);
-    auto message = mux.message(GST_MESSAGE_ERROR);
-    ASSERT_TRUE(message);
-    gstrtmp::GErrorPtr error;
-    gstrtmp::GCharPtr debug;
-    gst_message_parse_error(message.get(), gstrtmp::out_parameter(error),
-                            gstrtmp::out_parameter(debug));
-    EXPECT_NE(std::string(debug.get())
-                  .find(is_video ? "no AVC decoder configuration" : "no AudioSpecificConfig"),
-              std::string::npos)
-        << debug.get();
+    const PostedError posted = mux.take_error();
+    EXPECT_NE(
+        posted.debug.find(is_video ? "no AVC decoder configuration" : "no AudioSpecificConfig"),
+        std::string::npos)
+        << posted.debug;
   }
 }
 INSTANTIATE_TEST_SUITE_P(, FlvChunkOddConfiguration,
@@ -88,9 +78,7 @@ INSTANTIATE_TEST_SUITE_P(, FlvChunkOddConfiguration,
 
 TEST(FlvChunk, LeavesEmptyBuffersOut) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(0, 0, true);
   GstBuffer* empty = gst_buffer_new();
   GST_BUFFER_PTS(empty) = GST_BUFFER_DTS(empty) = 40 * GST_MSECOND;
@@ -103,11 +91,7 @@ TEST(FlvChunk, LeavesEmptyBuffersOut) {
 
 TEST(FlvChunk, GoesOnWithOneTrackWhenTheOtherEnds) {
   Mux mux(true);
-  Input& video = mux.add("video");
-  Input& audio = mux.add("audio");
-  mux.start();
-  video.open(kAvcCaps);
-  audio.open(kAacCaps);
+  auto [video, audio] = mux.start_both();
   video.frame_ms(0, 0, true);
   video.eos();
   std::string expected = "F S V0 A0 v0";
@@ -124,11 +108,7 @@ TEST(FlvChunk, GoesOnWithOneTrackWhenTheOtherEnds) {
 
 TEST(FlvChunk, TakesBuffersWithNothingInThem) {
   Mux mux;
-  Input& video = mux.add("video");
-  Input& audio = mux.add("audio");
-  mux.start();
-  video.open(kAvcCaps);
-  audio.open(kAacCaps);
+  auto [video, audio] = mux.start_both();
   for (Input* input : {&video, &audio}) {
     input->push(gst_buffer_new());
     input->push(gst_buffer_new());
@@ -148,9 +128,7 @@ TEST(FlvChunk, TakesBuffersWithNothingInThem) {
 TEST(FlvChunk, WritesADay) {
   constexpr int kSeconds = 24 * 3600;
   Mux mux(true);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   for (int64_t s = 0; s < kSeconds; s++) {
     ASSERT_EQ(video.frame_ms(1000 * s, 1000 * s, true), GST_FLOW_OK);
   }
@@ -178,40 +156,40 @@ TEST(FlvChunk, EndsThoughAPadNeverGotData) {
 
 TEST(FlvChunk, EndsWithoutAnyData) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.eos();
   EXPECT_EQ(timeline(mux.until_eos()), "F S V0");
 }
 
 TEST(FlvChunk, RefusesAFrameLargerThanATag) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(0, 0, true);
   mux.wait(4);
   GstBuffer* large = gst_buffer_new_allocate(nullptr, size_t{1} << 24, nullptr);
   GST_BUFFER_PTS(large) = GST_BUFFER_DTS(large) = 40 * GST_MSECOND;
   video.push(large);
-  auto message = mux.message(GST_MESSAGE_ERROR);
-  ASSERT_TRUE(message);
-  gstrtmp::GErrorPtr error;
-  gst_message_parse_error(message.get(), gstrtmp::out_parameter(error), nullptr);
-  EXPECT_TRUE(g_error_matches(error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_MUX));
+  EXPECT_TRUE(
+      g_error_matches(mux.take_error().error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_MUX));
 }
 
 TEST(FlvChunk, TakesTheLargestFrameThatFits) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   GstBuffer* large = gst_buffer_new_allocate(nullptr, (size_t{1} << 24) - 6, nullptr);
   GST_BUFFER_PTS(large) = GST_BUFFER_DTS(large) = 0;
   video.push(large);
   video.eos();
   EXPECT_EQ(timeline(mux.until_eos()), "F S V0 v0 E0");
+}
+
+/// wait_until_still() returns once nothing more was counted for a while: its thread is blocked.
+void wait_until_still(const std::atomic<int>& count) {
+  int before = -1;
+  while (before != count) {
+    before = count;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 // Without timestamps the base class sees an empty queue, however much is in it.
@@ -228,11 +206,7 @@ TEST(FlvChunk, BoundsWhatItQueuesWithoutTimestamps) {
       pushed++;
     }
   });
-  int before = -1;
-  while (before != pushed) {
-    before = pushed;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  wait_until_still(pushed);
   EXPECT_LT(pushed, 10'000);
   stopped = true;
   mux.stop();  // and the pusher is let go
@@ -253,11 +227,7 @@ TEST(FlvChunk, LetsAFullPadGo) {
     }
     done = true;
   });
-  int before = -1;
-  while (before != pushed) {
-    before = pushed;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  wait_until_still(pushed);
   EXPECT_GT(pushed, 1000);
   // As an application may: nobody flushes.
   video.release_at_once();
@@ -285,9 +255,7 @@ TEST(FlvChunk, PassesDownstreamsAnswerOn) {
 
 TEST(FlvChunk, BeginsAnewAfterAFlush) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(5000, 5000, true);
   mux.wait(4);
   video.event(gst_event_new_flush_start());
@@ -301,9 +269,7 @@ TEST(FlvChunk, BeginsAnewAfterAFlush) {
 // The end of a file goes back to its start, in octets.
 TEST(FlvChunk, BeginsInTimeAfterAFinishedFile) {
   Mux mux(true);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(0, 0, true);
   video.eos();
   const size_t first = mux.until_eos().size();
@@ -355,9 +321,7 @@ TEST(FlvChunk, HasOnePadForEachTrack) {
 
 TEST(FlvChunk, TakesPadsWhileRunning) {
   Mux mux;
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(0, 0, true);
   mux.wait(4);
   Input& audio = mux.add("audio");
@@ -375,11 +339,7 @@ TEST(FlvChunk, TakesPadsWhileRunning) {
 
 TEST(FlvChunk, LetsPadsGoWhileRunning) {
   Mux mux;
-  Input& video = mux.add("video");
-  Input& audio = mux.add("audio");
-  mux.start();
-  video.open(kAvcCaps);
-  audio.open(kAacCaps);
+  auto [video, audio] = mux.start_both();
   video.frame_ms(0, 0, true);
   audio.sound(0);
   video.frame_ms(40, 40);
@@ -393,11 +353,7 @@ TEST(FlvChunk, CutsAtSoundOnceThePicturesAreGone) {
   for (bool file : {false, true}) {
     SCOPED_TRACE(file);
     Mux mux(file);
-    Input& video = mux.add("video");
-    Input& audio = mux.add("audio");
-    mux.start();
-    video.open(kAvcCaps);
-    audio.open(kAacCaps);
+    auto [video, audio] = mux.start_both();
     video.frame_ms(0, 0, true);
     audio.sound(0);
     video.frame_ms(40, 40);

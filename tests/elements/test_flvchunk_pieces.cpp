@@ -20,9 +20,7 @@ void pictures(Input& video, int count, int64_t start = 0) {
 TEST(FlvChunkPieces, BeginsOneWithEachGroupOfPictures) {
   Mux mux;
   mux.set("chunk-mode", kGop);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   pictures(video, 12, 1000);
   video.eos();
   EXPECT_EQ(timeline(mux.until_eos()),
@@ -34,9 +32,7 @@ TEST(FlvChunkPieces, BeginsOneWithEachGroupOfPictures) {
 TEST(FlvChunkPieces, BeginEachAtZeroIfAsked) {
   Mux mux;
   mux.set("chunk-mode", kGop, "chunk-timestamps", 1);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   pictures(video, 7, 1000);
   video.eos();
   const auto tags = mux.until_eos();
@@ -47,9 +43,7 @@ TEST(FlvChunkPieces, BeginEachAtZeroIfAsked) {
 TEST(FlvChunkPieces, BeginAWholeFileAtZeroIfAsked) {
   Mux mux;
   mux.set("chunk-timestamps", 1);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(10'000, 10'000, true);
   video.frame_ms(10'040, 10'040);
   video.eos();
@@ -59,9 +53,7 @@ TEST(FlvChunkPieces, BeginAWholeFileAtZeroIfAsked) {
 TEST(FlvChunkPieces, AreAnnounced) {
   Mux mux;
   mux.set("chunk-mode", kGop);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   pictures(video, 12);
   video.eos();
   const auto tags = mux.until_eos();
@@ -109,9 +101,7 @@ TEST(FlvChunkPieces, AreAnnounced) {
 TEST(FlvChunkPieces, AreAtLeastAsLongAsAsked) {
   Mux mux;
   mux.set("chunk-mode", kDuration, "chunk-duration", guint64{300 * GST_MSECOND});
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   pictures(video, 22);  // key frames at 0, 200, 400, 600, 800
   video.eos();
   std::vector<uint32_t> begins;
@@ -129,9 +119,7 @@ TEST(FlvChunkPieces, EndOnceTheyAreLarge) {
   Mux mux;
   mux.set("chunk-mode", kDuration, "chunk-duration", guint64{GST_SECOND * 3600}, "chunk-max-bytes",
           guint64{600});
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   pictures(video, 22);
   video.eos();
   const auto tags = mux.until_eos();
@@ -151,11 +139,7 @@ TEST(FlvChunkPieces, EndOnceTheyAreLarge) {
 TEST(FlvChunkPieces, HaveTheSoundThatBelongsToThem) {
   Mux mux;
   mux.set("chunk-mode", kGop, "chunk-timestamps", 1);
-  Input& video = mux.add("video");
-  Input& audio = mux.add("audio");
-  mux.start();
-  video.open(kAvcCaps);
-  audio.open(kAacCaps);
+  auto [video, audio] = mux.start_both();
   pictures(video, 6);
   for (int i = 0; i < 5; i++) {
     audio.sound(50 * i + 10);
@@ -182,9 +166,7 @@ TEST(FlvChunkPieces, OfSoundAloneGoByDuration) {
 TEST(FlvChunkPieces, CarryAChangedConfiguration) {
   Mux mux;
   mux.set("chunk-mode", kGop);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   video.frame_ms(0, 0, true);
   video.caps(kAvcCaps2);
   video.frame_ms(40, 40, true);
@@ -217,9 +199,7 @@ TEST(FlvChunkPieces, OfAnFlvInput) {
 TEST(FlvChunkPieces, AreNeverRewritten) {
   Mux mux(true);
   mux.set("chunk-mode", kGop);
-  Input& video = mux.add("video");
-  mux.start();
-  video.open(kAvcCaps);
+  Input& video = mux.start_video();
   pictures(video, 7);
   video.eos();
   size_t size = 0;
