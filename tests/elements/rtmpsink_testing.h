@@ -243,6 +243,15 @@ class Sink {
   GstHarness* harness = nullptr;
 };
 
+/// HastySink plays, and gives each step a second.
+class HastySink : public Sink {
+ public:
+  explicit HastySink(const std::string& location) : Sink(location, false) {
+    g_object_set(element, "timeout", 1u, nullptr);
+    play();
+  }
+};
+
 inline bool published(const Log& log) {
   return !log.publishes.empty();
 }
@@ -267,39 +276,49 @@ struct ErrorMessage {
   std::string server_description;
 };
 
-inline std::optional<ErrorMessage> take_error(Sink& sink, std::chrono::milliseconds limit = 10s) {
-  GstPtr<GstMessage> message = sink.message(GST_MESSAGE_ERROR, limit);
-  if (!message) {
-    return std::nullopt;
-  }
+inline ErrorMessage unpack_error(GstMessage* message) {
   gstrtmp::GErrorPtr error;
   gstrtmp::GCharPtr debug;
   const GstStructure* details = nullptr;
-  gst_message_parse_error(message.get(), gstrtmp::out_parameter(error),
-                          gstrtmp::out_parameter(debug));
-  gst_message_parse_error_details(message.get(), &details);
-  ErrorMessage out{
-      error->domain, error->code, error->message, debug ? debug.get() : "", {}, {}, {}, {}};
+  gst_message_parse_error(message, gstrtmp::out_parameter(error), gstrtmp::out_parameter(debug));
+  gst_message_parse_error_details(message, &details);
   auto text = [details](const char* name) -> std::string {
     const gchar* value = details != nullptr ? gst_structure_get_string(details, name) : nullptr;
     return value != nullptr ? value : "";
   };
-  out.reason = text("reason");
-  out.step = text("step");
-  out.server_code = text("server-code");
-  out.server_description = text("server-description");
-  return out;
+  return {error->domain,  error->code,  error->message,      debug ? debug.get() : "",
+          text("reason"), text("step"), text("server-code"), text("server-description")};
 }
 
-inline void expect_error(Sink& sink, GQuark domain, gint code, const std::string& reason,
-                         const std::string& step, std::chrono::milliseconds limit = 10s) {
-  auto error = take_error(sink, limit);
-  ASSERT_TRUE(error) << "no error message";
+inline std::optional<ErrorMessage> take_error(Sink& sink, std::chrono::milliseconds limit = 10s) {
+  GstPtr<GstMessage> message = sink.message(GST_MESSAGE_ERROR, limit);
+  return message ? std::optional(unpack_error(message.get())) : std::nullopt;
+}
+
+/// expect_error() answers the error, an empty one if there is none, for what else is to be seen.
+inline ErrorMessage expect_error(const std::optional<ErrorMessage>& error, GQuark domain, gint code,
+                                 const std::string& reason, const std::string& step) {
+  if (!error) {
+    ADD_FAILURE() << "no error message";
+    return {};
+  }
   EXPECT_EQ(g_quark_to_string(error->domain), std::string(g_quark_to_string(domain)));
   EXPECT_EQ(error->code, code) << error->text;
   EXPECT_EQ(error->reason, reason) << error->text;
   EXPECT_EQ(error->step, step);
   EXPECT_GT(error->text.size(), 20u);
+  return *error;
+}
+inline ErrorMessage expect_error(Sink& sink, GQuark domain, gint code, const std::string& reason,
+                                 const std::string& step, std::chrono::milliseconds limit = 10s) {
+  return expect_error(take_error(sink, limit), domain, code, reason, step);
+}
+
+/// A port that nobody listens on.
+inline uint16_t closed_port() {
+  TestServer server;
+  server.stop_listening();
+  return server.port();
 }
 
 inline Script scripted(const std::function<void(Script&)>& change) {

@@ -198,20 +198,6 @@ class Source {
     return static_cast<GstClockTime>(value);
   }
 
-  static ErrorMessage unpack_error(GstMessage* message) {
-    gstrtmp::GErrorPtr error;
-    gstrtmp::GCharPtr debug;
-    const GstStructure* details = nullptr;
-    gst_message_parse_error(message, gstrtmp::out_parameter(error), gstrtmp::out_parameter(debug));
-    gst_message_parse_error_details(message, &details);
-    auto text = [details](const char* name) -> std::string {
-      const gchar* value = details != nullptr ? gst_structure_get_string(details, name) : nullptr;
-      return value != nullptr ? value : "";
-    };
-    return {error->domain,  error->code,  error->message,      debug ? debug.get() : "",
-            text("reason"), text("step"), text("server-code"), text("server-description")};
-  }
-
   GstElement* pipeline = nullptr;
   GstElement* element = nullptr;
   GstBus* bus = nullptr;

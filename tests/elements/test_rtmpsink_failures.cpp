@@ -14,11 +14,31 @@ namespace {
 using namespace rtmptest;  // NOLINT: the tests' own vocabulary
 using Step = Script::Step;
 
-/// A port that nobody listens on.
-uint16_t closed_port() {
-  TestServer server;
-  server.stop_listening();
-  return server.port();
+/// At each of these a server may stop, and the error tells which.
+const std::pair<Step, const char*> kSteps[] = {
+    {Step::kAccept, "handshake"},
+    {Step::kConnect, "connect-command"},
+    {Step::kCreateStream, "create-stream"},
+    {Step::kPublish, "publish"},
+};
+
+/// A server that reads no further after a few messages, and whose kernel takes little.
+Script stalling() {
+  return scripted([](Script& s) {
+    s.stall_after = 5;
+    s.receive_buffer = 16384;
+  });
+}
+
+/// push_frames() pushes so many, or until one is not taken; it answers the last flow.
+GstFlowReturn push_frames(Sink& sink, uint32_t count, size_t size,
+                          std::chrono::milliseconds pause = 0ms) {
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (uint32_t i = 0; i < count && flow == GST_FLOW_OK; i++) {
+    flow = sink.push(video_frame(i, size));
+    std::this_thread::sleep_for(pause);
+  }
+  return flow;
 }
 
 TEST(RtmpSinkErrors, Refused) {
@@ -66,26 +86,16 @@ TEST(RtmpSinkErrors, UnknownHost) {
 
 TEST(RtmpSinkErrors, NoAnswerToTcp) {
   Blackhole hole;
-  Sink sink("rtmp://127.0.0.1:" + std::to_string(hole.port()) + "/live/key", false);
-  g_object_set(sink.element, "timeout", 1u, nullptr);
-  sink.play();
+  HastySink sink("rtmp://127.0.0.1:" + std::to_string(hole.port()) + "/live/key");
   EXPECT_EQ(sink.push(metadata()), GST_FLOW_ERROR);
   expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "timeout", "connect", 0ms);
 }
 
 TEST(RtmpSinkErrors, SilenceAtEachStep) {
-  const std::pair<Step, const char*> cases[] = {
-      {Step::kAccept, "handshake"},
-      {Step::kConnect, "connect-command"},
-      {Step::kCreateStream, "create-stream"},
-      {Step::kPublish, "publish"},
-  };
-  for (auto [step, name] : cases) {
+  for (auto [step, name] : kSteps) {
     SCOPED_TRACE(name);
     TestServer server(scripted([&](Script& s) { s.silent_at = step; }));
-    Sink sink(server.url(), false);
-    g_object_set(sink.element, "timeout", 1u, nullptr);
-    sink.play();
+    HastySink sink(server.url());
     EXPECT_LT(time_of([&] {
                 expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "timeout", name);
               }),
@@ -95,9 +105,7 @@ TEST(RtmpSinkErrors, SilenceAtEachStep) {
 
 TEST(RtmpSinkErrors, SilenceWhileDataWaits) {
   TestServer server(scripted([&](Script& s) { s.silent_at = Step::kPublish; }));
-  Sink sink(server.url(), false);
-  g_object_set(sink.element, "timeout", 1u, nullptr);
-  sink.play();
+  HastySink sink(server.url());
   EXPECT_EQ(sink.push(metadata()), GST_FLOW_ERROR);
   expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "timeout", "publish", 0ms);
 }
@@ -127,14 +135,10 @@ TEST(RtmpSinkErrors, ConnectRejected) {
         rtmp::make_status(rtmp::StatusCode::kConnectInvalidApp, "no application live");
   }));
   Sink sink(server.url());
-  auto error = take_error(sink);
-  ASSERT_TRUE(error);
-  EXPECT_EQ(error->domain, GST_RESOURCE_ERROR);
-  EXPECT_EQ(error->code, GST_RESOURCE_ERROR_SETTINGS);
-  EXPECT_EQ(error->reason, "connect-rejected");
-  EXPECT_EQ(error->step, "connect-command");
-  EXPECT_EQ(error->server_code, "NetConnection.Connect.InvalidApp");
-  EXPECT_EQ(error->server_description, "no application live");
+  auto error = expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                            "connect-rejected", "connect-command");
+  EXPECT_EQ(error.server_code, "NetConnection.Connect.InvalidApp");
+  EXPECT_EQ(error.server_description, "no application live");
 }
 
 TEST(RtmpSinkErrors, LoginWanted) {
@@ -170,25 +174,14 @@ TEST(RtmpSinkErrors, PublishRefused) {
         scripted([&](Script& s) { s.refuse_publish = rtmp::make_status(c.status, "sorry"); }));
     Sink sink(server.url());
     EXPECT_EQ(sink.push(metadata()), GST_FLOW_ERROR);
-    auto error = take_error(sink);
-    ASSERT_TRUE(error);
-    EXPECT_EQ(error->domain, c.domain);
-    EXPECT_EQ(error->code, c.code);
-    EXPECT_EQ(error->reason, c.reason);
-    EXPECT_EQ(error->step, "publish");
-    EXPECT_EQ(error->server_code, rtmp::code_name(c.status));
-    EXPECT_EQ(error->server_description, "sorry");
+    auto error = expect_error(sink, c.domain, c.code, c.reason, "publish");
+    EXPECT_EQ(error.server_code, rtmp::code_name(c.status));
+    EXPECT_EQ(error.server_description, "sorry");
   }
 }
 
 TEST(RtmpSinkErrors, ClosedAtEachStep) {
-  const std::pair<Step, const char*> cases[] = {
-      {Step::kAccept, "handshake"},
-      {Step::kConnect, "connect-command"},
-      {Step::kCreateStream, "create-stream"},
-      {Step::kPublish, "publish"},
-  };
-  for (auto [step, name] : cases) {
+  for (auto [step, name] : kSteps) {
     SCOPED_TRACE(name);
     TestServer server(scripted([&](Script& s) { s.close_at = step; }));
     Sink sink(server.url());
@@ -255,9 +248,7 @@ TEST(RtmpSinkAhead, StrictOrderTriesOnce) {
 
 TEST(RtmpSinkAhead, SecondAttemptHasItsDeadlines) {
   TestServer server(minding());
-  Sink sink(server.url(), false);
-  g_object_set(sink.element, "timeout", 1u, nullptr);
-  sink.play();
+  HastySink sink(server.url());
   // From now on: the attempt that is under way was accepted before.
   ASSERT_TRUE(server.wait([](const Log& log) { return log.accepted == 1; }));
   server.set_script(scripted([](Script& s) { s.silent_at = Step::kConnect; }));
@@ -301,12 +292,7 @@ TEST(RtmpSinkErrors, ClosedInMidStream) {
       s.reset_after = reset ? 20u : 0u;
     }));
     Sink sink(server.url());
-    GstFlowReturn flow = GST_FLOW_OK;
-    for (uint32_t i = 0; i < 2000 && flow == GST_FLOW_OK; i++) {
-      flow = sink.push(video_frame(i));
-      std::this_thread::sleep_for(1ms);
-    }
-    EXPECT_EQ(flow, GST_FLOW_ERROR);
+    EXPECT_EQ(push_frames(sink, 2000, 3000, 1ms), GST_FLOW_ERROR);
     expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, "closed", "running", 1s);
   }
 }
@@ -332,19 +318,10 @@ TEST(RtmpSinkErrors, StatusInMidStream) {
 }
 
 TEST(RtmpSinkErrors, ServerThatTakesNothing) {
-  TestServer server(scripted([&](Script& s) {
-    s.stall_after = 5;
-    s.receive_buffer = 16384;
-  }));
-  Sink sink(server.url(), false);
-  g_object_set(sink.element, "timeout", 1u, nullptr);
-  sink.play();
+  TestServer server(stalling());
+  HastySink sink(server.url());
   GstFlowReturn flow = GST_FLOW_OK;
-  auto took = time_of([&] {
-    for (uint32_t i = 0; i < 100000 && flow == GST_FLOW_OK; i++) {
-      flow = sink.push(video_frame(i, 20000));
-    }
-  });
+  auto took = time_of([&] { flow = push_frames(sink, 100000, 20000); });
   EXPECT_EQ(flow, GST_FLOW_ERROR);
   EXPECT_GE(took, 1900ms);
   EXPECT_LT(took, 6000ms);
@@ -353,20 +330,9 @@ TEST(RtmpSinkErrors, ServerThatTakesNothing) {
 
 // Whoever still talks may be as dead to us as whoever is silent.
 TEST(RtmpSinkErrors, ServerThatTalksAndTakesNothing) {
-  TestServer server(scripted([&](Script& s) {
-    s.stall_after = 5;
-    s.receive_buffer = 16384;
-  }));
-  Sink sink(server.url(), false);
-  g_object_set(sink.element, "timeout", 1u, nullptr);
-  sink.play();
-  auto pushing = std::async(std::launch::async, [&] {
-    GstFlowReturn flow = GST_FLOW_OK;
-    for (uint32_t i = 0; i < 100000 && flow == GST_FLOW_OK; i++) {
-      flow = sink.push(video_frame(i, 20000));
-    }
-    return flow;
-  });
+  TestServer server(stalling());
+  HastySink sink(server.url());
+  auto pushing = std::async(std::launch::async, [&] { return push_frames(sink, 100000, 20000); });
   ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() >= 5; }));
   auto begun = std::chrono::steady_clock::now();
   while (pushing.wait_for(100ms) != std::future_status::ready &&

@@ -162,9 +162,7 @@ TEST(RtmpSinkQueue, EosFailsIfTheServerTakesNothing) {
     s.stall_after = 2;
     s.receive_buffer = 16384;
   }));
-  Sink sink(server.url(), false);
-  g_object_set(sink.element, "timeout", 1u, nullptr);
-  sink.play();
+  HastySink sink(server.url());
   for (uint32_t i = 0; i < 30; i++) {
     ASSERT_EQ(sink.push(video_frame(i, 30000, i)), GST_FLOW_OK);
   }
@@ -176,9 +174,7 @@ TEST(RtmpSinkQueue, EosFailsIfTheServerTakesNothing) {
 // All media is out, and then the server stops to read: the closing commands never leave.
 TEST(RtmpSinkQueue, EosFailsIfTheClosingCommandsCannotLeave) {
   TestServer server(scripted([&](Script& s) { s.receive_buffer = 16384; }));
-  Sink sink(server.url(), false);
-  g_object_set(sink.element, "timeout", 1u, nullptr);
-  sink.play();
+  HastySink sink(server.url());
   ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
   ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 7; }));
   server.hold_reading(true);

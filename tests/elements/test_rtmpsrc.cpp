@@ -286,7 +286,7 @@ End ends(const std::function<void(TestServer&)>& end, bool no_eof_is_error) {
   if (message && GST_MESSAGE_TYPE(message.get()) == GST_MESSAGE_EOS) {
     result.eos = true;
   } else if (message) {
-    result.error = Source::unpack_error(message.get());
+    result.error = unpack_error(message.get());
   }
   result.media = source.media().size();
   return result;

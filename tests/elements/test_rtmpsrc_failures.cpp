@@ -8,6 +8,14 @@ namespace {
 using namespace rtmptest;  // NOLINT: the tests' own vocabulary
 using Step = Script::Step;
 
+/// At each of these a server may stop, and the error tells which.
+const std::pair<Step, const char*> kSteps[] = {
+    {Step::kAccept, "handshake"},
+    {Step::kConnect, "connect-command"},
+    {Step::kCreateStream, "create-stream"},
+    {Step::kPlay, "play"},
+};
+
 /// fails() plays and answers the error; a second of timeout for each step.
 std::optional<ErrorMessage> fails(const std::string& location,
                                   std::chrono::milliseconds limit = 4s) {
@@ -23,24 +31,19 @@ std::optional<ErrorMessage> fails(const std::string& location,
   return error;
 }
 
-void expect_error(const std::optional<ErrorMessage>& error, GQuark domain, gint code,
-                  const std::string& reason, const std::string& step) {
-  ASSERT_TRUE(error) << "no error message";
-  EXPECT_EQ(g_quark_to_string(error->domain), std::string(g_quark_to_string(domain)));
-  EXPECT_EQ(error->code, code) << error->text;
-  EXPECT_EQ(error->reason, reason) << error->text;
-  EXPECT_EQ(error->step, step);
+/// start() plays until the first frames of a live stream have passed.
+void start(Source& source, TestServer& server) {
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  server.send("key", video_frame(0));
+  server.send("key", audio_frame(0));
+  ASSERT_TRUE(source.wait_media(2));
 }
 
 TEST(RtmpSrcErrors, Refused) {
-  uint16_t port = 0;
-  {
-    TestServer server;
-    server.stop_listening();
-    port = server.port();
-  }
-  expect_error(fails("rtmp://127.0.0.1:" + std::to_string(port) + "/live/key"), GST_RESOURCE_ERROR,
-               GST_RESOURCE_ERROR_OPEN_READ, "refused", "connect");
+  expect_error(fails("rtmp://127.0.0.1:" + std::to_string(closed_port()) + "/live/key"),
+               GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "refused", "connect");
 }
 
 TEST(RtmpSrcErrors, UnknownHost) {
@@ -49,13 +52,7 @@ TEST(RtmpSrcErrors, UnknownHost) {
 }
 
 TEST(RtmpSrcErrors, SilenceAtEachStep) {
-  const std::pair<Step, const char*> cases[] = {
-      {Step::kAccept, "handshake"},
-      {Step::kConnect, "connect-command"},
-      {Step::kCreateStream, "create-stream"},
-      {Step::kPlay, "play"},
-  };
-  for (auto [step, name] : cases) {
+  for (auto [step, name] : kSteps) {
     SCOPED_TRACE(name);
     TestServer server(scripted([&](Script& s) { s.silent_at = step; }));
     std::optional<ErrorMessage> error;
@@ -67,13 +64,7 @@ TEST(RtmpSrcErrors, SilenceAtEachStep) {
 }
 
 TEST(RtmpSrcErrors, ClosedAtEachStep) {
-  const std::pair<Step, const char*> cases[] = {
-      {Step::kAccept, "handshake"},
-      {Step::kConnect, "connect-command"},
-      {Step::kCreateStream, "create-stream"},
-      {Step::kPlay, "play"},
-  };
-  for (auto [step, name] : cases) {
+  for (auto [step, name] : kSteps) {
     SCOPED_TRACE(name);
     TestServer server(scripted([&](Script& s) { s.close_at = step; }));
     expect_error(fails(server.url()), GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_CLOSE, "closed-early",
@@ -87,12 +78,7 @@ TEST(RtmpSrcErrors, ServerThatMindsCommandsAheadIsAskedInOrder) {
     s.delay = std::chrono::milliseconds(50);
   }));
   Source source(server.url());
-  source.play();
-  ASSERT_TRUE(wait_player(server));
-  send_headers(server, "key");
-  server.send("key", video_frame(0));
-  server.send("key", audio_frame(0));
-  EXPECT_TRUE(source.wait_media(2));
+  ASSERT_NO_FATAL_FAILURE(start(source, server));
   EXPECT_FALSE(source.message(GST_MESSAGE_ERROR, 0ms));
   EXPECT_EQ(server.log().accepted, 2u);
   EXPECT_EQ(server.log().plays.size(), 1u);
@@ -124,12 +110,7 @@ TEST(RtmpSrcErrors, NotRtmp) {
 TEST(RtmpSrcErrors, GarbageInMidStream) {
   TestServer server;
   Source source(server.url());
-  source.play();
-  ASSERT_TRUE(wait_player(server));
-  send_headers(server, "key");
-  server.send("key", video_frame(0));
-  server.send("key", audio_frame(0));
-  ASSERT_TRUE(source.wait_media(2));
+  ASSERT_NO_FATAL_FAILURE(start(source, server));
   // Set Chunk Size to 0.
   server.send_raw({0x02, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0});
   expect_error(source.take_error(), GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "protocol",
@@ -140,11 +121,10 @@ TEST(RtmpSrcErrors, ConnectRejected) {
   TestServer server(scripted([](Script& s) {
     s.refuse_connect = rtmp::make_status(rtmp::StatusCode::kConnectRejected, "no application live");
   }));
-  auto error = fails(server.url());
-  expect_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "connect-rejected",
-               "connect-command");
-  EXPECT_EQ(error->server_code, "NetConnection.Connect.Rejected");
-  EXPECT_EQ(error->server_description, "no application live");
+  auto error = expect_error(fails(server.url()), GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                            "connect-rejected", "connect-command");
+  EXPECT_EQ(error.server_code, "NetConnection.Connect.Rejected");
+  EXPECT_EQ(error.server_description, "no application live");
 }
 
 TEST(RtmpSrcErrors, LoginWanted) {
@@ -175,10 +155,9 @@ TEST(RtmpSrcErrors, PlayRefused) {
     SCOPED_TRACE(one.reason);
     TestServer server(
         scripted([&](Script& s) { s.refuse_play = rtmp::make_status(one.status, "sorry"); }));
-    auto error = fails(server.url());
-    expect_error(error, one.domain, one.code, one.reason, "play");
-    EXPECT_EQ(error->server_code, rtmp::code_name(one.status));
-    EXPECT_EQ(error->server_description, "sorry");
+    auto error = expect_error(fails(server.url()), one.domain, one.code, one.reason, "play");
+    EXPECT_EQ(error.server_code, rtmp::code_name(one.status));
+    EXPECT_EQ(error.server_description, "sorry");
   }
 }
 
@@ -196,9 +175,9 @@ TEST(RtmpSrcErrors, StatusInMidStream) {
   server.send_status(rtmp::make_status(rtmp::StatusCode::kBufferFull));
   ASSERT_TRUE(source.wait_media(20)) << "these are no errors";
   server.send_status(rtmp::make_status(rtmp::StatusCode::kPlayFailed, "disk"));
-  auto error = source.take_error();
-  expect_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "stream-rejected", "running");
-  EXPECT_EQ(error->server_description, "disk");
+  auto error = expect_error(source.take_error(), GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+                            "stream-rejected", "running");
+  EXPECT_EQ(error.server_description, "disk");
 }
 
 TEST(RtmpSrcErrors, RecordedFilesThatAreNotThere) {
