@@ -35,7 +35,7 @@ class SessionTest : public ::testing::Test {
       auto asked = end.take<event::PublishRequested>();
       ASSERT_TRUE(asked);
       stream = asked->stream;
-      ASSERT_EQ(server->accept_publish(stream, peer->now), Misuse::kNone);
+      ASSERT_EQ(server->accept_publish(asked->request, peer->now), Misuse::kNone);
     }
     peer->receive();
     end.drain();

@@ -297,7 +297,7 @@ TEST_F(SessionTest, PayloadsAreReleasedWithTheSession) {
   peer->send(1, {"play", 0, amf::Null{}, {"name"}});
   auto asked = end.take<event::PlayRequested>();
   ASSERT_TRUE(asked);
-  ASSERT_EQ(server->accept_play(asked->stream, peer->now), Misuse::kNone);
+  ASSERT_EQ(server->accept_play(asked->request, peer->now), Misuse::kNone);
   static const uint8_t frame[5000] = {};
   auto payload = [] { return GatherPayload(frame, Owner(&released, [](void*) { released++; })); };
   for (int i = 0; i < 3; i++) {

@@ -189,10 +189,10 @@ TEST(RoundTrips, FourBehindTcpToPublishAndToPlay) {
         ASSERT_EQ(pair.server().accept_connect({}, pair.now), Misuse::kNone);
       }
       if (auto asked = pair.server_end.take<event::PublishRequested>()) {
-        ASSERT_EQ(pair.server().accept_publish(asked->stream, pair.now), Misuse::kNone);
+        ASSERT_EQ(pair.server().accept_publish(asked->request, pair.now), Misuse::kNone);
       }
       if (auto asked = pair.server_end.take<event::PlayRequested>()) {
-        ASSERT_EQ(pair.server().accept_play(asked->stream, pair.now), Misuse::kNone);
+        ASSERT_EQ(pair.server().accept_play(asked->request, pair.now), Misuse::kNone);
       }
       pair.flight(pair.server(), pair.client());
     }

@@ -126,11 +126,11 @@ void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::PublishReques
   if (stops_at(locked, Step::kPublish)) {
     return;
   }
-  defer(script_.delay, [this, stream = event.stream, publish = event.publish](auto&) {
+  defer(script_.delay, [this, asked = event](auto&) {
     if (script_.refuse_publish) {
-      (void)session_->reject_stream(stream, *script_.refuse_publish, monotonic_now());
-    } else if (session_->accept_publish(stream, monotonic_now()) == rtmp::Misuse::kNone) {
-      streams_[stream] = Stream{publish.name, false, nullptr, 0, {}, 0, false, 0};
+      (void)session_->reject_stream(asked.request, *script_.refuse_publish, monotonic_now());
+    } else if (session_->accept_publish(asked.request, monotonic_now()) == rtmp::Misuse::kNone) {
+      streams_[asked.stream] = Stream{asked.publish.name, false, nullptr, 0, {}, 0, false, 0};
     }
   });
 }
@@ -144,9 +144,7 @@ void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::PlayRequested
   if (stops_at(locked, Step::kPlay)) {
     return;
   }
-  defer(script_.delay, [this, stream = event.stream, play = event.play](auto& held) {
-    accept_play(held, stream, play);
-  });
+  defer(script_.delay, [this, asked = event](auto& held) { accept_play(held, asked); });
 }
 
 void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::Requested& event) {
@@ -242,13 +240,15 @@ void TestServer::Peer::on(Connection::Locked&, rtmp::event::Closed& event) {
 
 // ---- playing ----
 
-void TestServer::Peer::accept_play(Connection::Locked& locked, rtmp::StreamHandle handle,
-                                   const rtmp::Play& play) {
+void TestServer::Peer::accept_play(Connection::Locked& locked,
+                                   const rtmp::event::PlayRequested& asked) {
+  const rtmp::StreamHandle handle = asked.stream;
+  const rtmp::Play& play = asked.play;
   if (script_.refuse_play) {
-    (void)session_->reject_stream(handle, *script_.refuse_play, monotonic_now());
+    (void)session_->reject_stream(asked.request, *script_.refuse_play, monotonic_now());
     return;
   }
-  if (session_->accept_play(handle, monotonic_now()) != rtmp::Misuse::kNone) {
+  if (session_->accept_play(asked.request, monotonic_now()) != rtmp::Misuse::kNone) {
     return;
   }
   Stream& stream = streams_[handle] = Stream{play.name, true, nullptr, 0, {}, 0, false, 0};
@@ -278,16 +278,6 @@ void TestServer::Peer::restart(Connection::Locked& locked, rtmp::StreamHandle ha
   session_->writer().drop([](const rtmp::OutgoingMessage& message) {
     return message.lane == rtmp::Lane::kAudio || message.lane == rtmp::Lane::kMedia;
   });
-  if (session_->backlog().bytes > 0) {
-    // What has begun to leave goes first: neither the answer nor audio may overtake it.
-    stream.run++;
-    defer(kRetry, [this, handle, position](auto& held) {
-      if (auto found = streams_.find(handle); found != streams_.end()) {
-        restart(held, handle, found->second, position);
-      }
-    });
-    return;
-  }
   const auto& messages = stream.recording->messages;
   stream.next = messages.size();
   for (size_t i = 0; i < messages.size() && messages[i].timestamp <= position; i++) {

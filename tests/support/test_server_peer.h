@@ -71,7 +71,7 @@ class TestServer::Peer : public gstrtmp::Connection::Handler,
   void leave(bool reset);
   using Task = std::function<void(Connection::Locked&)>;
   void defer(std::chrono::nanoseconds delay, Task task);
-  void accept_play(Connection::Locked& locked, rtmp::StreamHandle handle, const rtmp::Play& play);
+  void accept_play(Connection::Locked& locked, const rtmp::event::PlayRequested& asked);
   void restart(Connection::Locked& locked, rtmp::StreamHandle handle, Stream& stream,
                int64_t position);
   void pump(rtmp::StreamHandle handle, uint64_t run);
