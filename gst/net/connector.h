@@ -23,7 +23,7 @@ struct Target {
   uint16_t port = 1935;
   /// For resolving and connecting together, and again for TLS; zero = none.
   rtmp::Duration connect_timeout{};
-  std::optional<TlsSettings> tls;  ///< none = plain
+  std::optional<TlsSettings> tls{};  ///< none = plain
 };
 
 /// Connected is a connected socket, and what speaks TLS on it, if anything does.

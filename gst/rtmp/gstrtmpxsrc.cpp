@@ -31,7 +31,7 @@
  *
  * The minimum latency that the source reports is #GstRtmpxSrc:latency, the maximum that and
  * #GstRtmpxSrc:max-queue-time. While downstream is busy the source reads on. When a tag has waited
- * for max-queue-time, it drops everything up to a key frame that has not, marks the next buffer
+ * for both together, it drops everything up to a key frame that has not, marks the next buffer
  * DISCONT and counts what it dropped in #GstRtmpxSrc:stats.
  *
  * ## Recorded streams

@@ -70,6 +70,12 @@ void Player::resume() {
   rejoin_ = true;
 }
 
+rtmp::Duration Player::longest_wait() const {
+  const auto latency = std::chrono::nanoseconds(lateness());
+  const auto most = std::chrono::nanoseconds::max() - latency;
+  return latency + std::min(std::chrono::nanoseconds(settings_.max_queue_time), most);
+}
+
 // ---- what the server sends: under the lock ----
 
 void Player::on_link_state(Connection::Locked& locked, LinkState state) {
@@ -148,7 +154,7 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
   }
   queue_.push(std::move(*tag));
   if (live()) {
-    queue_.trim(now, std::chrono::nanoseconds(settings_.max_queue_time), kMaxQueueBytes);
+    queue_.trim(now, longest_wait(), kMaxQueueBytes);
   } else {
     throttle(locked);
   }

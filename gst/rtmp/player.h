@@ -74,6 +74,9 @@ class Player final : private ClientLink::Observer {
   bool live() const { return settings_.play_type == PlayType::kLive; }
   bool joins_at_key_frame() const { return live() && settings_.join == Join::kKeyFrame; }
   rtmp::Duration lateness() const { return std::chrono::milliseconds(settings_.latency_ms); }
+  /// longest_wait() is what the LATENCY query says: a sink holds each tag for `latency`, and what
+  /// waits for max-queue-time beyond that shows that downstream is busy.
+  rtmp::Duration longest_wait() const;
   bool produce_locked(Connection::Locked& locked, Output& output);
   bool take_tag(Connection::Locked& locked, rtmp::Time now, Output& output);
   void take_end(Connection::Locked& locked, Output& output);

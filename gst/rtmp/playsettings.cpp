@@ -93,9 +93,9 @@ void install_play_properties(GObjectClass* klass) {
   /**
    * GstRtmpxSrc:max-queue-time:
    *
-   * How long, in nanoseconds, a tag of a live stream may wait for downstream before everything up
-   * to a key frame is dropped; of a recorded stream, how much media waits before the server is
-   * asked to pause.
+   * How long, in nanoseconds and beyond #GstRtmpxSrc:latency, a tag of a live stream may wait for
+   * downstream before everything up to a key frame is dropped; of a recorded stream, how much media
+   * waits before the server is asked to pause.
    */
   g_object_class_install_property(
       klass, kPropMaxQueueTime,
