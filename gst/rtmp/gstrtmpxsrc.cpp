@@ -75,6 +75,9 @@
 #include "rtmp/gstrtmpxsrc.h"
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "common/glue.h"
 #include "common/locked.h"
@@ -173,9 +176,17 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
   auto* self = GST_RTMPX_SRC(element);
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
     bool live = false;
+    std::optional<std::string> unusable;
     {
       ObjectLock lock(self);
       live = self->priv->settings.play.play_type == gstrtmp::PlayType::kLive;
+      unusable = gstrtmp::check_settings(self->priv->settings.connection);
+    }
+    if (unusable) {
+      // Here, since the base class posts an error of its own if start() fails.
+      gstrtmp::post_failure(element,
+                            gstrtmp::failure_from_settings(gstrtmp::Role::kSource, *unusable));
+      return GST_STATE_CHANGE_FAILURE;
     }
     // The base class asks for it on the way to PAUSED.
     gst_base_src_set_live(GST_BASE_SRC(self), live);
@@ -193,11 +204,6 @@ gboolean start(GstBaseSrc* base) {
   {
     ObjectLock lock(self);
     settings = self->priv->settings;
-  }
-  if (auto sentence = gstrtmp::check_settings(settings.connection)) {
-    gstrtmp::post_failure(GST_ELEMENT(self),
-                          gstrtmp::failure_from_settings(gstrtmp::Role::kSource, *sentence));
-    return FALSE;
   }
   GST_INFO_OBJECT(self, "connecting to %s", rtmp::mask(settings.connection.url).c_str());
   auto player = std::make_shared<Player>(GST_ELEMENT(self), settings.connection, settings.play);

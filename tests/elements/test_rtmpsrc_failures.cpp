@@ -199,6 +199,13 @@ TEST(RtmpSrcErrors, Settings) {
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code, GST_RESOURCE_ERROR_SETTINGS);
   EXPECT_EQ(error->text.find("secret"), std::string::npos) << error->text;
+  EXPECT_FALSE(source.take_error(0ms)) << "one is enough";
+  source.stop();
+  source.set("extra-connect-args", "");
+  source.set("location", "http://127.0.0.1/live/key");
+  EXPECT_EQ(gst_element_set_state(source.pipeline, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  EXPECT_TRUE(source.take_error(0ms));
+  EXPECT_FALSE(source.take_error(0ms)) << "one is enough";
 }
 
 TEST(RtmpSrcErrors, NoSecretInAnyText) {
