@@ -99,8 +99,11 @@ TEST_P(RtmpLocation, BadOnesLoseNothing) {
 TEST_P(RtmpLocation, UriHandler) {
   auto* handler = GST_URI_HANDLER(element_);
   EXPECT_EQ(std::string(gst_uri_handler_get_protocols(handler)[0]), "rtmp");
-  EXPECT_EQ(gst_uri_handler_get_protocols(handler)[1], nullptr);
+  EXPECT_EQ(std::string(gst_uri_handler_get_protocols(handler)[1]), "rtmps");
+  EXPECT_EQ(gst_uri_handler_get_protocols(handler)[2], nullptr);
   GErrorPtr error;
+  ASSERT_TRUE(gst_uri_handler_set_uri(handler, "rtmps://h/app/key", gstrtmp::out_parameter(error)));
+  EXPECT_EQ(integer("port"), 443);
   ASSERT_TRUE(
       gst_uri_handler_set_uri(handler, "rtmp://u:p@h/app/key?x=1", gstrtmp::out_parameter(error)));
   GCharPtr uri(gst_uri_handler_get_uri(handler));
