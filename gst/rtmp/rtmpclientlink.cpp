@@ -149,14 +149,18 @@ void ClientLink::begin_again(Connection::Locked& locked) {
 rtmp::Connect ClientLink::make_connect() const {
   rtmp::Connect connect;
   connect.app = settings_.url.app;
-  connect.tc_url = rtmp::tc_url(settings_.url);
+  connect.tc_url = settings_.tc_url.empty() ? rtmp::tc_url(settings_.url) : settings_.tc_url;
+  connect.swf_url = settings_.swf_url;
+  connect.page_url = settings_.page_url;
   connect.flash_version = settings_.flash_version;
   connect.type = "nonprivate";
   if (role() == Role::kSink) {
     if (connect.flash_version.empty()) {
       connect.flash_version = kPublisherVersion;
     }
-    connect.swf_url = connect.tc_url;
+    if (connect.swf_url.empty()) {
+      connect.swf_url = connect.tc_url;
+    }
   } else {
     if (connect.flash_version.empty()) {
       connect.flash_version = kPlayerVersion;

@@ -26,21 +26,6 @@ int hex_digit(char c) {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/// A backslash and two hexadecimal digits are one octet: how white space gets into a word.
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); i++) {
-    if (text[i] == '\\' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
-        hex_digit(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
-
 std::optional<double> parse_number(std::string_view text) {
   std::string owned(text);
   char* end = nullptr;
@@ -59,7 +44,7 @@ std::optional<Value> parse_scalar(char type, std::string_view text) {
       return number ? std::optional<Value>(Value(*number)) : std::nullopt;
     }
     case 'S':
-      return Value(unescape(text));
+      return Value(unescape_connect_arg(text));
     case 'Z':
       return Value(rtmp::amf::Null{});
     default:
@@ -102,7 +87,7 @@ class Parser {
       if (colon == std::string_view::npos) {
         return "has a name without a value";
       }
-      name = unescape(word.substr(0, colon));
+      name = unescape_connect_arg(word.substr(0, colon));
       word.remove_prefix(colon + 1);
     }
     if (type == 'O') {
@@ -148,6 +133,20 @@ class Parser {
 };
 
 }  // namespace
+
+std::string unescape_connect_arg(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); i++) {
+    if (text[i] == '\\' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
+        hex_digit(text[i + 2]) >= 0) {
+      out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
+      i += 2;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
 
 rtmp::Result<std::vector<Value>, std::string> parse_connect_args(std::string_view text) {
   Parser parser;

@@ -21,4 +21,8 @@ namespace gstrtmp {
 /// The error is a sentence that names the word at fault by its number.
 rtmp::Result<std::vector<rtmp::amf::Value>, std::string> parse_connect_args(std::string_view text);
 
+/// unescape_connect_arg() makes one octet of a backslash and two hexadecimal digits: how white
+/// space gets into a word.
+std::string unescape_connect_arg(std::string_view text);
+
 }  // namespace gstrtmp

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "common/locked.h"
+#include "rtmp/librtmpoptions.h"
 #include "rtmp/rtmpconnectargs.h"
 #include "rtmp/rtmplog.h"
 #include "rtmp/secretparam.h"
@@ -397,7 +398,8 @@ std::optional<std::string> set_location(ConnectionSettings& settings, std::strin
   if (location.empty()) {
     return "The location is empty.";
   }
-  auto parsed = rtmp::parse_url(location);
+  auto [address, options] = split_librtmp_options(location);
+  auto parsed = rtmp::parse_url(address);
   if (!parsed) {
     return "The location is no RTMP URL (" + std::string(parsed.error().text) +
            "). Expected rtmp://host[:port]/application/stream.";
@@ -405,7 +407,13 @@ std::optional<std::string> set_location(ConnectionSettings& settings, std::strin
   if (!is_supported(parsed->scheme)) {
     return "The scheme \"" + parsed->scheme + "\" is not supported. Use rtmp:// or rtmps://.";
   }
-  settings.url = *std::move(parsed);
+  ConnectionSettings changed = settings;
+  changed.url = *std::move(parsed);
+  changed.tc_url = changed.swf_url = changed.page_url = {};
+  if (auto refused = apply_librtmp_options(changed, options)) {
+    return refused;
+  }
+  settings = std::move(changed);
   settings.location_error.clear();
   return std::nullopt;
 }

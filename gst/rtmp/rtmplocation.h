@@ -37,6 +37,8 @@ struct ConnectionSettings {
   std::string tls_certificate_file;  ///< ours; empty = none
   std::string flash_version;         ///< empty = the role's default
   std::string extra_connect_args;
+  /// From options behind the location; empty = what follows from the URL and the role.
+  std::string tc_url, swf_url, page_url;
   bool async_connect = true;
   bool strict_order = false;
   rtmp::HandshakeKind handshake = rtmp::HandshakeKind::kSimple;
@@ -93,8 +95,9 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
 bool get_connection_property(GObject* object, const ConnectionSettings& settings, guint id,
                              GValue* value);
 
-/// set_location() splits a location into the settings' parts. On an error nothing changes, and the
-/// answer is a sentence without secrets.
+/// set_location() splits a location into the settings' parts, and obeys the options that librtmp's
+/// elements took behind it. On an error nothing changes, and the answer is a sentence without
+/// secrets.
 std::optional<std::string> set_location(ConnectionSettings& settings, std::string_view location);
 
 /// check_settings() is why one cannot connect with these settings (no host, no application, an

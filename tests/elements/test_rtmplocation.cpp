@@ -84,9 +84,36 @@ TEST_P(RtmpLocation, PartsOverride) {
   EXPECT_EQ(text("application"), "a") << "the last one set holds";
 }
 
+TEST_P(RtmpLocation, OptionsOfLibrtmpBehindIt) {
+  set("location",
+      "rtmp://h/a/b  live=1 App=other/inst playpath=key\\20two flashVer=FMLE/3.0\\20(x) "
+      "token=t0ken "
+      "pubUser=u pubPasswd=p timeout=9 conn=S:a\\20b conn=B:1 swfUrl=http://s pageUrl=http://p");
+  EXPECT_EQ(text("location"), "rtmp://u:p@h/other/inst/key two");
+  EXPECT_EQ(text("application"), "other/inst");
+  EXPECT_EQ(text("stream"), "key two");
+  EXPECT_EQ(text("flash-version"), "FMLE/3.0 (x)");
+  EXPECT_EQ(text("secure-token"), "t0ken");
+  EXPECT_EQ(text("username"), "u");
+  EXPECT_EQ(text("password"), "p");
+  EXPECT_EQ(text("extra-connect-args"), "conn=S:a\\20b conn=B:1");
+  guint timeout = 0;
+  g_object_get(element_, "timeout", &timeout, nullptr);
+  EXPECT_EQ(timeout, 9u);
+}
+
+TEST_P(RtmpLocation, BlanksThatBeginNoOptionAreTheStreams) {
+  for (const char* stream : {"my stream", "key?a=b c=d", "live 1", "key appx=1", "key =1"}) {
+    set("location", (std::string("rtmp://h/a/") + stream).c_str());
+    EXPECT_EQ(text("stream"), stream);
+  }
+}
+
 TEST_P(RtmpLocation, BadOnesLoseNothing) {
   set("location", "rtmp://example.org/app/key");
-  for (const char* bad : {"rtmp://", "no url", "rtmp://host:99999/app/key", "", "http://h/a/b"}) {
+  for (const char* bad : {"rtmp://", "no url", "rtmp://host:99999/app/key", "", "http://h/a/b",
+                          "rtmp://h/a/b live=1 nonsense=1", "rtmp://h/a/b live=1 token",
+                          "rtmp://h/a/b swfVfy=1", "rtmp://h/a/b timeout=soon"}) {
     SCOPED_TRACE(bad);
     g_object_set(element_, "location", bad, nullptr);
     EXPECT_EQ(text("location"), "rtmp://example.org/app/key");

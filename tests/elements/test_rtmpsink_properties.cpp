@@ -39,6 +39,19 @@ TEST(RtmpSinkProperties, LocationReachesTheServer) {
   }
 }
 
+TEST(RtmpSinkProperties, OptionsBehindTheLocationReachTheServer) {
+  TestServer server;
+  Sink sink(server.url() + " live=1 tcUrl=rtmp://other/live swfUrl=http://s pageUrl=http://p",
+            false);
+  sink.play();
+  ASSERT_TRUE(server.wait(published));
+  Log log = server.log();
+  EXPECT_EQ(log.connects[0].tc_url, "rtmp://other/live");
+  EXPECT_EQ(log.connects[0].swf_url, "http://s");
+  EXPECT_EQ(log.connects[0].page_url, "http://p");
+  EXPECT_EQ(log.publishes[0].name, "key");
+}
+
 TEST(RtmpSinkProperties, NoSampleIsKept) {
   TestServer server;
   Sink sink(server.url());

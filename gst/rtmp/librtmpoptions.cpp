@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/librtmpoptions.h"
+
+#include <algorithm>
+#include <charconv>
+#include <system_error>
+
+#include <glib.h>
+
+#include "rtmp/rtmpconnectargs.h"
+
+namespace gstrtmp {
+namespace {
+
+constexpr std::string_view kBlank = " \t\r\n";
+
+enum class Meaning : uint8_t {
+  kApp,
+  kPlaypath,
+  kTcUrl,
+  kSwfUrl,
+  kPageUrl,
+  kFlashVersion,
+  kConnectArgument,
+  kToken,
+  kUser,
+  kPassword,
+  kTimeout,
+  kNone,         ///< what it does is done anyway, or has a property of another kind
+  kUnsupported,  ///< without it the server would do something else, or nothing
+};
+
+struct Option {
+  std::string_view name;
+  Meaning meaning;
+};
+
+constexpr Option kOptions[] = {
+    {"app", Meaning::kApp},
+    {"playpath", Meaning::kPlaypath},
+    {"tcurl", Meaning::kTcUrl},
+    {"swfurl", Meaning::kSwfUrl},
+    {"pageurl", Meaning::kPageUrl},
+    {"flashver", Meaning::kFlashVersion},
+    {"conn", Meaning::kConnectArgument},
+    {"token", Meaning::kToken},
+    {"pubuser", Meaning::kUser},
+    {"pubpasswd", Meaning::kPassword},
+    {"timeout", Meaning::kTimeout},
+    {"live", Meaning::kNone},
+    {"buffer", Meaning::kNone},
+    {"swfage", Meaning::kNone},
+    {"swfvfy", Meaning::kUnsupported},
+    {"socks", Meaning::kUnsupported},
+    {"subscribe", Meaning::kUnsupported},
+    {"playlist", Meaning::kUnsupported},
+    {"start", Meaning::kUnsupported},
+    {"stop", Meaning::kUnsupported},
+    {"jtv", Meaning::kUnsupported},
+};
+
+std::string_view without_blanks(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
+  return text;
+}
+
+std::string_view first_word(std::string_view text) {
+  return text.substr(0, text.find_first_of(kBlank));
+}
+
+const Option* find_option(std::string_view word) {
+  const std::string_view name = word.substr(0, word.find('='));
+  if (name.size() == word.size()) {
+    return nullptr;
+  }
+  auto same = [](char a, char b) { return g_ascii_tolower(a) == b; };
+  const auto* found = std::find_if(std::begin(kOptions), std::end(kOptions), [&](const Option& o) {
+    return std::equal(name.begin(), name.end(), o.name.begin(), o.name.end(), same);
+  });
+  return found != std::end(kOptions) ? found : nullptr;
+}
+
+bool apply(ConnectionSettings& settings, Meaning meaning, std::string value) {
+  switch (meaning) {
+    case Meaning::kApp:
+      settings.url.app = std::move(value);
+      break;
+    case Meaning::kPlaypath:
+      settings.url.stream = std::move(value);
+      break;
+    case Meaning::kTcUrl:
+      settings.tc_url = std::move(value);
+      break;
+    case Meaning::kSwfUrl:
+      settings.swf_url = std::move(value);
+      break;
+    case Meaning::kPageUrl:
+      settings.page_url = std::move(value);
+      break;
+    case Meaning::kFlashVersion:
+      settings.flash_version = std::move(value);
+      break;
+    case Meaning::kToken:
+      settings.secure_token = std::move(value);
+      break;
+    case Meaning::kUser:
+      settings.url.user = std::move(value);
+      break;
+    case Meaning::kPassword:
+      settings.url.password = std::move(value);
+      break;
+    case Meaning::kTimeout: {
+      guint seconds = 0;
+      auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+      if (error != std::errc() || end != value.data() + value.size() || seconds > G_MAXINT32) {
+        return false;
+      }
+      settings.timeout_seconds = seconds;
+      break;
+    }
+    case Meaning::kConnectArgument:  // see apply_librtmp_options()
+    case Meaning::kNone:
+      break;
+    case Meaning::kUnsupported:
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::pair<std::string_view, std::string_view> split_librtmp_options(std::string_view location) {
+  const size_t blank = std::min(location.find_first_of(kBlank), location.size());
+  const std::string_view rest = without_blanks(location.substr(blank));
+  if (find_option(first_word(rest)) == nullptr) {
+    return {location, {}};
+  }
+  return {location.substr(0, blank), rest};
+}
+
+std::optional<std::string> apply_librtmp_options(ConnectionSettings& settings,
+                                                 std::string_view options) {
+  std::string arguments;
+  for (options = without_blanks(options); !options.empty(); options = without_blanks(options)) {
+    const std::string_view word = first_word(options);
+    options.remove_prefix(word.size());
+    const Option* option = find_option(word);
+    if (option == nullptr) {
+      return "Behind the location there is a word that is no option of librtmp's.";
+    }
+    const std::string_view value = word.substr(option->name.size() + 1);
+    if (option->meaning == Meaning::kConnectArgument) {
+      arguments.append(arguments.empty() ? "conn=" : " conn=").append(value);  // escaped as it is
+    } else if (!apply(settings, option->meaning, unescape_connect_arg(value))) {
+      return "The option \"" + std::string(option->name) +
+             "\" behind the location is not supported, or its value is wrong.";
+    }
+  }
+  if (!arguments.empty()) {
+    settings.extra_connect_args = std::move(arguments);
+  }
+  return std::nullopt;
+}
+
+}  // namespace gstrtmp
