@@ -95,7 +95,7 @@ void install_play_properties(GObjectClass* klass) {
    *
    * How long, in nanoseconds and beyond #GstRtmpxSrc:latency, a tag of a live stream may wait for
    * downstream before everything up to a key frame is dropped; of a recorded stream, how much media
-   * waits before the server is asked to pause.
+   * waits before the server is asked to pause. 64 MiB are the most that waits, whatever its time.
    */
   g_object_class_install_property(
       klass, kPropMaxQueueTime,

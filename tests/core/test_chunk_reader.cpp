@@ -382,16 +382,16 @@ TEST(ChunkReader, RefusesTooManyChunkStreams) {
 TEST(ChunkReader, RefusesTooManyPartialOctets) {
   Options options;
   options.limits.max_partial_bytes = 100'000;
-  options.limits.eager_allocation = 65536;
+  options.limits.eager_allocation = 16384;
   Receiver receiver(options);
   EXPECT_FALSE(receiver.feed(octets("04 000000 100000 09 01000000 128*01")));
-  EXPECT_EQ(receiver.reader().partial_bytes(), 65536u);
+  EXPECT_EQ(receiver.reader().partial_bytes(), 16384u);
   auto error = receiver.feed(octets("06 000000 100000 09 01000000 128*01"));
-  for (int i = 0; i < 255; i++) {
+  for (int i = 0; i < 511; i++) {
     ASSERT_FALSE(error);
     error = receiver.feed(octets("C6 128*01"));
   }
-  EXPECT_EQ(receiver.reader().partial_bytes(), 65536u + 32768u);
+  EXPECT_EQ(receiver.reader().partial_bytes(), 16384u + 65536u);
   error = receiver.feed(octets("C6 128*01"));
   ASSERT_TRUE(error);
   EXPECT_EQ(error->kind, ErrorKind::kLimit);

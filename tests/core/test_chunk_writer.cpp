@@ -195,6 +195,13 @@ TEST(ChunkWriter, AudioStaysBehindDataQueuedBeforeIt) {
   write(audio(0));
   EXPECT_EQ(order(writer), "dada");
 
+  // Nor does audio overtake what an aggregate holds.
+  Message aggregate = data(0);
+  aggregate.type = MessageType::kAggregate;
+  write(aggregate);
+  write(audio(60));
+  EXPECT_EQ(order(writer), "da");
+
   // Control and commands pass; a dropped message holds up nobody.
   write(video(0, 200));
   write(data(0));

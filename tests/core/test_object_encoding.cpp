@@ -9,7 +9,7 @@
 #include "session/client.h"
 #include "wire/metadata.h"
 
-/// objectEncoding: AMF3's types are written where both sides of a connection say so.
+/// objectEncoding: commands are of AMF3's type where both sides of a connection say so.
 namespace rtmp {
 namespace {
 
@@ -28,8 +28,8 @@ Value object(std::optional<double> object_encoding, std::vector<amf::Property> m
   return Value::object(std::move(members));
 }
 
-/// types() is the types of the commands, data and media among messages, those of AMF3 checked for
-/// their octet in front.
+/// types() is the types of the commands, data and media among messages, commands of AMF3's checked
+/// for the octet in front.
 std::string types(const std::vector<ScriptedPeer::Message>& messages) {
   std::string text;
   for (const auto& message : messages) {
@@ -97,15 +97,10 @@ TEST(ObjectEncoding, OfAClient) {
       ASSERT_EQ(client.send_message(MessageType::kDataAmf0, 1, 60, copy_payload(cue), peer.now),
                 Misuse::kNone);
       auto messages = peer.receive();
-      EXPECT_EQ(types(messages), agreed ? "15 15 9 18" : "18 15 9 18");
+      EXPECT_EQ(types(messages), "18 15 9 18");
       ASSERT_EQ(messages.size(), 4u);
       EXPECT_EQ(messages[0].header.timestamp, 40);
-      EXPECT_EQ(Bytes(messages[0].body).subspan(agreed ? 1 : 0).size(), cue.size());
-      Buffer expected = cue;
-      if (agreed) {
-        expected.insert(expected.begin(), 0);
-      }
-      EXPECT_EQ(messages[0].body, expected);
+      EXPECT_EQ(messages[0].body, cue);
       EXPECT_EQ(messages[1].body, amf3);
       EXPECT_EQ(messages[2].body, cue);
       EXPECT_EQ(messages[3].body, cue);
@@ -146,9 +141,8 @@ TEST(ObjectEncoding, OfAServer) {
       ASSERT_TRUE(play);
       ASSERT_EQ(server.accept_play(play->request, peer.now), Misuse::kNone);
       messages = peer.receive();
-      EXPECT_EQ(types(messages), agreed ? "17 17 15" : "20 20 18");
-      Bytes access(messages.back().body);
-      EXPECT_EQ(script_handler(access.subspan(agreed ? 1 : 0)), "|RtmpSampleAccess");
+      EXPECT_EQ(types(messages), agreed ? "17 17 18" : "20 20 18");
+      EXPECT_EQ(script_handler(messages.back().body), "|RtmpSampleAccess");
 
       ASSERT_EQ(server.send_media(play->stream, MessageType::kDataAmf0, 0,
                                   copy_payload(cue_point()), 0, peer.now),
@@ -157,7 +151,7 @@ TEST(ObjectEncoding, OfAServer) {
                 Misuse::kNone);
       ASSERT_EQ(server.send_command(kNoStream, {"procedure", 0, amf::Null{}, {}}, peer.now),
                 Misuse::kNone);
-      EXPECT_EQ(types(peer.receive()), agreed ? "17 15 17" : "20 18 20");
+      EXPECT_EQ(types(peer.receive()), agreed ? "17 18 17" : "20 18 20");
     }
   }
 }
@@ -181,7 +175,7 @@ TEST(ObjectEncoding, APairThatAgrees) {
     StreamHandle theirs = kNoStream;
     StreamHandle ours = pair.publish("key", &theirs);
     ASSERT_TRUE(pair.client_end.take<event::Started>());
-    // In more pieces than a payload has room for, so that the octet in front moves all of them.
+    // In more pieces than a payload has room for.
     const Buffer cue = cue_point();
     auto* owned = new Buffer(cue);
     GatherPayload pieces(Owner(owned, [](void* kept) { delete static_cast<Buffer*>(kept); }));
@@ -219,28 +213,6 @@ TEST(ObjectEncoding, APairThatAgrees) {
     EXPECT_EQ(reply->command.arguments, std::vector<Value>{6});
     EXPECT_EQ(pair.client_end.count<event::Closed>(), 0u);
     EXPECT_EQ(pair.server_end.count<event::Closed>(), 0u);
-  }
-}
-
-TEST(ObjectEncoding, TheOctetInFrontCounts) {
-  SessionPair pair(1);
-  pair.start();
-  Connect connect;
-  connect.object_encoding = kObjectEncodingAmf3;
-  ASSERT_EQ(pair.client().connect(connect, pair.now), Misuse::kNone);
-  pair.exchange();
-  ASSERT_EQ(pair.server().accept_connect({}, pair.now), Misuse::kNone);
-  pair.exchange();
-  StreamHandle stream = pair.publish("key");
-  const Buffer longest(kMaxMessageLength, 0);
-  for (auto [type, length, misuse] :
-       {std::tuple{MessageType::kDataAmf0, kMaxMessageLength, Misuse::kInvalid},
-        std::tuple{MessageType::kDataAmf0, kMaxMessageLength - 1, Misuse::kNone},
-        std::tuple{MessageType::kDataAmf3, kMaxMessageLength, Misuse::kNone}}) {
-    EXPECT_EQ(
-        pair.client().send_media(stream, type, 0,
-                                 GatherPayload(Bytes(longest).first(length), Owner()), 0, pair.now),
-        misuse);
   }
 }
 

@@ -367,10 +367,12 @@ void ChunkReader::displace(std::span<const std::span<uint8_t>> places, size_t si
 bool ChunkReader::make_room(uint32_t needed) {
   ChunkStream& stream = *stream_;
   // Blocks come rounded up, and with room around the payload, which partial_bytes_ does not count.
-  // So what a mere announcement is given has to stay well below the limit.
-  const bool is_eager = partial_bytes_ < limits_.max_partial_bytes / kEagerPart;
-  const uint64_t trusted =
-      is_eager ? std::max<uint64_t>(limits_.eager_allocation, uint64_t{2} * longest_message_) : 0;
+  // So what mere announcements are given has to stay well below the limit.
+  uint64_t trusted = std::min<uint64_t>(
+      stream.length, std::max<uint64_t>(limits_.eager_allocation, uint64_t{2} * longest_message_));
+  if (partial_bytes_ + trusted > limits_.max_partial_bytes / kEagerPart) {
+    trusted = 0;
+  }
   const uint64_t wanted =
       std::max<uint64_t>(needed, stream.capacity == 0 ? trusted : uint64_t{2} * stream.capacity);
   const auto capacity = static_cast<uint32_t>(std::min<uint64_t>(stream.length, wanted));

@@ -288,10 +288,10 @@ void ChunkWriter::Queue::consume(size_t n) {
 }
 
 /// is_barrier() is true for what audio queued later stays behind: metadata that describes it, a cue
-/// point, Play.Stop, StreamEof. Pictures alone may be late.
+/// point, Play.Stop, StreamEof, sound in an aggregate. Pictures alone may be late.
 bool ChunkWriter::Queue::is_barrier(const OutgoingMessage& message) {
   return message.lane == Lane::kMedia && message.type != MessageType::kAudio &&
-         message.type != MessageType::kVideo && message.type != MessageType::kAggregate;
+         message.type != MessageType::kVideo;
 }
 
 /// Audio that was queued first overtakes nothing. Time stamps of other message streams are on other

@@ -9,7 +9,8 @@
 
 namespace rtmp {
 
-/// Random fills bytes for handshakes; it need not be cryptographic, but must differ between sessions.
+/// Random fills bytes for handshakes; it need not be cryptographic, but must differ between
+/// sessions.
 class Random {
  public:
   virtual ~Random() = default;

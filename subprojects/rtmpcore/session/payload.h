@@ -122,13 +122,6 @@ class GatherPayload {
     count_++;
     size_ += piece.size();
   }
-  void prepend(Bytes piece) {
-    const size_t count = count_;
-    append(piece);
-    for (size_t i = count_ - 1; count_ > count && i > 0; i--) {
-      std::swap(slot(i), slot(i - 1));
-    }
-  }
   size_t size() const { return size_; }
   size_t piece_count() const { return count_; }
   Bytes piece(size_t i) const { return i < kInlinePieces ? inline_[i] : more_[i - kInlinePieces]; }
@@ -148,7 +141,6 @@ class GatherPayload {
   }
 
  private:
-  Bytes& slot(size_t i) { return i < kInlinePieces ? inline_[i] : more_[i - kInlinePieces]; }
   void take(GatherPayload& other) {
     inline_ = other.inline_;
     more_ = std::move(other.more_);

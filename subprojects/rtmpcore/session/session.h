@@ -81,9 +81,9 @@ class Session {
   ChunkWriter& writer();  ///< for drop() and for_each_waiting()
 
   /// send_media() queues an audio, video or data message on a stream that is publishing or playing
-  /// (a server's player). `timestamp` in milliseconds; `tag` see OutgoingMessage. Where
-  /// objectEncoding 3 was agreed on, AMF0 data goes out as AMF3's type, with the octet that tells
-  /// so.
+  /// (a server's player). `timestamp` in milliseconds; `tag` see OutgoingMessage. AMF0 data is what
+  /// every reader of AMF3 takes as well: kDataAmf3 is for values that need it, and goes out as it
+  /// is.
   [[nodiscard]] Misuse send_media(StreamHandle stream, MessageType type, int64_t timestamp,
                                   GatherPayload payload, uint32_t tag, Time now);
   /// send_command() queues any command on a stream or, with kNoStream, on the connection. A reply

@@ -350,8 +350,12 @@ void Session::Core::on_message(ReceivedMessage message, Time now) {
       on_media(header, std::move(message.payload), now);
       break;
     case MessageType::kDataAmf3:
-      // "0x00" in front means that AMF0 values follow, single ones switched to AMF3.
-      if (!body.empty() && body[0] == 0) {
+      // "0x00" in front means that AMF0 values follow, single ones switched to AMF3. Where a peer
+      // leaves it out, the marker of the handler's name is there.
+      if (!body.empty() && body[0] == 0x02) {
+        header.type = MessageType::kDataAmf0;
+        on_media(header, std::move(message.payload), now);
+      } else if (!body.empty() && body[0] == 0) {
         header.type = MessageType::kDataAmf0;
         header.length--;
         message.payload.offset++;

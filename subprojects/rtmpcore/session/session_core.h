@@ -120,9 +120,8 @@ class Session::Core {
   void write_control(const UserControl& control, Time now, const NetStream* behind = nullptr);
   /// write_data() queues a data message ahead of media.
   void write_data(const NetStream& stream, const ScriptData& data, Time now);
-  /// use_amf3() puts commands and data from now on in AMF3's wrapping, types 17 and 15:
-  /// objectEncoding 3 was agreed on. The values in it stay AMF0, which every reader of it has to
-  /// know.
+  /// use_amf3() puts commands from now on in AMF3's wrapping, type 17: objectEncoding 3 was agreed
+  /// on. The values in it stay AMF0, which every reader of it has to know.
   void use_amf3() { amf3_ = true; }
   /// tell_window() sends our Window Acknowledgement Size, unless the peer's bandwidth made us do
   /// so.
@@ -192,8 +191,6 @@ class Session::Core {
   static Route behind_media(const NetStream& stream);
   void write_message(MessageType type, Route route, uint32_t message_stream_id, int64_t timestamp,
                      GatherPayload payload, Time now, uint32_t tag = 0);
-  /// wrapped() is the type that goes out for a command or data message of AMF0.
-  MessageType wrapped(MessageType type) const;
   GatherPayload make_payload(Buffer body);
   void write_protocol_control(MessageType type, Buffer body, Time now);
   PendingPing& add_ping(Time now);

@@ -92,15 +92,11 @@ Misuse Session::Core::send_media(StreamHandle handle, MessageType type, int64_t 
   if (!sends_media(*stream)) {
     return Misuse::kWrongState;
   }
-  const MessageType sent_type = wrapped(type);
-  const size_t format_size = sent_type != type ? sizeof(kFormatAmf0) : 0;
-  if (!is_media(type) || payload.size() > kMaxMessageLength - format_size) {
+  if (!is_media(type) || payload.size() > kMaxMessageLength) {
     return Misuse::kInvalid;
   }
-  payload.prepend(Bytes(kFormatAmf0).first(format_size));
   stream->last_timestamp = std::max(stream->last_timestamp, timestamp);
-  write_message(sent_type, route(type, stream), *stream->id, timestamp, std::move(payload), now,
-                tag);
+  write_message(type, route(type, stream), *stream->id, timestamp, std::move(payload), now, tag);
   return Misuse::kNone;
 }
 
@@ -174,19 +170,9 @@ Misuse Session::Core::ping(Time now) {
 
 // ---- the roles' ----
 
-MessageType Session::Core::wrapped(MessageType type) const {
-  if (amf3_ && type == MessageType::kCommandAmf0) {
-    return MessageType::kCommandAmf3;
-  }
-  if (amf3_ && type == MessageType::kDataAmf0) {
-    return MessageType::kDataAmf3;
-  }
-  return type;
-}
-
 bool Session::Core::write(const NetStream* stream, const Command& command, Time now,
                           const NetStream* behind) {
-  const MessageType type = wrapped(MessageType::kCommandAmf0);
+  const MessageType type = amf3_ ? MessageType::kCommandAmf3 : MessageType::kCommandAmf0;
   Buffer body;
   Builder out(body);
   if (type == MessageType::kCommandAmf3) {
@@ -207,14 +193,10 @@ bool Session::Core::write(const NetStream* stream, const Command& command, Time 
 }
 
 void Session::Core::write_data(const NetStream& stream, const ScriptData& data, Time now) {
-  const MessageType type = wrapped(MessageType::kDataAmf0);
   Buffer body;
   Builder out(body);
-  if (type == MessageType::kDataAmf3) {
-    out.bytes(kFormatAmf0);
-  }
   if (write_script_data(out, data)) {
-    write_message(type, route(MessageType::kCommandAmf0, &stream), *stream.id, 0,
+    write_message(MessageType::kDataAmf0, route(MessageType::kCommandAmf0, &stream), *stream.id, 0,
                   make_payload(std::move(body)), now);
   }
 }

@@ -39,7 +39,8 @@ class Timers {
     }
     return earliest;
   }
-  /// expire() stops and names one timer whose deadline is not after `now`, earliest enumerator first.
+  /// expire() stops and names one timer whose deadline is not after `now`, earliest enumerator
+  /// first.
   std::optional<Id> expire(Time now) {
     for (size_t i = 0; i < deadlines_.size(); i++) {
       if (deadlines_[i] && *deadlines_[i] <= now) {
