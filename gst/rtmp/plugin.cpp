@@ -3,10 +3,9 @@
  * plugin-rtmp:
  * @short_description: RTMP source and sink, and the FLV muxer that feeds it
  */
-#include "config.h"
-
 #include <gst/gst.h>
 
+#include "config.h"
 #include "rtmp/gstflvchunk.h"
 #include "rtmp/gstrtmpxsink.h"
 #include "rtmp/gstrtmpxsrc.h"
@@ -21,6 +20,5 @@ static gboolean plugin_init(GstPlugin* plugin) {
   return ok;
 }
 
-GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, rtmp,
-                  "RTMP source, sink and FLV muxer", plugin_init, PACKAGE_VERSION, "LGPL",
-                  GST_PACKAGE_NAME, GST_PACKAGE_ORIGIN)
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, rtmp, "RTMP source, sink and FLV muxer",
+                  plugin_init, PACKAGE_VERSION, "LGPL", GST_PACKAGE_NAME, GST_PACKAGE_ORIGIN)

@@ -20,7 +20,7 @@ constexpr uint32_t kChunkStreamStep = 8;
 constexpr uint32_t kSlots = 7;
 
 /// In front of what messages of type 15 and 17 hold: AMF0 follows.
-constexpr uint8_t kFormatAmf0[] = {0};
+constexpr uint8_t kFormatAmf0 = 0;
 
 constexpr uint64_t kMessageCost = 256;  // of a short message in the writer, about
 constexpr size_t kMaxPings = 8;         // unanswered ones that are remembered
@@ -176,7 +176,7 @@ bool Session::Core::write(const NetStream* stream, const Command& command, Time 
   Buffer body;
   Builder out(body);
   if (type == MessageType::kCommandAmf3) {
-    out.bytes(kFormatAmf0);
+    out.u8(kFormatAmf0);
   }
   if (!write_command(out, command) || body.size() > kMaxMessageLength) {
     return false;
