@@ -59,6 +59,15 @@ class Push(unittest.TestCase):
         pipelines.run(f"filesrc location={film} ! rtmpsink sync=false location={self.url('large')}")
         self.compare(film, "large", kinds=[flvfile.VIDEO])
 
+    def test_chunk_size_that_changes_under_large_pictures(self):
+        """Paced, so that the automatic size finds out the rate while a picture is under way."""
+        film = self.dir / "paced.flv"
+        film.write_bytes(b"FLV\1\1\0\0\0\x09\0\0\0\0" + flvfile.tag(
+            flvfile.VIDEO, 0, b"\x17\0\0\0\0" + bytes(40)) + b"".join(
+                flvfile.tag(flvfile.VIDEO, index * 40, b"\x17\1\0\0\0" + os.urandom(4_000_000)) for index in range(8)))
+        pipelines.run(f"filesrc location={film} ! rtmpsink sync=false peak-kbps=400000 location={self.url('paced')}")
+        self.compare(film, "paced", kinds=[flvfile.VIDEO])
+
     def test_strict_order_and_digest(self):
         for options in ("strict-order=true", "handshake=digest", "handshake=digest strict-order=true"):
             with self.subTest(options=options):

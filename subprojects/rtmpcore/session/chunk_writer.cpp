@@ -316,6 +316,15 @@ ChunkWriter::Queue::Entry* ChunkWriter::Queue::next_to_cut() {
     return nullptr;
   }
   Entry* entry = urgent->front();
+  if (entry->new_chunk_size != 0) {
+    // Not in the middle of a message: nginx-rtmp then makes one of another length of it.
+    const auto begun = std::find_if(lanes_.begin(), lanes_.end(), [](const LaneList& list) {
+      return list.front() != nullptr && list.front()->begun;
+    });
+    if (begun != lanes_.end()) {
+      return begun->front();
+    }
+  }
   Entry* const media = lanes_[static_cast<size_t>(Lane::kMedia)].front();
   if (entry->message.lane == Lane::kAudio && media != nullptr && !may_overtake(*entry, *media)) {
     entry = media;

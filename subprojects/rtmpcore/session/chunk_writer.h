@@ -64,7 +64,8 @@ class ChunkWriter {
   ChunkWriter(const ChunkWriter&) = delete;
   ChunkWriter& operator=(const ChunkWriter&) = delete;
 
-  /// set_chunk_size() queues Set Chunk Size; chunks cut after it have the new size. 1 .. 2^31 - 1.
+  /// set_chunk_size() queues Set Chunk Size, which waits for the messages that have begun; chunks
+  /// cut after it have the new size. 1 .. 2^31 - 1.
   void set_chunk_size(uint32_t size);
   /// chunk_size() is the last size set; chunks have it once Set Chunk Size has been cut.
   uint32_t chunk_size() const;
