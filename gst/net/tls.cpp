@@ -88,14 +88,14 @@ TlsResult tls_handshake(GSocketConnection* socket, const std::string& host,
   g_signal_connect(tls.get(), "accept-certificate", G_CALLBACK(&Check::answer), &check);
   const bool done = g_tls_connection_handshake(tls.get(), cancellable, out_parameter(error));
   g_signal_handlers_disconnect_by_data(tls.get(), &check);
+  if (!done && (check.counting == 0 || settings.accept)) {
+    return make_net_error(*error, Step::kTls);
+  }
   if (check.counting != 0 &&
       !(done && settings.accept(tls.get(), g_tls_connection_get_peer_certificate(tls.get()),
                                 check.errors))) {
     return tls_error(G_TLS_ERROR_BAD_CERTIFICATE,
                      "the server's certificate is refused: " + describe(check.counting));
-  }
-  if (!done) {
-    return make_net_error(*error, Step::kTls);
   }
   return tls;
 }

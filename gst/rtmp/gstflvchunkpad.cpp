@@ -254,8 +254,7 @@ gboolean pad_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboo
 }
 
 // Asks the peer in place of the base class. A source that cannot buffer makes the base class give
-// up
-// ("Impossible to configure latency") as soon as another one is later; but the queue of this pad
+// up ("Impossible to configure latency") as soon as another one is later; but the queue of this pad
 // holds whatever the latest of them asks for. FlvChunk::answer_latency() tells downstream the
 // bound. And if nobody answers, as happens with pads of applications and tests, the base class
 // would let hardly anything wait.
