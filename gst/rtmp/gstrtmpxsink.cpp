@@ -39,12 +39,12 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! h264parse !
- *     flvchunk ! rtmpsink location=rtmp://localhost/live/test
+ * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! h264parse \
+ *   ! flvchunk ! rtmpsink sync=false location=rtmp://localhost/live/test
  * ]| Publish a test picture.
  * |[
- * gst-launch-1.0 filesrc location=film.flv ! rtmpsink sync=false
- * location=rtmp://localhost/live/film
+ * gst-launch-1.0 filesrc location=film.flv ! rtmpsink sync=false \
+ *   location=rtmp://localhost/live/film
  * ]| Push a file as fast as the server takes it.
  */
 #include "rtmp/gstrtmpxsink.h"

@@ -53,7 +53,7 @@ class Client final : public Session {
   /// kMinChunkSizeOut, a window of 2^31 or more.
   [[nodiscard]] Misuse start(Time now);
   /// connect() asks for the application. Once only. -> Connected or Refused. If it says that we
-  /// read AMF3 and the server does so too, what follows goes out as AMF3's types.
+  /// read AMF3 and the server does so too, commands go out as AMF3's type from then on.
   [[nodiscard]] Misuse connect(const Connect& connect, Time now);
 
   /// publish() makes a stream and publishes on it; play() makes one and plays.

@@ -25,8 +25,8 @@ class Server final : public Session {
   [[nodiscard]] Misuse start(Time now);
 
   /// After ConnectRequested. `information` is added to the reply's information object. To a client
-  /// that reads AMF3 ("objectEncoding" 3) we write its types from then on, unless `information`
-  /// says 0.
+  /// that reads AMF3 ("objectEncoding" 3) commands go out as its type from then on, unless
+  /// `information` says 0.
   [[nodiscard]] Misuse accept_connect(std::vector<amf::Property> information, Time now);
   /// reject_connect() answers _error and closes once that is sent.
   [[nodiscard]] Misuse reject_connect(const Status& status, Time now);
