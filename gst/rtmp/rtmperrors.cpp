@@ -220,6 +220,10 @@ const char* step_name(LinkStep step) {
   return "";
 }
 
+const char* Failure::reason() const {
+  return row(kind).reason;
+}
+
 GQuark Failure::domain() const {
   return row(kind).domain == Domain::kResource ? GST_RESOURCE_ERROR : GST_STREAM_ERROR;
 }
@@ -229,8 +233,8 @@ gint Failure::code() const {
 }
 
 GstStructure* Failure::details() const {
-  GstStructure* details = gst_structure_new("rtmp-error", "reason", G_TYPE_STRING, row(kind).reason,
-                                            "step", G_TYPE_STRING, step_name(step), nullptr);
+  GstStructure* details = gst_structure_new("rtmp-error", "reason", G_TYPE_STRING, reason(), "step",
+                                            G_TYPE_STRING, step_name(step), nullptr);
   auto add = [details](const char* name, const std::string& value) {
     if (!value.empty()) {
       gst_structure_set(details, name, G_TYPE_STRING, value.c_str(), nullptr);

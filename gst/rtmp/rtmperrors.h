@@ -64,6 +64,8 @@ struct Failure {
   std::string server_level;
   std::string server_description;  ///< as sent, masked
 
+  /// reason() is the kind as details() has it: "refused", "bad-name" ...
+  const char* reason() const;
   GQuark domain() const;
   gint code() const;
   /// details() is a GstStructure "rtmp-error" for GstMessage's details: reason (string: the kind),

@@ -227,6 +227,7 @@ void install_connection_properties(GObjectClass* klass) {
       klass, kPropHandshake,
       g_param_spec_enum("handshake", "Handshake", "Kind of handshake to offer",
                         handshake_get_type(), static_cast<gint>(defaults.handshake), kFlags));
+  install_reconnect_properties(klass);
 }
 
 void install_accept_certificate(GType type) {
@@ -315,7 +316,7 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
         settings.handshake = static_cast<rtmp::HandshakeKind>(g_value_get_enum(value));
         break;
       default:
-        return false;
+        return set_reconnect_property(settings.reconnect, id, value);
     }
   }
   if (!refused.empty()) {
@@ -389,7 +390,7 @@ bool get_connection_property(GObject* object, const ConnectionSettings& settings
       g_value_set_enum(value, static_cast<gint>(settings.handshake));
       break;
     default:
-      return false;
+      return get_reconnect_property(settings.reconnect, id, value);
   }
   return true;
 }

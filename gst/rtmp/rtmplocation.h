@@ -9,6 +9,7 @@
 #include <gio/gio.h>
 #include <gst/gst.h>
 
+#include "rtmp/reconnectsettings.h"
 #include "session/options.h"
 #include "wire/amf.h"
 #include "wire/url.h"
@@ -39,6 +40,7 @@ struct ConnectionSettings {
   std::string extra_connect_args;
   /// From options behind the location; empty = what follows from the URL and the role.
   std::string tc_url, swf_url, page_url;
+  ReconnectSettings reconnect;
   bool async_connect = true;
   bool strict_order = false;
   rtmp::HandshakeKind handshake = rtmp::HandshakeKind::kSimple;
@@ -71,6 +73,12 @@ enum ConnectionProperty : guint {
   kPropAsyncConnect,
   kPropStrictOrder,
   kPropHandshake,
+  kPropAutoReconnect,
+  kPropReconnectMinDelay,
+  kPropReconnectMaxDelay,
+  kPropReconnectTimeout,
+  kPropGhostTimeout,
+  kPropPeerTimeout,
   kFirstOwnProperty,
 };
 

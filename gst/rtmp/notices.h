@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include <gst/gst.h>
+
+#include "common/glue.h"
+#include "common/locked.h"
+#include "rtmp/rtmperrors.h"
+#include "session/time.h"
+
+namespace gstrtmp {
+
+/// Notices posts messages on the bus for who must not do so itself: a loop thread, or whoever holds
+/// a lock. In order, from a worker thread.
+class Notices {
+ public:
+  /// `element` is borrowed; what is under way keeps a reference of its own.
+  explicit Notices(GstElement* element) : element_(element) {}
+
+  void post(GstMessage* message);  ///< transfer full
+  /// post_state() posts the element message `rtmp-connection`:
+  ///   state (string)   connecting, connected, waiting
+  ///   attempt (uint)   0 = the first connection, or the one that holds
+  ///   delay (uint64)   waiting: nanoseconds until the next attempt
+  ///   reason, cause (string)   waiting: why, as in errors' details, and a sentence
+  void post_connecting(unsigned attempt);
+  void post_connected(unsigned attempt);
+  void post_waiting(unsigned attempt, rtmp::Duration delay, const Failure& failure);
+  /// post_loss() posts a WARNING that has the domain, code and details of the failure.
+  void post_loss(const Failure& failure);
+
+ private:
+  struct Queue {
+    std::deque<GstPtr<GstMessage>> messages;
+    bool worker = false;
+  };
+  static void work(GstElement* element, gpointer queue);
+
+  GstElement* const element_;
+  const std::shared_ptr<Guarded<Queue>> queue_ = std::make_shared<Guarded<Queue>>();
+};
+
+}  // namespace gstrtmp

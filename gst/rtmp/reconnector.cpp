@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/reconnector.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace gstrtmp {
+
+Reconnector::Reconnector(const ReconnectSettings& settings, std::function<double()> chance)
+    : settings_(settings), chance_(std::move(chance)) {}
+
+void Reconnector::on_running(rtmp::Time now) {
+  has_run_ = true;
+  attempt_ = 0;
+  running_since_ = now;
+  lost_since_.reset();
+}
+
+/// What a person has to mend is never tried again: it would lock an account, or go on for months.
+/// Other refusals are final only at first: a server that let us in once is restarting, or has not
+/// noticed yet that our last connection is gone.
+bool Reconnector::worth_trying(const Failure& failure, rtmp::Time now) const {
+  const rtmp::Duration lost = now - *lost_since_;
+  if (!settings_.enabled) {
+    return false;
+  }
+  if (settings_.timeout_seconds > 0 && lost >= std::chrono::seconds(settings_.timeout_seconds)) {
+    return false;
+  }
+  switch (failure.kind) {
+    case FailureKind::kSettings:
+    case FailureKind::kUnauthorized:
+      return false;
+    case FailureKind::kBadName:
+      return has_run_ && lost < std::chrono::seconds(settings_.ghost_timeout_seconds);
+    case FailureKind::kUnknownHost:
+    case FailureKind::kRefused:
+    case FailureKind::kUnreachable:
+    case FailureKind::kTimeout:
+    case FailureKind::kClosed:
+    case FailureKind::kStalled:
+      return true;
+    case FailureKind::kNotFound:  // a stream that nobody publishes yet
+      return has_run_ || failure.role == Role::kSource;
+    case FailureKind::kTls:
+    case FailureKind::kNotRtmp:
+    case FailureKind::kProtocol:
+    case FailureKind::kConnectRejected:
+    case FailureKind::kStreamRejected:
+    case FailureKind::kClosedEarly:
+      return has_run_;
+  }
+  return false;
+}
+
+std::optional<rtmp::Duration> Reconnector::on_end(const Failure& failure, rtmp::Time now) {
+  if (running_since_ && now - *running_since_ >= kHealthy) {
+    failures_ = 0;
+  }
+  const bool lost_now = running_since_.has_value();
+  running_since_.reset();
+  if (!lost_since_) {
+    lost_since_ = now;
+  }
+  if (!worth_trying(failure, now)) {
+    return std::nullopt;
+  }
+  attempt_++;
+  const unsigned failures = failures_++;
+  if (lost_now && failures == 0) {
+    return rtmp::Duration::zero();
+  }
+  const rtmp::Duration most = std::chrono::milliseconds(settings_.max_delay_ms);
+  const rtmp::Duration least =
+      std::min<rtmp::Duration>(std::chrono::milliseconds(settings_.min_delay_ms), most);
+  // Not shifted by more than that: the bound is long reached.
+  const unsigned doublings = std::min(failures - (failures > 0 ? 1u : 0u), 16u);
+  rtmp::Duration delay = std::min(least * (1 << doublings), most);
+  delay += std::chrono::duration_cast<rtmp::Duration>(delay * (chance_() / 2));
+  if (failure.kind == FailureKind::kBadName) {
+    delay = std::min(delay, kGhostDelay);
+  }
+  return std::clamp(delay, least, most);
+}
+
+}  // namespace gstrtmp
