@@ -51,6 +51,10 @@ void set_pacing_rate([[maybe_unused]] int fd, [[maybe_unused]] uint64_t bytes_pe
 #endif
 }
 
+void set_reset_on_close(int fd) {
+  set_option(fd, SOL_SOCKET, SO_LINGER, linger{1, 0});
+}
+
 std::optional<SocketQueues> read_socket_queues([[maybe_unused]] int fd) {
 #if defined(SIOCOUTQ) && defined(SIOCOUTQNSD)
   int all = 0;

@@ -21,6 +21,10 @@ void set_unsent_mark(int fd, uint32_t bytes);
 /// set_pacing_rate() bounds the rate of sending, octets a second (SO_MAX_PACING_RATE); 0 = none.
 void set_pacing_rate(int fd, uint64_t bytes_per_second);
 
+/// set_reset_on_close() lets closing throw away what is not sent, and tell the peer so (SO_LINGER
+/// 0).
+void set_reset_on_close(int fd);
+
 /// SocketQueues is what the kernel holds of ours.
 struct SocketQueues {
   uint64_t unsent = 0;          ///< not yet sent (SIOCOUTQNSD)

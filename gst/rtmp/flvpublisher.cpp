@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/glue.h"
+#include "rtmp/messagetag.h"
 #include "rtmp/rtmplog.h"
 #include "wire/metadata.h"
 
@@ -126,7 +127,12 @@ bool FlvPublisher::set_stream_headers(const GstCaps* caps) {
       return true;
     }
     if (auto header = header_of(**tag)) {
-      note(*header);
+      if (note(*header) && !waiting_.empty()) {
+        // What waits for a connection belongs to headers that are gone.
+        gap_ = true;
+        waiting_.clear();
+        waiting_bytes_ = 0;
+      }
     }
   }
 }
@@ -180,40 +186,112 @@ void FlvPublisher::send_tag(PublishLink& link, Connection::Locked& locked, FlvTa
   link.send(locked, *type, timestamp, std::move(tag.body), tag.packet_class, tag.borrowed);
 }
 
-FlvPublisher::Outcome FlvPublisher::proceed(PublishLink& link, bool live) {
+/// cut() answers whether there is another tag; error_ tells if there cannot be.
+bool FlvPublisher::cut() {
+  auto next = input_.next();
+  if (!next) {
+    error_ = next.error().text;
+    return false;
+  }
+  if (input_.take_file_header()) {
+    // Another stream: its own headers follow, or stood in the caps and are not sent yet.
+    std::erase_if(headers_, [](const Header& header) { return header.sent; });
+  }
+  if (!*next) {
+    return false;
+  }
+  if ((*next)->header.encrypted) {
+    error_ = "the tag is encrypted";
+    return false;
+  }
+  waiting_bytes_ += (*next)->body.size();
+  waiting_.push_back({**std::move(next), monotonic_now()});
+  return true;
+}
+
+bool FlvPublisher::has_video() const {
+  return std::any_of(headers_.begin(), headers_.end(),
+                     [](const Header& header) { return is(header.type, TagType::kVideo); });
+}
+
+/// A header is what the next connection begins with, whether or not its own place is kept.
+void FlvPublisher::forget_oldest(Publication& publication) {
+  const FlvTag& tag = waiting_.front().tag;
+  if (auto header = header_of(tag)) {
+    note(*header);
+  } else if (auto type = message_type(tag.header.type)) {
+    publication.count_dropped(*type, make_tag(tag.packet_class, false));
+  }
+  gap_ = true;
+  waiting_bytes_ -= tag.body.size();
+  waiting_.pop_front();
+}
+
+/// keep() bounds what waits for a connection, and lets go of a pool's memory.
+void FlvPublisher::keep(Publication& publication, const PublishLink& link) {
+  const rtmp::Time oldest = monotonic_now() - link.attempt().hold_time;
+  while (!waiting_.empty() &&
+         (waiting_.front().since <= oldest || waiting_bytes_ > LatencyBound::kMaxBytes)) {
+    forget_oldest(publication);
+  }
+  for (auto at = waiting_.rbegin(); at != waiting_.rend() && at->tag.borrowed; ++at) {
+    HoldPtr copy(BufferHold::copy(flatten(at->tag.body)));
+    at->tag.body = rtmp::GatherPayload(copy->piece(0), copy->owner());
+    at->tag.borrowed = false;
+  }
+}
+
+/// Another connection begins with the headers and a key frame. Of what was kept, what lies before
+/// the first key frame is of no use; without any the next one is awaited.
+void FlvPublisher::begin_connection(Publication& publication, PublishLink& link,
+                                    Connection::Locked& locked) {
+  gap_ |= std::exchange(connection_, link.attempt().serial) != 0;
+  for (Header& header : headers_) {
+    header.sent = false;
+  }
+  headers_fresh_ = false;
+  if (!std::exchange(gap_, false) || !has_video()) {
+    return;
+  }
+  const auto key_frame = std::find_if(waiting_.begin(), waiting_.end(), [](const Waiting& waiting) {
+    return is(waiting.tag.header.type, TagType::kVideo) &&
+           waiting.tag.packet_class == PacketClass::kKeyFrame;
+  });
+  if (key_frame == waiting_.end()) {
+    link.await_key_frame(locked);
+  }
+  for (auto useless = key_frame - waiting_.begin(); useless > 0; useless--) {
+    forget_oldest(publication);
+  }
+  gap_ = false;
+}
+
+FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLink& link,
+                                            bool live) {
   auto locked = link.lock();
-  PublishLink::Inside inside(link, locked);
-  while (true) {
-    if (!tag_) {
-      auto next = input_.next();
-      if (!next) {
-        error_ = next.error().text;
-        return Outcome::kNotFlv;
-      }
-      if (input_.take_file_header()) {
-        // Another stream: its own headers follow, or stood in the caps and are not sent yet.
-        std::erase_if(headers_, [](const Header& header) { return header.sent; });
-      }
-      if (!*next) {
-        return Outcome::kDone;
-      }
-      tag_ = *std::move(*next);
-      if (tag_->header.encrypted) {
-        error_ = "the tag is encrypted";
-        return Outcome::kNotFlv;
-      }
-    }
+  while (!waiting_.empty() || cut()) {
     switch (link.wait_ready(locked, live)) {
       case PublishLink::Outcome::kReady:
         break;
+      case PublishLink::Outcome::kNotYet:
+        while (cut()) {
+        }
+        keep(publication, link);
+        return error_.empty() ? Outcome::kDone : Outcome::kNotFlv;
       case PublishLink::Outcome::kInterrupted:
         return Outcome::kInterrupted;
       case PublishLink::Outcome::kEnded:
         return Outcome::kEnded;
     }
-    send_tag(link, locked, std::move(*tag_));
-    tag_.reset();
+    if (connection_ != link.attempt().serial) {
+      begin_connection(publication, link, locked);
+      continue;
+    }
+    waiting_bytes_ -= waiting_.front().tag.body.size();
+    send_tag(link, locked, std::move(waiting_.front().tag));
+    waiting_.pop_front();
   }
+  return error_.empty() ? Outcome::kDone : Outcome::kNotFlv;
 }
 
 void FlvPublisher::begin_stream() {
@@ -221,16 +299,11 @@ void FlvPublisher::begin_stream() {
   headers_fresh_ = false;
 }
 
-void FlvPublisher::begin_connection() {
-  for (Header& header : headers_) {
-    header.sent = false;
-  }
-  headers_fresh_ = false;
-}
-
 void FlvPublisher::flush() {
   input_.reset();
-  tag_.reset();
+  waiting_.clear();
+  waiting_bytes_ = 0;
+  error_.clear();
 }
 
 }  // namespace gstrtmp

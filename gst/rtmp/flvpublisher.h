@@ -10,6 +10,7 @@
 #include <gst/gst.h>
 
 #include "rtmp/flvinput.h"
+#include "rtmp/publication.h"
 #include "rtmp/rtmppublishlink.h"
 #include "session/timestamps.h"
 
@@ -25,21 +26,24 @@ class FlvPublisher {
   bool set_stream_headers(const GstCaps* caps);
   /// begin_stream() forgets the headers: those of another stream follow.
   void begin_stream();
+  /// begin_publication() begins anew with the headers: another Publication follows.
+  void begin_publication() { connection_ = 0; }
   /// push() takes a buffer's reference; false if it cannot be read.
   bool push(GstBuffer* buffer) { return input_.push(buffer); }
 
   enum class Outcome : uint8_t {
-    kDone,         ///< all that was pushed is queued
+    kDone,         ///< all that was pushed is queued, or kept until there is a connection
     kInterrupted,  ///< proceed() is to be called again, or reset()
     kEnded,        ///< the link has ended
     kNotFlv,       ///< see error()
   };
-  /// proceed() sends what was pushed, waiting for room as PublishLink::wait_ready() does.
-  Outcome proceed(PublishLink& link, bool live);
+  /// proceed() sends what was pushed, waiting for room as PublishLink::wait_ready() does. On each
+  /// new link it begins with the headers and, unless it is the first, a key frame.
+  Outcome proceed(Publication& publication, PublishLink& link, bool live);
   const std::string& error() const { return error_; }
 
-  /// begin_connection() makes the headers go out again.
-  void begin_connection();
+  /// empty() is true if nothing waits for a connection.
+  bool empty() const { return waiting_.empty(); }
   /// flush() forgets input that is not sent yet; in_tag() tells whether the stream was cut off.
   void flush();
   bool in_tag() const { return input_.in_tag(); }
@@ -59,13 +63,27 @@ class FlvPublisher {
     }
   };
 
+  /// Waiting is a tag that is not sent yet.
+  struct Waiting {
+    FlvTag tag;
+    rtmp::Time since;
+  };
+
   static std::optional<Header> header_of(const FlvTag& tag);
   bool note(const Header& header);
+  void begin_connection(Publication& publication, PublishLink& link, Connection::Locked& locked);
+  bool has_video() const;
+  bool cut();
+  void forget_oldest(Publication& publication);
+  void keep(Publication& publication, const PublishLink& link);
   void send_headers(PublishLink& link, Connection::Locked& locked, uint32_t timestamp);
   void send_tag(PublishLink& link, Connection::Locked& locked, FlvTag&& tag);
 
   FlvInput input_;
-  std::optional<FlvTag> tag_;  // cut, not sent yet
+  std::deque<Waiting> waiting_;
+  uint64_t waiting_bytes_ = 0;
+  bool gap_ = false;         // something is missing before what waits
+  uint64_t connection_ = 0;  // serial of the link's attempt; 0 = none yet
   std::vector<Header> headers_;
   bool headers_fresh_ = false;  // no media has gone out since the headers
   rtmp::TimestampUnwrapper times_;

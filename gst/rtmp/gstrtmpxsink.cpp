@@ -55,9 +55,12 @@
 #include <optional>
 #include <utility>
 
+#include <gst/video/video-event.h>
+
 #include "common/glue.h"
 #include "common/locked.h"
 #include "rtmp/flvpublisher.h"
+#include "rtmp/publication.h"
 #include "rtmp/publishsettings.h"
 #include "rtmp/rtmperrors.h"
 #include "rtmp/rtmplocation.h"
@@ -69,7 +72,7 @@ GST_DEBUG_CATEGORY_STATIC(rtmpx_sink_debug);
 namespace gstrtmp {
 namespace {
 
-using LinkPtr = std::shared_ptr<PublishLink>;
+using PublicationPtr = std::shared_ptr<Publication>;
 
 }  // namespace
 
@@ -95,11 +98,13 @@ class RtmpxSink {
 
  private:
   GstElement* element() const { return GST_ELEMENT_CAST(element_); }
-  LinkPtr current_link() { return link_.copy(); }
+  PublicationPtr current() { return publication_.copy(); }
   bool start();
   void stop();
-  LinkPtr connect();
+  PublicationPtr connect();
+  void ask_for_key_frame(PublishLink& link);
   GstFlowReturn send_pushed();
+  PublishLink::Outcome finish(Publication& publication, PublishLink& link);
   GstFlowReturn fail_unreadable();
   bool is_live();
 
@@ -110,8 +115,8 @@ class RtmpxSink {
   PublishSettings publish_;
 
   std::atomic<bool> interrupted_{false};
-  // Lock order: this lock and the object lock are never held while the link's is taken.
-  Guarded<LinkPtr> link_;
+  // Lock order: this lock and the object lock are never held while a connection's is taken.
+  Guarded<PublicationPtr> publication_;
   // The streaming thread's, or the state changes' while there is none.
   FlvPublisher publisher_;
   std::optional<bool> live_;
@@ -137,11 +142,11 @@ bool RtmpxSink::set_property(guint id, const GValue* value) {
   if (!set_publish_property(G_OBJECT(element_), publish_, id, value)) {
     return set_connection_property(G_OBJECT(element_), connection_, id, value);
   }
-  if (LinkPtr link = current_link()) {
+  if (PublicationPtr publication = current()) {
     if (id == kPropPeakKbps) {
-      link->set_peak_kbps(g_value_get_uint(value));
+      publication->set_peak_kbps(g_value_get_uint(value));
     } else if (id == kPropChunkSize) {
-      link->set_chunk_size(g_value_get_uint(value));
+      publication->set_chunk_size(g_value_get_uint(value));
     }
   }
   return true;
@@ -150,10 +155,10 @@ bool RtmpxSink::set_property(guint id, const GValue* value) {
 bool RtmpxSink::get_property(guint id, GValue* value) {
   if (id == kPropPublishStats) {
     GstStructure* stats = gst_structure_new_empty("GstRtmpxSinkStats");
-    if (LinkPtr link = current_link()) {
-      link->add_stats(stats);
+    if (PublicationPtr publication = current()) {
+      publication->add_stats(stats);
     } else {
-      ClientLink::add_idle_stats(stats);
+      Publication::add_idle_stats(stats);
     }
     g_value_take_boxed(value, stats);
     return true;
@@ -162,8 +167,8 @@ bool RtmpxSink::get_property(guint id, GValue* value) {
          get_connection_property(G_OBJECT(element_), connection_, id, value);
 }
 
-/// A new link that is connecting, or nothing after an error message.
-LinkPtr RtmpxSink::connect() {
+/// A new publication that is connecting, or nothing after an error message.
+PublicationPtr RtmpxSink::connect() {
   ConnectionSettings connection;
   PublishSettings publish;
   {
@@ -176,11 +181,11 @@ LinkPtr RtmpxSink::connect() {
     return nullptr;
   }
   GST_INFO_OBJECT(element_, "connecting to %s", rtmp::mask(connection.url).c_str());
-  LinkPtr link = PublishLink::create(element(), connection, publish, interrupted_);
-  LinkPtr old = std::exchange(*link_.lock(), link);
-  publisher_.begin_connection();
-  link->open();
-  return link;
+  PublicationPtr publication = Publication::create(element(), connection, publish, interrupted_);
+  PublicationPtr old = std::exchange(*publication_.lock(), publication);
+  publisher_.begin_publication();
+  publication->open();
+  return publication;
 }
 
 bool RtmpxSink::start() {
@@ -201,9 +206,9 @@ bool RtmpxSink::start() {
 }
 
 void RtmpxSink::stop() {
-  LinkPtr link = std::exchange(*link_.lock(), nullptr);
-  if (link) {
-    link->abandon();
+  PublicationPtr publication = std::exchange(*publication_.lock(), nullptr);
+  if (publication) {
+    publication->abandon();
   }
   publisher_.reset();
 }
@@ -235,8 +240,8 @@ bool RtmpxSink::set_caps(GstCaps* caps) {
 
 void RtmpxSink::unlock() {
   interrupted_ = true;
-  if (LinkPtr link = current_link()) {
-    link->wake();
+  if (PublicationPtr publication = current()) {
+    publication->wake();
   }
 }
 
@@ -272,17 +277,46 @@ bool RtmpxSink::is_live() {
   return *live_;
 }
 
+/// Not under a lock: an encoder may answer at once, or an application look at the event.
+void RtmpxSink::ask_for_key_frame(PublishLink& link) {
+  if (link.take_key_frame_wish()) {
+    GST_DEBUG_OBJECT(element_, "asking upstream for a key frame");
+    gst_pad_push_event(GST_BASE_SINK_PAD(element_),
+                       gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
+  }
+}
+
 GstFlowReturn RtmpxSink::send_pushed() {
   while (true) {
-    LinkPtr link = current_link();
-    if (!link) {
-      link = connect();
+    PublicationPtr publication = current();
+    if (!publication) {
+      publication = connect();
     }
-    if (!link) {
+    if (!publication) {
       return GST_FLOW_ERROR;
     }
-    switch (publisher_.proceed(*link, is_live())) {
+    const auto link = publication->link();
+    FlvPublisher::Outcome outcome = publisher_.proceed(*publication, *link, is_live());
+    if (outcome == FlvPublisher::Outcome::kEnded) {
+      switch (publication->next(*link)) {
+        case Publication::Next::kLink:
+          continue;
+        case Publication::Next::kInterrupted:
+          outcome = FlvPublisher::Outcome::kInterrupted;
+          break;
+        case Publication::Next::kFailed:
+          publisher_.flush();
+          return GST_FLOW_ERROR;
+        case Publication::Next::kOver:
+          // It ended with an EOS; what comes after a flush is a new stream.
+          *publication_.lock() = nullptr;
+          continue;
+      }
+    }
+    switch (outcome) {
+      case FlvPublisher::Outcome::kEnded:
       case FlvPublisher::Outcome::kDone:
+        ask_for_key_frame(*link);
         return GST_FLOW_OK;
       case FlvPublisher::Outcome::kInterrupted: {
         GstFlowReturn flow = gst_base_sink_wait_preroll(GST_BASE_SINK_CAST(element_));
@@ -292,22 +326,28 @@ GstFlowReturn RtmpxSink::send_pushed() {
         }
         break;
       }
-      case FlvPublisher::Outcome::kEnded:
-        if (link->report_failure()) {
-          publisher_.flush();
-          return GST_FLOW_ERROR;
-        }
-        // It ended with an EOS; what comes after a flush is a new stream.
-        *link_.lock() = nullptr;
-        break;
       case FlvPublisher::Outcome::kNotFlv:
-        publisher_.flush();
         GST_ELEMENT_ERROR(element_, STREAM, FORMAT,
                           ("The input is not FLV. Put flvchunk in front of rtmpsink."),
                           ("%s", publisher_.error().c_str()));
+        publisher_.flush();
         return GST_FLOW_ERROR;
     }
   }
+}
+
+/// What a live stream had to keep until there is a connection goes out before the end.
+PublishLink::Outcome RtmpxSink::finish(Publication& publication, PublishLink& link) {
+  switch (publisher_.proceed(publication, link, false)) {
+    case FlvPublisher::Outcome::kInterrupted:
+      return PublishLink::Outcome::kInterrupted;
+    case FlvPublisher::Outcome::kEnded:
+      return PublishLink::Outcome::kEnded;
+    case FlvPublisher::Outcome::kDone:
+    case FlvPublisher::Outcome::kNotFlv:
+      break;
+  }
+  return link.finish();
 }
 
 bool RtmpxSink::handle_eos(GstEvent* event) {
@@ -320,12 +360,14 @@ bool RtmpxSink::handle_eos(GstEvent* event) {
   if (publisher_.in_tag()) {
     GST_WARNING_OBJECT(element_, "the stream ends inside a tag, which is not sent");
   }
-  LinkPtr link = current_link();
-  if (!link) {
+  PublicationPtr publication = current();
+  if (!publication || !publication->begin_end()) {
     return true;
   }
+  const auto link = publication->link();
   while (true) {
-    switch (link->finish()) {
+    switch (finish(*publication, *link)) {
+      case PublishLink::Outcome::kNotYet:
       case PublishLink::Outcome::kReady:
         return true;
       case PublishLink::Outcome::kInterrupted:
@@ -334,15 +376,15 @@ bool RtmpxSink::handle_eos(GstEvent* event) {
         }
         break;
       case PublishLink::Outcome::kEnded:
-        return !link->report_failure();
+        return publication->next(*link) != Publication::Next::kFailed;
     }
   }
 }
 
 void RtmpxSink::handle_flush_stop() {
   publisher_.flush();
-  if (LinkPtr link = current_link()) {
-    link->drop_media();
+  if (PublicationPtr publication = current()) {
+    publication->link()->drop_media();
   }
 }
 

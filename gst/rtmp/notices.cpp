@@ -9,24 +9,27 @@ namespace gstrtmp {
 void Notices::work(GstElement* element, gpointer data) {
   auto& queue = **static_cast<std::shared_ptr<Guarded<Queue>>*>(data);
   while (true) {
-    GstPtr<GstMessage> message;
+    Item item;
     {
       auto locked = queue.lock();
-      if (locked->messages.empty()) {
+      if (locked->items.empty()) {
         locked->worker = false;
         return;
       }
-      message = std::move(locked->messages.front());
-      locked->messages.pop_front();
+      item = std::move(locked->items.front());
+      locked->items.pop_front();
     }
-    gst_element_post_message(element, message.release());
+    gst_element_post_message(element, item.message.release());
+    if (item.posted) {
+      item.posted();
+    }
   }
 }
 
-void Notices::post(GstMessage* message) {
+void Notices::post(GstMessage* message, std::function<void()> posted) {
   {
     auto locked = queue_->lock();
-    locked->messages.push_back(adopt(message));
+    locked->items.push_back({adopt(message), std::move(posted)});
     if (std::exchange(locked->worker, true)) {
       return;
     }
@@ -64,10 +67,12 @@ void Notices::post_waiting(unsigned attempt, rtmp::Duration delay, const Failure
   post(message);
 }
 
+void Notices::post_error(const Failure& failure, std::function<void()> posted) {
+  post(failure_message(element_, failure, GST_MESSAGE_ERROR), std::move(posted));
+}
+
 void Notices::post_loss(const Failure& failure) {
-  GErrorPtr error(g_error_new_literal(failure.domain(), failure.code(), failure.text.c_str()));
-  post(gst_message_new_warning_with_details(GST_OBJECT(element_), error.get(),
-                                            failure.debug.c_str(), failure.details()));
+  post(failure_message(element_, failure, GST_MESSAGE_WARNING));
 }
 
 }  // namespace gstrtmp

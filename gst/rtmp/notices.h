@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 
 #include <gst/gst.h>
@@ -20,7 +21,8 @@ class Notices {
   /// `element` is borrowed; what is under way keeps a reference of its own.
   explicit Notices(GstElement* element) : element_(element) {}
 
-  void post(GstMessage* message);  ///< transfer full
+  /// post() takes the message. `posted` is called, on the worker, when it is on the bus.
+  void post(GstMessage* message, std::function<void()> posted = {});
   /// post_state() posts the element message `rtmp-connection`:
   ///   state (string)   connecting, connected, waiting
   ///   attempt (uint)   0 = the first connection, or the one that holds
@@ -29,12 +31,18 @@ class Notices {
   void post_connecting(unsigned attempt);
   void post_connected(unsigned attempt);
   void post_waiting(unsigned attempt, rtmp::Duration delay, const Failure& failure);
-  /// post_loss() posts a WARNING that has the domain, code and details of the failure.
+  /// post_error() posts an ERROR, and post_loss() a WARNING, that has the domain, code and details
+  /// of the failure.
+  void post_error(const Failure& failure, std::function<void()> posted);
   void post_loss(const Failure& failure);
 
  private:
+  struct Item {
+    GstPtr<GstMessage> message;
+    std::function<void()> posted;
+  };
   struct Queue {
-    std::deque<GstPtr<GstMessage>> messages;
+    std::deque<Item> items;
     bool worker = false;
   };
   static void work(GstElement* element, gpointer queue);

@@ -130,6 +130,46 @@ void install_publish_properties(GObjectClass* klass) {
       klass, kPropPublishType,
       g_param_spec_enum("publish-type", "Publish type", "What the server shall do with the stream",
                         publish_type_get_type(), static_cast<gint>(defaults.publish_type), kReady));
+  /**
+   * GstRtmpxSink:max-latency:
+   *
+   * How old a live stream may become while it waits to be sent, milliseconds, in the element's
+   * queue and in the kernel's together. Past half of it disposable frames are dropped, past all of
+   * it every picture up to the latest key frame, or up to the next, and sound last. `stats` counts
+   * them, and the element message `rtmp-dropping` tells of the first and the last. 0 = nothing is
+   * dropped: the sink blocks, as it does when upstream is not live.
+   */
+  g_object_class_install_property(
+      klass, kPropMaxLatency,
+      g_param_spec_uint("max-latency", "Maximum latency",
+                        "Milliseconds that a live stream may wait to be sent, in the element and "
+                        "the kernel, before pictures are dropped (0 = never drop)",
+                        0, G_MAXINT32, defaults.max_latency_ms, kReady));
+  /**
+   * GstRtmpxSink:reconnect-buffer:
+   *
+   * How much of a live stream is kept while there is no connection, milliseconds; it is sent first,
+   * from a key frame on, when there is one again. With 0 the stream goes on with the next key
+   * frame, and is as fresh as before. Upstream that is not live waits instead.
+   */
+  g_object_class_install_property(
+      klass, kPropReconnectBuffer,
+      g_param_spec_uint("reconnect-buffer", "Reconnect buffer",
+                        "Milliseconds of a live stream to keep while there is no connection", 0,
+                        G_MAXINT32, defaults.reconnect_buffer_ms, kReady));
+  /**
+   * GstRtmpxSink:abandon-after:
+   *
+   * With auto-reconnect: what the kernel has taken cannot be called back. When it is older than
+   * that, milliseconds, the connection is reset and another one takes its place, which begins with
+   * a key frame. 0 = never.
+   */
+  g_object_class_install_property(
+      klass, kPropAbandonAfter,
+      g_param_spec_uint("abandon-after", "Abandon after",
+                        "Milliseconds after which a connection that does not take the stream any "
+                        "more is replaced (0 = never)",
+                        0, G_MAXINT32, defaults.abandon_after_ms, kReady));
 }
 
 bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
@@ -147,6 +187,15 @@ bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
       break;
     case kPropPublishType:
       settings.publish_type = static_cast<rtmp::PublishType>(g_value_get_enum(value));
+      break;
+    case kPropMaxLatency:
+      settings.max_latency_ms = g_value_get_uint(value);
+      break;
+    case kPropReconnectBuffer:
+      settings.reconnect_buffer_ms = g_value_get_uint(value);
+      break;
+    case kPropAbandonAfter:
+      settings.abandon_after_ms = g_value_get_uint(value);
       break;
     default:
       return false;
@@ -169,6 +218,15 @@ bool get_publish_property(GObject* object, const PublishSettings& settings, guin
       break;
     case kPropPublishType:
       g_value_set_enum(value, static_cast<gint>(settings.publish_type));
+      break;
+    case kPropMaxLatency:
+      g_value_set_uint(value, settings.max_latency_ms);
+      break;
+    case kPropReconnectBuffer:
+      g_value_set_uint(value, settings.reconnect_buffer_ms);
+      break;
+    case kPropAbandonAfter:
+      g_value_set_uint(value, settings.abandon_after_ms);
       break;
     default:
       return false;

@@ -12,8 +12,11 @@ namespace gstrtmp {
 /// PublishSettings are the properties' values. The element keeps them under its object lock, and
 /// copies them when it connects.
 struct PublishSettings {
-  guint chunk_size = 0;  ///< octets; 0 = automatic
-  guint peak_kbps = 0;   ///< 0 = no limit
+  guint chunk_size = 0;            ///< octets; 0 = automatic
+  guint peak_kbps = 0;             ///< 0 = no limit
+  guint max_latency_ms = 2000;     ///< of a live stream in our queue and the kernel's; 0 = no bound
+  guint reconnect_buffer_ms = 0;   ///< kept while there is no connection
+  guint abandon_after_ms = 10000;  ///< 0 = never
   rtmp::StopCommands stop_commands;
   rtmp::PublishType publish_type = rtmp::PublishType::kLive;
 };
@@ -25,6 +28,9 @@ enum PublishProperty : guint {
   kPropPublishStats,
   kPropStopCommands,
   kPropPublishType,
+  kPropMaxLatency,
+  kPropReconnectBuffer,
+  kPropAbandonAfter,
 };
 
 /// install_publish_properties() is for class_init, after install_connection_properties().

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/glue.h"
+#include "rtmp/rtmplog.h"
 
 namespace gstrtmp {
 namespace {
@@ -376,11 +377,17 @@ Failure failure_from_settings(Role role, const std::string& sentence) {
   return failure;
 }
 
+GstMessage* failure_message(GstElement* element, const Failure& failure, GstMessageType type) {
+  GErrorPtr error(g_error_new_literal(failure.domain(), failure.code(), failure.text.c_str()));
+  const std::string debug = failure.debug + " (" + step_name(failure.step) + ")";
+  auto make = type == GST_MESSAGE_ERROR ? gst_message_new_error_with_details
+                                        : gst_message_new_warning_with_details;
+  return make(GST_OBJECT(element), error.get(), debug.c_str(), failure.details());
+}
+
 void post_failure(GstElement* element, const Failure& failure) {
-  gst_element_message_full_with_details(
-      element, GST_MESSAGE_ERROR, failure.domain(), failure.code(), g_strdup(failure.text.c_str()),
-      g_strdup_printf("%s (%s)", failure.debug.c_str(), step_name(failure.step)), __FILE__,
-      GST_FUNCTION, __LINE__, failure.details());
+  GST_WARNING_OBJECT(element, "%s", failure.text.c_str());
+  gst_element_post_message(element, failure_message(element, failure, GST_MESSAGE_ERROR));
 }
 
 }  // namespace gstrtmp

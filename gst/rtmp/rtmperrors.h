@@ -89,6 +89,10 @@ Failure failure_closed(Role role, const ConnectionSettings& settings, LinkStep s
 Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Duration silence);
 Failure failure_from_settings(Role role, const std::string& sentence);
 
+/// failure_message() is an ERROR or WARNING with the failure's domain, code, text and details.
+/// (transfer full)
+GstMessage* failure_message(GstElement* element, const Failure& failure, GstMessageType type);
+
 /// post_failure() posts the ERROR message with its details. From a streaming thread or a worker
 /// only, without locks.
 void post_failure(GstElement* element, const Failure& failure);

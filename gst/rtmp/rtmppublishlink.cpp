@@ -8,6 +8,7 @@
 
 #include "net/socket_options.h"
 #include "rtmp/flvinput.h"
+#include "rtmp/messagetag.h"
 #include "rtmp/rtmplog.h"
 
 namespace gstrtmp {
@@ -25,27 +26,15 @@ constexpr uint32_t kSmallestUnsentMark = 16u << 10;
 constexpr uint32_t kLargestUnsentMark = 4u << 20;
 constexpr rtmp::Duration kTick = 1s;
 constexpr rtmp::Duration kFirstTick = 250ms;
-constexpr rtmp::Duration kWatchInterval = 500ms;
+constexpr rtmp::Duration kWatchInterval = 250ms;
+// How often the age of what waits is looked at, while something does.
+constexpr rtmp::Duration kLatencyInterval = 50ms;
 // A list of many buffers is handed to the socket in pieces of that size.
 constexpr uint64_t kFlushAt = 512u << 10;
 constexpr rtmp::Duration kLingerAfterEos = 2s;
 constexpr rtmp::Duration kLingerAbandoned = 500ms;
 // Acknowledgements of the peer's kernel come without an event of ours.
 constexpr rtmp::Duration kAcknowledgementPoll = 5ms;
-
-// The tags of queued messages: 0 for what every player needs, 1 + PacketClass for the rest, and the
-// top bit for a pool's memory.
-constexpr uint32_t kKeptTag = 0;
-constexpr uint32_t kBorrowedTag = 1u << 31;
-
-uint32_t make_tag(PacketClass packet_class, bool borrowed) {
-  bool kept = packet_class == PacketClass::kSequenceHeader || packet_class == PacketClass::kCommand;
-  uint32_t tag = kept ? kKeptTag : 1 + static_cast<uint32_t>(packet_class);
-  return borrowed ? tag | kBorrowedTag : tag;
-}
-bool is_kept(uint32_t tag) {
-  return (tag & ~kBorrowedTag) == kKeptTag;
-}
 
 uint64_t amount_in(uint64_t rate, rtmp::Duration time) {
   auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
@@ -56,9 +45,11 @@ uint64_t amount_in(uint64_t rate, rtmp::Duration time) {
 
 std::shared_ptr<PublishLink> PublishLink::create(GstElement* element,
                                                  const ConnectionSettings& connection,
-                                                 const PublishSettings& settings,
+                                                 const PublishSettings& settings, Attempt attempt,
+                                                 Owner& owner,
                                                  const std::atomic<bool>& interrupted) {
-  std::shared_ptr<PublishLink> made(new PublishLink(element, settings, interrupted));
+  std::shared_ptr<PublishLink> made(
+      new PublishLink(element, settings, std::move(attempt), owner, interrupted));
   LinkRequest request;
   request.element = element;
   request.start = rtmp::Publish{{}, settings.publish_type};
@@ -73,12 +64,22 @@ std::shared_ptr<PublishLink> PublishLink::create(GstElement* element,
   return made;
 }
 
-PublishLink::PublishLink(GstElement* element, const PublishSettings& settings,
-                         const std::atomic<bool>& interrupted)
-    : element_(element), interrupted_(interrupted), settings_(settings) {}
+PublishLink::PublishLink(GstElement* element, const PublishSettings& settings, Attempt attempt,
+                         Owner& owner, const std::atomic<bool>& interrupted)
+    : element_(element),
+      attempt_(std::move(attempt)),
+      interrupted_(interrupted),
+      settings_(settings),
+      owner_(&owner),
+      bound_(std::chrono::milliseconds(settings.max_latency_ms), attempt_.dropped) {}
 
 PublishLink::~PublishLink() {
   link_->close();  // before the alarm goes, which the link's news set
+}
+
+void PublishLink::detach() {
+  auto locked = lock();
+  owner_ = nullptr;
 }
 
 void PublishLink::open() {
@@ -100,12 +101,13 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     fit_due_ = now + kFirstTick;
     delivered_ = delivered(locked);
     set_alarm();
-  } else if (state == LinkState::kEnded && !streaming_inside_ && has_failed(locked)) {
-    // Nobody may come by for long to report it.
-    using Self = std::shared_ptr<PublishLink>;
-    gst_element_call_async(
-        element_, [](GstElement*, gpointer self) { (*static_cast<Self*>(self))->post_once(); },
-        new Self(shared_from_this()), [](gpointer self) { delete static_cast<Self*>(self); });
+    if (owner_ != nullptr) {
+      owner_->on_published();
+    }
+  } else if (state == LinkState::kEnded && owner_ != nullptr) {
+    if (const Failure* failure = link_->failure(locked)) {
+      replaced_ = owner_->on_failed(*failure);
+    }
   }
 }
 
@@ -138,33 +140,7 @@ void PublishLink::on_link_event(Connection::Locked& locked, rtmp::Event&& event)
   }
 }
 
-void PublishLink::post_once() {
-  std::optional<Failure> failure;
-  {
-    auto locked = lock();
-    if (abandoned_ || !has_failed(locked) || std::exchange(posting_, true)) {
-      return;
-    }
-    failure = *link_->failure(locked);
-  }
-  post_failure(element_, *failure);
-  {
-    auto locked = lock();
-    posted_ = true;
-  }
-  wake();
-}
-
-bool PublishLink::report_failure() {
-  post_once();
-  auto locked = lock();
-  while (posting_ && !posted_ && !interrupted_ && !abandoned_) {
-    locked.wait(std::nullopt);
-  }
-  return has_failed(locked);
-}
-
-bool PublishLink::has_room(Connection::Locked& locked, bool live) {
+bool PublishLink::has_room(Connection::Locked& locked) {
   if (unflushed_ >= kFlushAt) {
     flush(locked);
   }
@@ -173,39 +149,54 @@ bool PublishLink::has_room(Connection::Locked& locked, bool live) {
     return true;
   }
   was_full_ = true;
-  if (!live && waiting_for_room_) {
+  if (waiting_for_room_) {
     return false;
   }
   const rtmp::WriterBacklog backlog = link_->client(locked).backlog();
-  const uint64_t part = waiting_for_room_ ? 2 : 1;
   const auto most_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kMaxQueuedTime);
-  waiting_for_room_ = backlog.bytes * part > kMaxQueuedBytes ||
-                      static_cast<uint64_t>(std::max<int64_t>(backlog.media_span_ms, 0)) * part >
-                          static_cast<uint64_t>(most_ms.count());
+  waiting_for_room_ = backlog.bytes > kMaxQueuedBytes || backlog.media_span_ms > most_ms.count();
   return !waiting_for_room_;
 }
 
 PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked, bool live) {
+  const bool may_wait = !live || !bound_.enabled();
   if (std::exchange(live_, live) && !live) {
     // Nobody waits for the audio: what is gathered keeps the order of its times.
     locked.session().writer().set_audio_lead(rtmp::Duration::zero());
   }
   while (true) {
-    if (has_ended(locked)) {
-      return Outcome::kEnded;
+    const LinkState state = link_->state(locked);
+    if (state == LinkState::kEnded) {
+      return replaced_ && !may_wait ? Outcome::kNotYet : Outcome::kEnded;
     }
     if (interrupted_) {
       return Outcome::kInterrupted;
     }
-    if (link_->state(locked) == LinkState::kRunning) {
-      if (has_room(locked, live)) {
+    rtmp::Time now = monotonic_now();
+    if (state != LinkState::kRunning) {
+      if (may_wait) {
+        locked.wait(std::nullopt);
+        continue;
+      }
+      if (!patient_until_) {
+        patient_until_ = attempt_.serial == 1 ? now + kLivePatience : now;
+      }
+      if (now >= *patient_until_) {
+        return Outcome::kNotYet;
+      }
+      locked.wait(patient_until_);
+      continue;
+    }
+    if (!may_wait) {
+      watch_latency(locked, now);
+      if (link_->state(locked) == LinkState::kRunning) {
         return Outcome::kReady;
       }
-      rtmp::Time now = monotonic_now();
+    } else if (has_room(locked)) {
+      return Outcome::kReady;
+    } else {
       watch_progress(locked, now);
       locked.write_here(now + kWatchInterval);
-    } else {
-      locked.wait(std::nullopt);
     }
   }
 }
@@ -231,11 +222,14 @@ void PublishLink::note_pace(Connection::Locked& locked, rtmp::Time now) {
 void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64_t timestamp,
                        rtmp::GatherPayload payload, PacketClass packet_class, bool borrowed) {
   rtmp::Time now = monotonic_now();
+  const uint32_t tag = make_tag(packet_class, borrowed);
+  if (live_ && !bound_.admits(type, tag, now)) {
+    return;
+  }
   note_pace(locked, now);
   unflushed_ += payload.size();
-  rtmp::Misuse misuse =
-      link_->client(locked).send_media(link_->stream(locked), type, timestamp, std::move(payload),
-                                       make_tag(packet_class, borrowed), now);
+  rtmp::Misuse misuse = link_->client(locked).send_media(link_->stream(locked), type, timestamp,
+                                                         std::move(payload), tag, now);
   if (misuse != rtmp::Misuse::kNone) {
     GST_WARNING_OBJECT(element_, "message of type %d not taken", static_cast<int>(type));
     return;
@@ -246,11 +240,70 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
   }
 }
 
+void PublishLink::await_key_frame(Connection::Locked& /*locked*/) {
+  bound_.await_key_frame(true, monotonic_now());
+}
+
+bool PublishLink::take_key_frame_wish() {
+  auto locked = lock();
+  const rtmp::Time now = monotonic_now();
+  return link_->state(locked) == LinkState::kRunning && bound_.awaits_key_frame() &&
+         bound_.wants_key_frame(age(locked, now, false), now);
+}
+
+/// age() is how old the oldest octet is that the kernel has not sent; `acknowledged`: that the
+/// peer's kernel has not acknowledged.
+rtmp::Duration PublishLink::age(Connection::Locked& locked, rtmp::Time now, bool acknowledged) {
+  const SocketStats socket = locked.socket_stats();
+  const uint64_t out = bytes_out(locked);
+  const uint64_t short_of = socket.unsent_bytes + (acknowledged ? socket.unacknowledged_bytes : 0);
+  return bound_.age(out - std::min(out, short_of), out, link_->client(locked).backlog().oldest,
+                    now);
+}
+
+void PublishLink::watch_latency(Connection::Locked& locked, rtmp::Time now) {
+  bound_.note(bytes_out(locked), link_->client(locked).backlog().oldest, now);
+  if (!latency_due_) {
+    latency_due_ = now + kLatencyInterval;
+    set_alarm();
+  }
+  if (now < *latency_due_) {
+    return;
+  }
+  latency_due_ = now + kLatencyInterval;
+  const rtmp::Duration old = age(locked, now, false);
+  bound_.shed(locked.session().writer(), old, now);
+  bound_.forget(delivered(locked));
+  if (bound_.overloaded() != dropping_) {
+    dropping_ = bound_.overloaded();
+    if (owner_ != nullptr) {
+      owner_->on_dropping(dropping_, old);
+    }
+  }
+  const rtmp::Duration abandon = std::chrono::milliseconds(settings_.abandon_after_ms);
+  if (link_->settings().reconnect.enabled && abandon > rtmp::Duration::zero()) {
+    const rtmp::Duration oldest = age(locked, now, true);
+    if (oldest >= abandon) {
+      fail_stalled(locked, oldest);
+    }
+  }
+}
+
 void PublishLink::drop_media() {
   auto locked = lock();
   size_t dropped = locked.session().writer().drop(
       [](const rtmp::OutgoingMessage& message) { return !is_kept(message.tag); });
   GST_DEBUG_OBJECT(element_, "flushed %" G_GSIZE_FORMAT " messages", dropped);
+}
+
+/// What the kernel has is not to reach a server that has another connection of ours by then.
+void PublishLink::fail_stalled(Connection::Locked& locked, rtmp::Duration silence) {
+  Failure failure = failure_stalled(Role::kSink, link_->settings(), silence);
+  failure.step = link_->step(locked);
+  if (link_->settings().reconnect.enabled) {
+    set_reset_on_close(locked.fd());
+  }
+  link_->fail(locked, std::move(failure));
 }
 
 void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
@@ -269,12 +322,18 @@ void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
     progressed_at_ = now;
     return;
   }
+  const rtmp::Duration silence = now - progressed_at_;
   const guint timeout = link_->settings().timeout_seconds;
-  const rtmp::Duration limit = std::chrono::seconds(timeout) * kStalledTimeouts;
-  if (timeout > 0 && now - progressed_at_ >= limit) {
-    Failure failure = failure_stalled(Role::kSink, link_->settings(), now - progressed_at_);
-    failure.step = link_->step(locked);
-    link_->fail(locked, std::move(failure));
+  if (timeout > 0 && silence >= std::chrono::seconds(timeout) * kStalledTimeouts) {
+    fail_stalled(locked, silence);
+    return;
+  }
+  // A peer that reads nothing acknowledges what has come nevertheless; one that does not is gone.
+  const rtmp::Duration dead =
+      std::chrono::milliseconds(link_->settings().reconnect.peer_timeout_ms);
+  if (dead > rtmp::Duration::zero() && socket.unacknowledged_bytes > 0 &&
+      silence + kWatchInterval >= dead) {
+    fail_stalled(locked, silence);
   }
 }
 
@@ -289,10 +348,15 @@ void PublishLink::apply_unsent_mark(Connection::Locked& locked) {
   set_unsent_mark(locked.fd(), static_cast<uint32_t>(std::min<uint64_t>(mark, kLargestUnsentMark)));
 }
 
+/// bytes_out() is how much the kernel has been given, octets.
+uint64_t PublishLink::bytes_out(Connection::Locked& locked) const {
+  return link_->client(locked).stats().bytes_out;
+}
+
 /// delivered() is how much the peer's kernel has, octets.
 uint64_t PublishLink::delivered(Connection::Locked& locked) const {
   const SocketStats socket = locked.socket_stats();
-  const uint64_t out = link_->client(locked).stats().bytes_out;
+  const uint64_t out = bytes_out(locked);
   return out - std::min(out, socket.unsent_bytes + socket.unacknowledged_bytes);
 }
 
@@ -355,6 +419,9 @@ void PublishLink::set_alarm() {
   if (gather_until_) {
     next = std::min(next, *gather_until_);
   }
+  if (latency_due_) {
+    next = std::min(next, *latency_due_);
+  }
   alarm_->set(next);
 }
 
@@ -379,9 +446,17 @@ void PublishLink::on_alarm() {
   copy_borrowed(locked, now);
   if (now >= fit_due_) {
     fit_to_rate(locked, now);
-    watch_progress(locked, now);
   }
-  set_alarm();
+  watch_progress(locked, now);
+  if (latency_due_ && now >= *latency_due_) {
+    watch_latency(locked, now);
+    if (!link_->client(locked).wants_write() && delivered(locked) == bytes_out(locked)) {
+      latency_due_.reset();  // until the next message
+    }
+  }
+  if (link_->state(locked) == LinkState::kRunning) {
+    set_alarm();
+  }
 }
 
 void PublishLink::note_arrival(Connection::Locked& locked) {
@@ -394,7 +469,6 @@ PublishLink::Outcome PublishLink::finish() {
   bool lost = false;
   {
     auto locked = lock();
-    Inside inside(*this, locked);
     locked.hold_writing(false);
     // Nothing was sent before the stream was published, since wait_ready() comes first.
     if (link_->state(locked) < LinkState::kRunning) {
@@ -412,7 +486,7 @@ PublishLink::Outcome PublishLink::finish() {
       }
     }
     if (link_->state(locked) == LinkState::kRunning) {
-      media_end_ = link_->client(locked).stats().bytes_out;
+      media_end_ = bytes_out(locked);
       link_->stop(locked, settings_.stop_commands);
       flush(locked);
     }
@@ -459,7 +533,7 @@ void PublishLink::abandon() {
   bool linger = false;
   {
     auto locked = lock();
-    abandoned_ = true;
+    owner_ = nullptr;
     const LinkState state = link_->state(locked);
     linger = state == LinkState::kRunning || state == LinkState::kStopping;
     if (state == LinkState::kRunning) {

@@ -8,6 +8,7 @@
 #include <gst/gst.h>
 
 #include "net/loop.h"
+#include "rtmp/latencybound.h"
 #include "rtmp/publishsettings.h"
 #include "rtmp/rtmpclientlink.h"
 #include "wire/media.h"
@@ -16,17 +17,16 @@ namespace gstrtmp {
 
 /// PublishLink is one attempt to publish: a ClientLink with what a sender needs around it. It
 /// bounds the queue, watches that the server takes bytes, fits chunk size and the kernel's share of
-/// the queue to the rate, gives pools their memory back, and reports a failure once.
+/// the queue to the rate, and gives pools their memory back.
 ///
-/// The streaming thread calls wait_ready(), send(), finish() and report_failure(); any thread may
-/// call the rest.
+/// The streaming thread calls wait_ready(), send() and finish(); any thread may call the rest.
 class PublishLink final : private ClientLink::Observer,
                           public std::enable_shared_from_this<PublishLink> {
  public:
-  /// The queue's bounds: what waits in the element for the socket, not counting what the kernel
-  /// has. Past either, send() is not to be called until half of it is gone, or, if upstream is not
-  /// live, all of it, which the streaming thread then writes itself: wait_ready(). Dropping instead
-  /// of waiting belongs into has_room().
+  /// The queue's bounds if upstream is not live: what waits in the element for the socket, not
+  /// counting what the kernel has. Past either, send() is not to be called until all of it is gone,
+  /// which the streaming thread then writes itself: wait_ready(). A live stream is never waited
+  /// for; LatencyBound bounds it.
   static constexpr uint64_t kMaxQueuedBytes = 2u << 20;
   static constexpr rtmp::Duration kMaxQueuedTime = std::chrono::seconds(2);
   /// How long memory of a pool may wait before it is copied, so that no encoder starves.
@@ -41,30 +41,65 @@ class PublishLink final : private ClientLink::Observer,
   /// one, since a slow receiver with a large window opens it seldom.
   static constexpr int kStalledTimeouts = 2;
 
+  /// A live stream waits for its first connection, which usually comes about soon, for so long;
+  /// then what it brings is kept or dropped instead.
+  static constexpr rtmp::Duration kLivePatience = std::chrono::seconds(1);
+
+  /// Owner is told what becomes of the attempt. Called with the connection's lock held, from any
+  /// thread: as ClientLink::Observer.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    virtual void on_published() = 0;
+    /// The attempt has failed. True if another takes its place: then nothing is lost for a live
+    /// stream that waits.
+    virtual bool on_failed(const Failure& failure) = 0;
+    /// Media begins, or has ceased, to be dropped since it became too old.
+    virtual void on_dropping(bool begins, rtmp::Duration age) = 0;
+  };
+
+  /// Attempt is what tells one attempt of a publication from the next.
+  struct Attempt {
+    uint64_t serial = 1;
+    /// A live stream waits for the connection for so long; what is older is dropped.
+    rtmp::Duration hold_time{};
+    std::shared_ptr<LatencyBound::Dropped> dropped;
+  };
+
   /// `element` is borrowed until abandon() has returned, or this is destroyed. `interrupted` is the
-  /// element's: true between its unlock() and unlock_stop(), which calls wake().
+  /// element's: true between its unlock() and unlock_stop(), which calls wake(). `owner` is
+  /// borrowed until detach() has returned.
   static std::shared_ptr<PublishLink> create(GstElement* element,
                                              const ConnectionSettings& connection,
-                                             const PublishSettings& settings,
-                                             const std::atomic<bool>& interrupted);
+                                             const PublishSettings& settings, Attempt attempt,
+                                             Owner& owner, const std::atomic<bool>& interrupted);
   ~PublishLink() override;
 
   void open();
+  /// detach() lets go of the owner.
+  void detach();
+  const Attempt& attempt() const { return attempt_; }
   Connection::Locked lock() { return link_->lock(); }
   /// wake() ends waits of the streaming thread, which then look at `interrupted`.
   void wake() { link_->connection().wake(); }
 
   enum class Outcome : uint8_t {
     kReady,
+    kNotYet,  ///< live: there is no connection that takes it
     kInterrupted,
-    kEnded,  ///< failed, or ended in good order: see failure()
+    kEnded,  ///< failed, or ended in good order
   };
   /// wait_ready() waits until the stream is published and the queue has room. `live` = upstream
-  /// cannot wait for long.
+  /// cannot wait: then it waits for kLivePatience at most, unless max-latency is 0.
   Outcome wait_ready(Connection::Locked& locked, bool live);
   /// send() queues one message; the Locked's release sends it. `borrowed` = of a pool's memory.
   void send(Connection::Locked& locked, rtmp::MessageType type, int64_t timestamp,
             rtmp::GatherPayload payload, rtmp::media::PacketClass packet_class, bool borrowed);
+  /// await_key_frame() lets send() drop pictures and sound up to the next key frame.
+  void await_key_frame(Connection::Locked& locked);
+  /// take_key_frame_wish() is true, now and then, while send() waits for a key frame that would get
+  /// through: upstream is to be asked for one.
+  bool take_key_frame_wish();
   /// drop_media() forgets what has not begun to be sent, as a flush wants.
   void drop_media();
 
@@ -77,9 +112,6 @@ class PublishLink final : private ClientLink::Observer,
   /// loop. Nothing is reported any more.
   void abandon();
 
-  /// report_failure() posts why the link failed, if nobody has, and is true if it did fail. When it
-  /// returns the message is posted: an error that tells less must not come before it.
-  bool report_failure();
   bool has_failed(const Connection::Locked& locked) const {
     return link_->failure(locked) != nullptr;
   }
@@ -90,53 +122,46 @@ class PublishLink final : private ClientLink::Observer,
   void set_chunk_size(guint chunk_size);
   void set_peak_kbps(guint peak_kbps);
   void add_stats(GstStructure* stats);
-
-  /// Inside tells that a streaming thread is about and will report a failure itself.
-  class Inside {
-   public:
-    Inside(PublishLink& link, Connection::Locked& /*locked*/) : link_(link) {
-      link_.streaming_inside_ = true;
-    }
-    ~Inside() { link_.streaming_inside_ = false; }
-    Inside(const Inside&) = delete;
-    Inside& operator=(const Inside&) = delete;
-
-   private:
-    PublishLink& link_;
-  };
+  static void add_idle_stats(GstStructure* stats) { ClientLink::add_idle_stats(stats); }
 
  private:
-  PublishLink(GstElement* element, const PublishSettings& settings,
+  PublishLink(GstElement* element, const PublishSettings& settings, Attempt attempt, Owner& owner,
               const std::atomic<bool>& interrupted);
   void on_link_state(Connection::Locked& locked, LinkState state) override;
   void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
 
-  void post_once();
-  bool has_room(Connection::Locked& locked, bool live);
+  bool has_room(Connection::Locked& locked);
   void note_pace(Connection::Locked& locked, rtmp::Time now);
   void flush(Connection::Locked& locked);
+  void fail_stalled(Connection::Locked& locked, rtmp::Duration silence);
   void watch_progress(Connection::Locked& locked, rtmp::Time now);
+  rtmp::Duration age(Connection::Locked& locked, rtmp::Time now, bool acknowledged);
+  void watch_latency(Connection::Locked& locked, rtmp::Time now);
   void on_alarm();
   void fit_to_rate(Connection::Locked& locked, rtmp::Time now);
   void copy_borrowed(Connection::Locked& locked, rtmp::Time now);
   void set_alarm();
   uint32_t chunk_size(Connection::Locked& locked) const;
   void apply_unsent_mark(Connection::Locked& locked);
+  uint64_t bytes_out(Connection::Locked& locked) const;
   uint64_t delivered(Connection::Locked& locked) const;
   void note_arrival(Connection::Locked& locked);
 
   GstElement* const element_;
+  const Attempt attempt_;
   const std::atomic<bool>& interrupted_;
   std::shared_ptr<ClientLink> link_;
   std::unique_ptr<Loop::Alarm> alarm_;
 
   // The rest is under the connection's lock.
   PublishSettings settings_;
-  bool streaming_inside_ = false;
-  bool posting_ = false;  // the failure, by whoever came first
-  bool posted_ = false;
-  bool abandoned_ = false;
+  Owner* owner_;
+  bool replaced_ = false;  // it has failed, and another attempt follows
+  std::optional<rtmp::Time> patient_until_;
   bool waiting_for_room_ = false;
+  LatencyBound bound_;
+  bool dropping_ = false;  // as the owner was told
+  std::optional<rtmp::Time> latency_due_;
   bool live_ = true;  // upstream is
   int back_to_back_ = 0;
   std::optional<rtmp::Time> sent_at_;  // the last message

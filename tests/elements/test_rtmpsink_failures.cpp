@@ -87,6 +87,7 @@ TEST(RtmpSinkErrors, UnknownHost) {
 TEST(RtmpSinkErrors, NoAnswerToTcp) {
   Blackhole hole;
   HastySink sink("rtmp://127.0.0.1:" + std::to_string(hole.port()) + "/live/key");
+  gst_harness_set_live(sink.harness, FALSE);
   EXPECT_EQ(sink.push(metadata()), GST_FLOW_ERROR);
   expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "timeout", "connect", 0ms);
 }
@@ -106,6 +107,7 @@ TEST(RtmpSinkErrors, SilenceAtEachStep) {
 TEST(RtmpSinkErrors, SilenceWhileDataWaits) {
   TestServer server(scripted([&](Script& s) { s.silent_at = Step::kPublish; }));
   HastySink sink(server.url());
+  gst_harness_set_live(sink.harness, FALSE);
   EXPECT_EQ(sink.push(metadata()), GST_FLOW_ERROR);
   expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "timeout", "publish", 0ms);
 }

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What rtmpsink does with auto-reconnect when its connection is lost, or never came about.
+#include <algorithm>
+#include <future>
+
+#include "rtmpsink_testing.h"
+
+namespace {
+
+using namespace rtmptest;  // NOLINT: the tests' own vocabulary
+using Step = Script::Step;
+
+/// ReconnectingSink plays with auto-reconnect and short delays.
+class ReconnectingSink : public Sink {
+ public:
+  explicit ReconnectingSink(const std::string& location, bool live = true) : Sink(location, false) {
+    g_object_set(element, "auto-reconnect", TRUE, "reconnect-min-delay", 20u, "reconnect-max-delay",
+                 100u, nullptr);
+    play();
+    gst_harness_set_live(harness, live);
+  }
+
+  /// states() takes what is on the bus until `last` has come: "connecting 0", "connected 0" ...
+  std::vector<std::string> states_until(const std::string& last,
+                                        std::chrono::milliseconds limit = 10s) {
+    std::vector<std::string> states;
+    while (GstPtr<GstMessage> next = message(GST_MESSAGE_ELEMENT, limit)) {
+      if (!gst_message_has_name(next.get(), "rtmp-connection")) {
+        continue;
+      }
+      const GstStructure* structure = gst_message_get_structure(next.get());
+      guint attempt = 99;
+      gst_structure_get_uint(structure, "attempt", &attempt);
+      states.push_back(std::string(gst_structure_get_string(structure, "state")) + " " +
+                       std::to_string(attempt));
+      if (states.back() == last) {
+        return states;
+      }
+    }
+    ADD_FAILURE() << "never " << last;
+    return states;
+  }
+  /// state_message() waits for the next message with that state.
+  GstPtr<GstMessage> state_message(const std::string& state) {
+    while (GstPtr<GstMessage> next = message(GST_MESSAGE_ELEMENT)) {
+      if (gst_message_has_name(next.get(), "rtmp-connection") &&
+          state == gst_structure_get_string(gst_message_get_structure(next.get()), "state")) {
+        return next;
+      }
+    }
+    return {};
+  }
+  /// asked_for_key_frame() is true if upstream was, since the last call.
+  bool asked_for_key_frame() const {
+    bool found = false;
+    while (GstEvent* event = gst_harness_try_pull_upstream_event(harness)) {
+      if (gst_event_has_name(event, "GstForceKeyUnit")) {
+        gboolean all_headers = FALSE;
+        gst_structure_get_boolean(gst_event_get_structure(event), "all-headers", &all_headers);
+        found |= all_headers != FALSE;
+      }
+      gst_event_unref(event);
+    }
+    return found;
+  }
+  guint reconnects() const {
+    guint value = 0;
+    gst_structure_get_uint(get_stats().get(), "reconnects", &value);
+    return value;
+  }
+};
+
+rtmp::Status refusal(rtmp::StatusCode code) {
+  rtmp::Status status;
+  status.code = code;
+  status.level = rtmp::StatusLevel::kError;
+  status.code_text = rtmp::code_name(code);
+  return status;
+}
+
+/// expect_fresh_start() is for what a second connection brought: all headers, then a key frame.
+void expect_fresh_start(const std::vector<Message>& messages, size_t from) {
+  ASSERT_GE(messages.size(), from + 4);
+  EXPECT_EQ(messages[from].type, rtmp::MessageType::kDataAmf0);
+  EXPECT_TRUE(messages[from + 1].is_header());
+  EXPECT_TRUE(messages[from + 2].is_header());
+  const auto first = std::find_if(
+      messages.begin() + static_cast<ptrdiff_t>(from), messages.end(),
+      [](const Message& m) { return m.type == rtmp::MessageType::kVideo && !m.is_header(); });
+  ASSERT_NE(first, messages.end());
+  EXPECT_TRUE(first->is_key_frame());
+}
+
+TEST(RtmpSinkReconnect, GoesOnWithHeadersAndAKeyFrame) {
+  TestServer server;
+  ReconnectingSink sink(server.url());
+  auto stream = sample_stream(5);
+  ASSERT_EQ(sink.push(stream), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([&](const Log& log) { return log.messages.size() == stream.size(); }));
+  server.disconnect(true);
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  EXPECT_EQ(sink.states_until("connected 1"),
+            (std::vector<std::string>{"connecting 0", "connected 0", "waiting 1", "connecting 1",
+                                      "connected 1"}));
+  // Pictures before the next key frame are of no use, nor is their sound; upstream is asked.
+  for (uint32_t i = 5; i < 30; i++) {
+    ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
+    ASSERT_EQ(sink.push(audio_frame(i)), GST_FLOW_OK);
+  }
+  EXPECT_TRUE(sink.asked_for_key_frame());
+  ASSERT_TRUE(sink.push_eos());
+  const Log log = server.log();
+  expect_fresh_start(log.messages, stream.size());
+  ASSERT_EQ(log.messages.size(), stream.size() + 3 + 20 + 20);
+  EXPECT_EQ(log.messages[stream.size() + 3].timestamp, 400) << "time goes on";
+  EXPECT_EQ(sink.reconnects(), 1u);
+}
+
+TEST(RtmpSinkReconnect, AWarningTellsOfTheLoss) {
+  TestServer server;
+  ReconnectingSink sink(server.url());
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait(published));
+  server.disconnect();
+  auto warning = sink.message(GST_MESSAGE_WARNING);
+  ASSERT_TRUE(warning);
+  const GstStructure* details = nullptr;
+  gst_message_parse_warning_details(warning.get(), &details);
+  ASSERT_NE(details, nullptr);
+  EXPECT_STREQ(gst_structure_get_string(details, "reason"), "closed");
+  EXPECT_FALSE(
+      sink.message(static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ERROR), 200ms))
+      << "one for a loss";
+}
+
+TEST(RtmpSinkReconnect, WaitsLongerEachTime) {
+  TestServer server;
+  ReconnectingSink sink(server.url());
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait(published));
+  server.set_script(scripted([](Script& s) { s.close_at = Step::kConnect; }));
+  server.disconnect();
+  std::vector<guint64> delays;
+  while (delays.size() < 6) {
+    auto waiting = sink.state_message("waiting");
+    ASSERT_TRUE(waiting);
+    guint64 delay = 0;
+    const GstStructure* structure = gst_message_get_structure(waiting.get());
+    ASSERT_TRUE(gst_structure_get_uint64(structure, "delay", &delay));
+    EXPECT_NE(gst_structure_get_string(structure, "cause"), nullptr);
+    delays.push_back(delay);
+  }
+  EXPECT_EQ(delays[0], 0u);
+  EXPECT_GE(delays[1], 20 * GST_MSECOND);
+  EXPECT_GE(delays[2], 40 * GST_MSECOND);
+  EXPECT_GE(delays[3], 80 * GST_MSECOND);
+  EXPECT_EQ(delays[5], 100 * GST_MSECOND);
+  EXPECT_EQ(sink.push(video_frame(11)), GST_FLOW_OK) << "a live stream does not wait for it";
+  server.set_script({});
+  EXPECT_TRUE(server.wait([](const Log& log) { return log.publishes.size() == 2; }));
+}
+
+TEST(RtmpSinkReconnect, KeepsSomeOfALiveStream) {
+  TestServer server;
+  ReconnectingSink sink(server.url());
+  g_object_set(sink.element, "reconnect-buffer", 5000u, nullptr);
+  gst_element_set_state(sink.element, GST_STATE_READY);
+  gst_element_set_state(sink.element, GST_STATE_PLAYING);
+  sink.play_again();
+  auto stream = sample_stream(8);
+  ASSERT_EQ(sink.push(stream), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([&](const Log& log) { return log.messages.size() == stream.size(); }));
+  server.set_script(scripted([](Script& s) { s.close_at = Step::kConnect; }));
+  server.disconnect();
+  ASSERT_TRUE(sink.message(GST_MESSAGE_WARNING));
+  for (uint32_t i = 8; i < 25; i++) {  // key frames are 10 and 20
+    ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
+  }
+  server.set_script({});
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  ASSERT_EQ(sink.push(video_frame(25)), GST_FLOW_OK);
+  ASSERT_TRUE(sink.push_eos());
+  const Log log = server.log();
+  expect_fresh_start(log.messages, stream.size());
+  EXPECT_EQ(log.messages.size(), stream.size() + 3 + 16) << "from the key frame that was kept";
+  EXPECT_FALSE(sink.asked_for_key_frame());
+}
+
+TEST(RtmpSinkReconnect, UpstreamThatIsNotLiveWaits) {
+  TestServer server;
+  ReconnectingSink sink(server.url(), false);
+  auto stream = sample_stream(5);
+  ASSERT_EQ(sink.push(stream), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([&](const Log& log) { return log.messages.size() == stream.size(); }));
+  server.set_script(scripted([](Script& s) { s.close_at = Step::kConnect; }));
+  server.disconnect();
+  ASSERT_TRUE(sink.message(GST_MESSAGE_WARNING));
+  auto pushing = std::async(std::launch::async, [&] { return sink.push(video_frame(10)); });
+  EXPECT_EQ(pushing.wait_for(300ms), std::future_status::timeout);
+  server.set_script({});
+  EXPECT_EQ(pushing.get(), GST_FLOW_OK);
+  ASSERT_TRUE(sink.push_eos());
+  expect_fresh_start(server.log().messages, stream.size());
+}
+
+TEST(RtmpSinkReconnect, ANameInUseAfterALossIsOurOwnGhost) {
+  TestServer server;
+  ReconnectingSink sink(server.url());
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait(published));
+  server.set_script(
+      scripted([](Script& s) { s.refuse_publish = refusal(rtmp::StatusCode::kPublishBadName); }));
+  server.disconnect();
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() >= 4; }));
+  server.set_script({});
+  const auto states = sink.states_until("connected 0", 0ms);
+  ASSERT_TRUE(sink.state_message("connected"));
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+}
+
+TEST(RtmpSinkReconnect, ANameInUseAtFirstIsAnError) {
+  TestServer server(
+      scripted([](Script& s) { s.refuse_publish = refusal(rtmp::StatusCode::kPublishBadName); }));
+  ReconnectingSink sink(server.url());
+  expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_BUSY, "bad-name", "publish");
+  EXPECT_EQ(server.log().accepted, 1u);
+}
+
+TEST(RtmpSinkReconnect, RefusedCredentialsAreNeverTriedAgain) {
+  TestServer server;
+  ReconnectingSink sink(server.url());
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait(published));
+  server.set_script(
+      scripted([](Script& s) { s.refuse_publish = refusal(rtmp::StatusCode::kPublishBadAuth); }));
+  server.disconnect();
+  expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_AUTHORIZED, "unauthorized",
+               "publish");
+  std::this_thread::sleep_for(300ms);
+  EXPECT_EQ(server.log().accepted, 2u);
+  EXPECT_EQ(sink.push(video_frame(10)), GST_FLOW_ERROR);
+}
+
+TEST(RtmpSinkReconnect, GivesUpWhenToldTo) {
+  TestServer server;
+  ReconnectingSink sink(server.url());
+  g_object_set(sink.element, "reconnect-timeout", 1u, nullptr);
+  gst_element_set_state(sink.element, GST_STATE_READY);
+  gst_element_set_state(sink.element, GST_STATE_PLAYING);
+  sink.play_again();
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait(published));
+  server.stop_listening();
+  server.disconnect();
+  std::optional<ErrorMessage> error;
+  const auto took = time_of([&] { error = take_error(sink); });
+  expect_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE, "refused", "connect");
+  EXPECT_GT(took, 900ms);
+  EXPECT_LT(took, 2500ms);
+}
+
+TEST(RtmpSinkReconnect, WaitsForAServerThatIsNotThereYet) {
+  ReconnectingSink sink("rtmp://127.0.0.1:" + std::to_string(closed_port()) + "/live/key");
+  for (int i = 0; i < 3; i++) {
+    ASSERT_TRUE(sink.state_message("waiting"));
+  }
+  for (uint32_t i = 0; i < 100; i++) {
+    ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
+  }
+  EXPECT_EQ(sink.state(), "waiting");
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+}
+
+TEST(RtmpSinkReconnect, NullAndEosEndTheWaiting) {
+  for (const bool eos : {false, true}) {
+    SCOPED_TRACE(eos);
+    ReconnectingSink sink("rtmp://127.0.0.1:" + std::to_string(closed_port()) + "/live/key");
+    ASSERT_TRUE(sink.state_message("waiting"));
+    if (eos) {
+      ASSERT_EQ(sink.push(metadata()), GST_FLOW_OK);
+      EXPECT_LT(time_of([&] { EXPECT_TRUE(sink.push_eos()); }), kAtOnce);
+      EXPECT_TRUE(sink.message(GST_MESSAGE_EOS));
+    }
+    EXPECT_LT(time_of([&] { sink.stop(); }), kAtOnce);
+  }
+}
+
+TEST(RtmpSinkReconnect, NullEndsTheWaitOfUpstreamThatIsNotLive) {
+  ReconnectingSink sink("rtmp://127.0.0.1:" + std::to_string(closed_port()) + "/live/key", false);
+  ASSERT_TRUE(sink.state_message("waiting"));
+  auto pushing = std::async(std::launch::async, [&] { return sink.push(metadata()); });
+  EXPECT_EQ(pushing.wait_for(200ms), std::future_status::timeout);
+  EXPECT_LT(time_of([&] { sink.stop(); }), kAtOnce);
+  EXPECT_EQ(pushing.get(), GST_FLOW_FLUSHING);
+}
+
+// Whatever moment it is: nothing hangs, and nothing is touched that is gone.
+TEST(RtmpSinkReconnect, StopsAtAnyMoment) {
+  TestServer server(scripted([](Script& s) { s.close_after = 4; }));
+  for (int i = 0; i < 40; i++) {
+    ReconnectingSink sink(server.url());
+    std::atomic<bool> over = false;
+    auto pushing = std::async(std::launch::async, [&] {
+      for (uint32_t k = 0; !over && sink.push(video_frame(k)) == GST_FLOW_OK; k++) {
+        std::this_thread::sleep_for(1ms);
+      }
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(3 * i));
+    EXPECT_LT(time_of([&] { sink.stop(); }), kAtOnce);
+    over = true;
+    pushing.get();
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  gst_init(&argc, &argv);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
