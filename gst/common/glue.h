@@ -7,6 +7,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <gio/gio.h>
 #include <gst/gst.h>
@@ -241,5 +242,15 @@ class MappedBuffer {
   GstMapInfo info_{};
   GstBuffer* buffer_;
 };
+
+/// install_action() is for class_init: an action signal that calls `handler`, which gets the
+/// instance and the arguments.
+inline void install_action(gpointer klass, const char* name, GCallback handler, GType result,
+                           std::vector<GType> arguments) {
+  g_signal_newv(name, G_TYPE_FROM_CLASS(klass),
+                static_cast<GSignalFlags>(G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION),
+                g_cclosure_new(handler, nullptr, nullptr), nullptr, nullptr, nullptr, result,
+                static_cast<guint>(arguments.size()), arguments.data());
+}
 
 }  // namespace gstrtmp

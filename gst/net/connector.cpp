@@ -33,6 +33,14 @@ class Connector::Attempt : public std::enable_shared_from_this<Attempt> {
     auto client = adopt(g_socket_client_new());
     g_signal_connect(client.get(), "event", G_CALLBACK(on_event), this);
     client_ = client;
+    if (!target_.bind_address.empty()) {
+      auto local = adopt(g_inet_socket_address_new_from_string(target_.bind_address.c_str(), 0));
+      g_socket_client_set_local_address(client.get(), local.get());
+    }
+    if (!target_.proxy.empty()) {
+      auto resolver = adopt(g_simple_proxy_resolver_new(target_.proxy.c_str(), nullptr));
+      g_socket_client_set_proxy_resolver(client.get(), resolver.get());
+    }
     cancellable_ = adopt(g_cancellable_new());
     set_deadline();
     GST_DEBUG("connecting to %s port %u", target_.host.c_str(), target_.port);

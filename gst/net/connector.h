@@ -23,6 +23,8 @@ struct Target {
   uint16_t port = 1935;
   /// For resolving and connecting together, and again for TLS; zero = none.
   rtmp::Duration connect_timeout{};
+  std::string bind_address{};        ///< of this machine, as text; empty = any
+  std::string proxy{};               ///< URI, "direct://" = none; empty = the system's settings
   std::optional<TlsSettings> tls{};  ///< none = plain
 };
 

@@ -2,7 +2,10 @@
 #include "net/socket_options.h"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <limits>
 
 #include <netinet/in.h>
@@ -49,6 +52,33 @@ void set_pacing_rate([[maybe_unused]] int fd, [[maybe_unused]] uint64_t bytes_pe
     set_option(fd, SOL_SOCKET, SO_MAX_PACING_RATE, static_cast<uint32_t>(bytes_per_second));
   }
 #endif
+}
+
+void set_user_timeout([[maybe_unused]] int fd, [[maybe_unused]] rtmp::Duration timeout) {
+#ifdef TCP_USER_TIMEOUT
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<unsigned>(ms));
+#endif
+}
+
+int set_congestion_control([[maybe_unused]] int fd, [[maybe_unused]] const char* name) {
+#ifdef TCP_CONGESTION
+  const auto size = static_cast<socklen_t>(std::strlen(name));
+  return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, size) == 0 ? 0 : errno;
+#else
+  return ENOENT;
+#endif
+}
+
+std::string congestion_control([[maybe_unused]] int fd) {
+#ifdef TCP_CONGESTION
+  std::array<char, 32> name{};
+  socklen_t size = name.size() - 1;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), &size) == 0) {
+    return name.data();
+  }
+#endif
+  return {};
 }
 
 void set_reset_on_close(int fd) {

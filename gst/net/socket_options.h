@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "session/time.h"
 
@@ -21,6 +22,14 @@ void set_unsent_mark(int fd, uint32_t bytes);
 /// set_pacing_rate() bounds the rate of sending, octets a second (SO_MAX_PACING_RATE); 0 = none.
 void set_pacing_rate(int fd, uint64_t bytes_per_second);
 
+/// set_user_timeout() bounds how long data may stay unacknowledged, or the peer's window closed,
+/// until the system breaks the connection (TCP_USER_TIMEOUT); zero = the system's default.
+void set_user_timeout(int fd, rtmp::Duration timeout);
+/// set_congestion_control() chooses how sending reacts to loss and delay (TCP_CONGESTION). Answers
+/// 0, or errno: ENOENT = the system has none of that name, EPERM = it has, but not for everybody.
+int set_congestion_control(int fd, const char* name);
+/// congestion_control() is the name of the one in use; empty if unknown.
+std::string congestion_control(int fd);
 /// set_reset_on_close() lets closing throw away what is not sent, and tell the peer so (SO_LINGER
 /// 0).
 void set_reset_on_close(int fd);

@@ -12,7 +12,8 @@
  * It begins to connect on the way to PAUSED, in the background (#GstRtmpxSink:async-connect); data
  * waits until the server has accepted the stream. Each step must be done within
  * #GstRtmpxSink:timeout, or an error names it. Later the sink watches that the server takes what is
- * sent: without any progress for twice that time the connection counts as dead. At EOS all that is
+ * sent: without any progress for twice that time the connection counts as dead, and with
+ * #GstRtmpxSink:auto-reconnect is replaced. At EOS all that is
  * queued is sent, then #GstRtmpxSink:stop-commands, and EOS is posted when the server has answered
  * these, or a second later; a warning tells if the connection broke before the server's system had
  * all of the media. Without EOS the stream ends on the way to READY: what is still queued is
@@ -29,6 +30,37 @@
  * are those of rtmp2sink, so that a pipeline moves over by the change of the name; `chunk-size` and
  * `enable-last-sample` have other defaults.
  *
+ * ## Live streams
+ *
+ * A live stream never waits for a server that does not take it: neither does what else a tee feeds.
+ * What waits to be sent, in the element and in the kernel together, becomes no older than
+ * #GstRtmpxSink:max-latency. Past half of that disposable frames are dropped, past all of it
+ * pictures up to the latest key frame or up to the next, for which upstream is asked as soon as it
+ * would get through, and sound last. The element message `rtmp-dropping` (`active` boolean, `age`
+ * uint64 in nanoseconds) tells when that begins and ends. Upstream that is not live waits instead,
+ * and loses nothing. A live stream waits for its first connection for a second at most.
+ *
+ * ## Reconnecting
+ *
+ * With #GstRtmpxSink:auto-reconnect a connection that is lost is replaced. The pipeline goes on
+ * meanwhile; a live stream is dropped but for #GstRtmpxSink:reconnect-buffer, other upstream waits.
+ * The new connection begins with metadata, sequence headers and a key frame, for which upstream is
+ * asked, and time goes on. The first attempt comes at once, further ones after
+ * #GstRtmpxSink:reconnect-min-delay, twice that and so on up to #GstRtmpxSink:reconnect-max-delay,
+ * each a little longer by chance, until #GstRtmpxSink:reconnect-timeout if that is set. Refused
+ * credentials are never tried again. That the name is in use is an error at first; after a loss it
+ * is our own last connection, which the server has not given up yet, for
+ * #GstRtmpxSink:ghost-timeout. A server that cannot be reached is waited for from the beginning.
+ *
+ * A loss posts one WARNING, with the details that the error would have had. Element messages named
+ * `rtmp-connection` tell the state: `state` (string: connecting, connected, waiting) and `attempt`
+ * (uint, 0 = the first connection), and while waiting `delay` (uint64, nanoseconds), `reason` and
+ * `cause` (strings: as in an error's details, and a sentence).
+ *
+ * A peer whose system acknowledges nothing for #GstRtmpxSink:peer-timeout is gone. One that
+ * acknowledges, but takes so little that what the kernel has for it becomes older than
+ * #GstRtmpxSink:abandon-after, is abandoned: the connection is reset, and replaced.
+ *
  * ## TLS
  *
  * With `rtmps://` (port 443 unless given) the connection is encrypted, and the server's certificate
@@ -42,6 +74,10 @@
  * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! h264parse \
  *   ! flvchunk ! rtmpsink sync=false location=rtmp://localhost/live/test
  * ]| Publish a test picture.
+ * |[
+ * gst-launch-1.0 -m videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! h264parse
+ * \ ! flvchunk ! rtmpsink sync=false auto-reconnect=true location=rtmp://localhost/live/test
+ * ]| The same, for as long as it takes: kill the server, and start it again.
  * |[
  * gst-launch-1.0 filesrc location=film.flv ! rtmpsink sync=false \
  *   location=rtmp://localhost/live/film
@@ -94,6 +130,9 @@ class RtmpxSink {
   void handle_flush_stop();
   void handle_stream_start() { publisher_.begin_stream(); }
   void unlock();
+  void reconnect();
+  void request_key_unit();
+  gboolean send_message(guint type, GBytes* body);
   void unlock_stop() { interrupted_ = false; }
 
  private:
@@ -281,9 +320,33 @@ bool RtmpxSink::is_live() {
 void RtmpxSink::ask_for_key_frame(PublishLink& link) {
   if (link.take_key_frame_wish()) {
     GST_DEBUG_OBJECT(element_, "asking upstream for a key frame");
-    gst_pad_push_event(GST_BASE_SINK_PAD(element_),
-                       gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
+    request_key_unit();
   }
+}
+
+void RtmpxSink::request_key_unit() {
+  gst_pad_push_event(GST_BASE_SINK_PAD(element_),
+                     gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
+}
+
+void RtmpxSink::reconnect() {
+  if (PublicationPtr publication = current()) {
+    publication->reconnect();
+  }
+}
+
+gboolean RtmpxSink::send_message(guint type, GBytes* body) {
+  const auto message_type = static_cast<rtmp::MessageType>(type);
+  PublicationPtr publication = current();
+  gsize size = 0;
+  const auto* data = static_cast<const uint8_t*>(g_bytes_get_data(body, &size));
+  if (message_type != rtmp::MessageType::kDataAmf0 &&
+      message_type != rtmp::MessageType::kDataAmf3) {
+    GST_WARNING_OBJECT(element_, "send-message: type %u is not one of data: 18 (AMF0), 15 (AMF3)",
+                       type);
+    return FALSE;
+  }
+  return publication && publication->link()->send_data(message_type, {data, size});
 }
 
 GstFlowReturn RtmpxSink::send_pushed() {
@@ -448,6 +511,18 @@ static gboolean gst_rtmpx_sink_event(GstBaseSink* sink, GstEvent* event) {
   return GST_BASE_SINK_CLASS(gst_rtmpx_sink_parent_class)->event(sink, event);
 }
 
+static void gst_rtmpx_sink_reconnect(GstRtmpxSink* self) {
+  self->priv->reconnect();
+}
+
+static void gst_rtmpx_sink_request_key_unit(GstRtmpxSink* self) {
+  self->priv->request_key_unit();
+}
+
+static gboolean gst_rtmpx_sink_send_message(GstRtmpxSink* self, guint type, GBytes* body) {
+  return self->priv->send_message(type, body);
+}
+
 static void gst_rtmpx_sink_class_init(GstRtmpxSinkClass* klass) {
   auto* object_class = G_OBJECT_CLASS(klass);
   auto* element_class = GST_ELEMENT_CLASS(klass);
@@ -472,6 +547,35 @@ static void gst_rtmpx_sink_class_init(GstRtmpxSinkClass* klass) {
    */
   gstrtmp::install_accept_certificate(G_TYPE_FROM_CLASS(klass));
   gstrtmp::install_publish_properties(object_class);
+  /**
+   * GstRtmpxSink::reconnect:
+   * @self: the element
+   *
+   * Ends the connection in good order, and makes another at once, whether or not
+   * #GstRtmpxSink:auto-reconnect is set. The stream goes on with a key frame.
+   */
+  gstrtmp::install_action(klass, "reconnect", G_CALLBACK(gst_rtmpx_sink_reconnect), G_TYPE_NONE,
+                          {});
+  /**
+   * GstRtmpxSink::request-key-unit:
+   * @self: the element
+   *
+   * Asks upstream for a key frame with all headers.
+   */
+  gstrtmp::install_action(klass, "request-key-unit", G_CALLBACK(gst_rtmpx_sink_request_key_unit),
+                          G_TYPE_NONE, {});
+  /**
+   * GstRtmpxSink::send-message:
+   * @self: the element
+   * @type: 18 for data in AMF0, 15 for AMF3
+   * @body: the message: a handler's name, such as onTextData or onCuePoint, and its arguments
+   *
+   * Sends a data message to the players, behind the media sent so far and with its time.
+   *
+   * Returns: FALSE if nothing is published just now, or the type is another
+   */
+  gstrtmp::install_action(klass, "send-message", G_CALLBACK(gst_rtmpx_sink_send_message),
+                          G_TYPE_BOOLEAN, {G_TYPE_UINT, G_TYPE_BYTES});
 
   static GstStaticPadTemplate sink_template =
       GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-flv"));

@@ -2,6 +2,7 @@
 #include "rtmp/publication.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
@@ -128,6 +129,23 @@ void Publication::on_dropping(bool begins, rtmp::Duration age) {
                         "age", G_TYPE_UINT64, static_cast<guint64>(ms) * GST_MSECOND, nullptr)));
 }
 
+/// An INFO, once: the stream is sent all the same, but what a user would have to do is not obvious.
+void Publication::on_congestion_control_refused(const std::string& name, int error) {
+  if (std::exchange(state_.lock()->told_congestion_control, true)) {
+    return;
+  }
+  const std::string sysctl = "net.ipv4.tcp_allowed_congestion_control";
+  const std::string text =
+      "TCP congestion control \"" + name + "\" is not used: " +
+      (error == EPERM ? "the system keeps it for root. Add it to the sysctl " + sysctl + "."
+                      : "the system does not have it (sysctl "
+                        "net.ipv4.tcp_available_congestion_control). Load the kernel module tcp_" +
+                            name + ", and add it to the sysctl " + sysctl + ".");
+  GErrorPtr info(
+      g_error_new_literal(GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, text.c_str()));
+  notices_.post(gst_message_new_info(GST_OBJECT(element_), info.get(), g_strerror(error)));
+}
+
 Publication::Next Publication::next(const PublishLink& ended) {
   auto state = state_.lock();
   while (true) {
@@ -175,6 +193,19 @@ void Publication::abandon() {
   }
 }
 
+void Publication::reconnect() {
+  LinkPtr old = link();
+  {
+    auto state = state_.lock();
+    if (state->abandoned || state->ending || state->failed) {
+      return;
+    }
+    state->waiting = true;  // for the attempt below
+    alarm_->set(monotonic_now());
+  }
+  old->abandon();
+}
+
 void Publication::wake() {
   { auto state = state_.lock(); }  // whoever waits has seen `interrupted`, or is waiting by now
   changed_.notify_all();
@@ -212,10 +243,10 @@ void Publication::add_stats(GstStructure* stats) {
 
 void Publication::add_idle_stats(GstStructure* stats) {
   PublishLink::add_idle_stats(stats);
-  gst_structure_set(stats, "reconnects", G_TYPE_UINT, 0u, "last-error", G_TYPE_STRING, "",
-                    "dropped-disposable", G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "dropped-video",
-                    G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "dropped-audio", G_TYPE_UINT64,
-                    G_GUINT64_CONSTANT(0), nullptr);
+  gst_structure_set(stats, "congestion-control", G_TYPE_STRING, "", "reconnects", G_TYPE_UINT, 0u,
+                    "last-error", G_TYPE_STRING, "", "dropped-disposable", G_TYPE_UINT64,
+                    G_GUINT64_CONSTANT(0), "dropped-video", G_TYPE_UINT64, G_GUINT64_CONSTANT(0),
+                    "dropped-audio", G_TYPE_UINT64, G_GUINT64_CONSTANT(0), nullptr);
 }
 
 }  // namespace gstrtmp

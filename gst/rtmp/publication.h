@@ -51,6 +51,8 @@ class Publication final : private PublishLink::Owner,
   bool begin_end();
   /// abandon() ends at once. Nothing is reported any more.
   void abandon();
+  /// reconnect() lets go of the connection in good order, and makes another at once.
+  void reconnect();
   /// wake() ends waits of the streaming thread, which then look at `interrupted`.
   void wake();
 
@@ -75,6 +77,7 @@ class Publication final : private PublishLink::Owner,
     bool abandoned = false;
     bool failed = false;  // for good
     bool posted = false;  // the error
+    bool told_congestion_control = false;
     std::string last_error;
   };
 
@@ -83,6 +86,7 @@ class Publication final : private PublishLink::Owner,
   void on_published() override;
   bool on_failed(const Failure& failure) override;
   void on_dropping(bool begins, rtmp::Duration age) override;
+  void on_congestion_control_refused(const std::string& name, int error) override;
   void attempt();
 
   GstElement* const element_;

@@ -91,7 +91,7 @@ void install_publish_properties(GObjectClass* klass) {
    * What the connection does, as a structure:
    *
    * * `state` (string): idle, connecting, handshaking, connecting-application, creating-stream,
-   *   starting, running, stopping or ended
+   *   starting, running, stopping, ended, or waiting (for the next attempt to reconnect)
    * * `in-chunk-size`, `out-chunk-size` (uint): octets
    * * `in-window-ack-size`, `out-window-ack-size` (uint): octets
    * * `in-bytes-total`, `out-bytes-total` (uint64): octets, those of the handshake included
@@ -107,6 +107,14 @@ void install_publish_properties(GObjectClass* klass) {
    *   the stream; 0 = not yet
    * * `uptime` (uint64, nanoseconds): since then
    * * `local-address`, `peer-address`, `server-version` (string): empty while unknown
+   * * `congestion-control` (string): that of the connection, as the kernel has it
+   * * `reconnects` (uint): how often the stream has gone on over another connection
+   * * `last-error` (string): why the last connection was lost, or did not come about
+   * * `dropped-disposable`, `dropped-video`, `dropped-audio` (uint64): messages that met no
+   *   connection, or became too old (#GstRtmpxSink:max-latency); disposable frames are those that
+   * no other frame refers to
+   *
+   * Those of a connection begin anew with each of them.
    */
   g_object_class_install_property(
       klass, kPropPublishStats,
@@ -170,6 +178,20 @@ void install_publish_properties(GObjectClass* klass) {
                         "Milliseconds after which a connection that does not take the stream any "
                         "more is replaced (0 = never)",
                         0, G_MAXINT32, defaults.abandon_after_ms, kReady));
+  /**
+   * GstRtmpxSink:congestion-control:
+   *
+   * How the kernel's TCP reacts to loss and delay: a name such as cubic or bbr, or auto. On a link
+   * that loses packets bbr carries a live stream that others cannot: auto takes it where the system
+   * allows it for this connection, and otherwise leaves the system's default, with an INFO message
+   * that says what to set. Unset or empty = the system's default. Without effect on systems other
+   * than Linux.
+   */
+  g_object_class_install_property(
+      klass, kPropCongestionControl,
+      g_param_spec_string("congestion-control", "Congestion control",
+                          "TCP congestion control by name, or auto (unset = system's)",
+                          defaults.congestion_control.c_str(), kReady));
 }
 
 bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
@@ -197,6 +219,11 @@ bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
     case kPropAbandonAfter:
       settings.abandon_after_ms = g_value_get_uint(value);
       break;
+    case kPropCongestionControl: {
+      const char* name = g_value_get_string(value);
+      settings.congestion_control = name != nullptr ? name : "";
+      break;
+    }
     default:
       return false;
   }
@@ -227,6 +254,11 @@ bool get_publish_property(GObject* object, const PublishSettings& settings, guin
       break;
     case kPropAbandonAfter:
       g_value_set_uint(value, settings.abandon_after_ms);
+      break;
+    case kPropCongestionControl:
+      g_value_set_string(value, settings.congestion_control.empty()
+                                    ? nullptr
+                                    : settings.congestion_control.c_str());
       break;
     default:
       return false;

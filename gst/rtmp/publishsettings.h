@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <string>
+
 #include <gst/gst.h>
 
 #include "rtmp/rtmplocation.h"
@@ -17,6 +19,7 @@ struct PublishSettings {
   guint max_latency_ms = 2000;     ///< of a live stream in our queue and the kernel's; 0 = no bound
   guint reconnect_buffer_ms = 0;   ///< kept while there is no connection
   guint abandon_after_ms = 10000;  ///< 0 = never
+  std::string congestion_control = "auto";
   rtmp::StopCommands stop_commands;
   rtmp::PublishType publish_type = rtmp::PublishType::kLive;
 };
@@ -31,6 +34,7 @@ enum PublishProperty : guint {
   kPropMaxLatency,
   kPropReconnectBuffer,
   kPropAbandonAfter,
+  kPropCongestionControl,
 };
 
 /// install_publish_properties() is for class_init, after install_connection_properties().

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "net/socket_options.h"
 #include "rtmp/rtmpconnectargs.h"
 #include "rtmp/rtmplog.h"
 
@@ -116,6 +117,8 @@ Target ClientLink::target() const {
   target.host = settings_.url.host;
   target.port = rtmp::effective_port(settings_.url);
   target.connect_timeout = std::chrono::seconds(settings_.timeout_seconds);
+  target.bind_address = settings_.network.bind_address;
+  target.proxy = settings_.network.proxy;
   if (settings_.url.scheme == "rtmps") {
     TlsSettings& tls = target.tls.emplace();
     tls.validation_flags = settings_.tls_validation_flags;
@@ -258,6 +261,7 @@ void ClientLink::linger(rtmp::Time until) {
 }
 
 void ClientLink::on_open(Connection::Locked& locked) {
+  set_user_timeout(locked.fd(), std::chrono::milliseconds(settings_.network.tcp_user_timeout_ms));
   set_state(locked, LinkState::kHandshaking);
   rtmp::Time now = monotonic_now();
   bool begun = client_->start(now) == rtmp::Misuse::kNone &&

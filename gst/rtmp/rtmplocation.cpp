@@ -227,6 +227,7 @@ void install_connection_properties(GObjectClass* klass) {
       klass, kPropHandshake,
       g_param_spec_enum("handshake", "Handshake", "Kind of handshake to offer",
                         handshake_get_type(), static_cast<gint>(defaults.handshake), kFlags));
+  install_network_properties(klass);
   install_reconnect_properties(klass);
 }
 
@@ -316,7 +317,8 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
         settings.handshake = static_cast<rtmp::HandshakeKind>(g_value_get_enum(value));
         break;
       default:
-        return set_reconnect_property(settings.reconnect, id, value);
+        return set_network_property(settings.network, id, value) ||
+               set_reconnect_property(settings.reconnect, id, value);
     }
   }
   if (!refused.empty()) {
@@ -390,7 +392,8 @@ bool get_connection_property(GObject* object, const ConnectionSettings& settings
       g_value_set_enum(value, static_cast<gint>(settings.handshake));
       break;
     default:
-      return get_reconnect_property(settings.reconnect, id, value);
+      return get_network_property(settings.network, id, value) ||
+             get_reconnect_property(settings.reconnect, id, value);
   }
   return true;
 }
@@ -428,6 +431,9 @@ std::optional<std::string> check_settings(const ConnectionSettings& settings) {
   }
   if (settings.url.app.empty()) {
     return "No application is set. The location must have a path: rtmp://host/application/stream.";
+  }
+  if (auto unusable = check_network(settings.network)) {
+    return unusable;
   }
   auto arguments = parse_connect_args(settings.extra_connect_args);
   if (!arguments) {

@@ -9,6 +9,7 @@
 #include <gio/gio.h>
 #include <gst/gst.h>
 
+#include "rtmp/networksettings.h"
 #include "rtmp/reconnectsettings.h"
 #include "session/options.h"
 #include "wire/amf.h"
@@ -40,6 +41,7 @@ struct ConnectionSettings {
   std::string extra_connect_args;
   /// From options behind the location; empty = what follows from the URL and the role.
   std::string tc_url, swf_url, page_url;
+  NetworkSettings network;
   ReconnectSettings reconnect;
   bool async_connect = true;
   bool strict_order = false;
@@ -73,6 +75,9 @@ enum ConnectionProperty : guint {
   kPropAsyncConnect,
   kPropStrictOrder,
   kPropHandshake,
+  kPropBindAddress,
+  kPropProxy,
+  kPropTcpUserTimeout,
   kPropAutoReconnect,
   kPropReconnectMinDelay,
   kPropReconnectMaxDelay,

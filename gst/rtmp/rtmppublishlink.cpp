@@ -91,6 +91,7 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     if (settings_.chunk_size > 0) {
       (void)link_->client(locked).set_chunk_size(chunk_size(locked));
     }
+    apply_congestion_control(locked);
     set_pacing_rate(locked.fd(), uint64_t{settings_.peak_kbps} * 1000 / 8);
     apply_unsent_mark(locked);
   } else if (state == LinkState::kRunning) {
@@ -227,6 +228,7 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
     return;
   }
   note_pace(locked, now);
+  last_timestamp_ = timestamp;
   unflushed_ += payload.size();
   rtmp::Misuse misuse = link_->client(locked).send_media(link_->stream(locked), type, timestamp,
                                                          std::move(payload), tag, now);
@@ -238,6 +240,17 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
     oldest_borrowed_ = now;
     set_alarm();
   }
+}
+
+bool PublishLink::send_data(rtmp::MessageType type, rtmp::Bytes body) {
+  auto locked = lock();
+  if (link_->state(locked) != LinkState::kRunning) {
+    return false;
+  }
+  HoldPtr hold(BufferHold::copy(body));
+  return link_->client(locked).send_media(link_->stream(locked), type, last_timestamp_,
+                                          rtmp::GatherPayload(hold->piece(0), hold->owner()),
+                                          kKeptTag, monotonic_now()) == rtmp::Misuse::kNone;
 }
 
 void PublishLink::await_key_frame(Connection::Locked& /*locked*/) {
@@ -340,6 +353,18 @@ void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
 uint32_t PublishLink::chunk_size(Connection::Locked& locked) const {
   return std::max(link_->client(locked).stats().chunk_size_out,
                   settings_.chunk_size > 0 ? settings_.chunk_size : kSmallestChunkSize);
+}
+
+void PublishLink::apply_congestion_control(Connection::Locked& locked) {
+  const std::string& wanted = settings_.congestion_control;
+  if (wanted.empty()) {
+    return;
+  }
+  const std::string name = wanted == "auto" ? "bbr" : wanted;
+  const int error = set_congestion_control(locked.fd(), name.c_str());
+  if (error != 0 && owner_ != nullptr) {
+    owner_->on_congestion_control_refused(name, error);
+  }
 }
 
 void PublishLink::apply_unsent_mark(Connection::Locked& locked) {
@@ -566,6 +591,8 @@ void PublishLink::set_peak_kbps(guint peak_kbps) {
 void PublishLink::add_stats(GstStructure* stats) {
   auto locked = lock();
   link_->add_stats(locked, stats);
+  gst_structure_set(stats, "congestion-control", G_TYPE_STRING,
+                    congestion_control(locked.fd()).c_str(), nullptr);
 }
 
 }  // namespace gstrtmp

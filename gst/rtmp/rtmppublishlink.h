@@ -56,6 +56,8 @@ class PublishLink final : private ClientLink::Observer,
     virtual bool on_failed(const Failure& failure) = 0;
     /// Media begins, or has ceased, to be dropped since it became too old.
     virtual void on_dropping(bool begins, rtmp::Duration age) = 0;
+    /// The congestion control that was asked for cannot be had.
+    virtual void on_congestion_control_refused(const std::string& name, int error) = 0;
   };
 
   /// Attempt is what tells one attempt of a publication from the next.
@@ -100,6 +102,9 @@ class PublishLink final : private ClientLink::Observer,
   /// take_key_frame_wish() is true, now and then, while send() waits for a key frame that would get
   /// through: upstream is to be asked for one.
   bool take_key_frame_wish();
+  /// send_data() queues a data message of the application's behind what was sent; false if nothing
+  /// is published just now.
+  bool send_data(rtmp::MessageType type, rtmp::Bytes body);
   /// drop_media() forgets what has not begun to be sent, as a flush wants.
   void drop_media();
 
@@ -142,6 +147,7 @@ class PublishLink final : private ClientLink::Observer,
   void copy_borrowed(Connection::Locked& locked, rtmp::Time now);
   void set_alarm();
   uint32_t chunk_size(Connection::Locked& locked) const;
+  void apply_congestion_control(Connection::Locked& locked);
   void apply_unsent_mark(Connection::Locked& locked);
   uint64_t bytes_out(Connection::Locked& locked) const;
   uint64_t delivered(Connection::Locked& locked) const;
@@ -164,6 +170,7 @@ class PublishLink final : private ClientLink::Observer,
   std::optional<rtmp::Time> latency_due_;
   bool live_ = true;  // upstream is
   int back_to_back_ = 0;
+  int64_t last_timestamp_ = 0;
   std::optional<rtmp::Time> sent_at_;  // the last message
   std::optional<rtmp::Time> gather_until_;
   bool was_full_ = false;       // since the last fit_to_rate()

@@ -244,6 +244,61 @@ TEST(RtmpSinkProperties, PeakKbps) {
             300ms);
 }
 
+TEST(RtmpSinkNetwork, ConnectsFromTheBindAddress) {
+  TestServer server;
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "bind-address", "127.0.0.9", nullptr);
+  sink.play();
+  ASSERT_EQ(sink.push(metadata()), GST_FLOW_OK);
+  const std::string local = gst_structure_get_string(sink.get_stats().get(), "local-address");
+  EXPECT_EQ(local.substr(0, 10), "127.0.0.9:");
+}
+
+TEST(RtmpSinkNetwork, AnAddressThatIsNoneIsAnError) {
+  Sink sink("rtmp://127.0.0.1/live/key", false);
+  g_object_set(sink.element, "bind-address", "eth0", nullptr);
+  EXPECT_EQ(gst_element_set_state(sink.element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  auto error = take_error(sink);
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->text.find("bind-address"), std::string::npos);
+}
+
+TEST(RtmpSinkNetwork, AProxyThatIsNotThereIsTold) {
+  TestServer server;
+  Sink sink(server.url(), false);
+  const std::string proxy = "socks5://user:secret@127.0.0.1:" + std::to_string(closed_port());
+  g_object_set(sink.element, "proxy", proxy.c_str(), nullptr);
+  sink.play();
+  auto error = take_error(sink);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->text.find("secret"), std::string::npos) << error->text;
+  EXPECT_EQ(server.log().accepted, 0u);
+}
+
+TEST(RtmpSinkNetwork, CongestionControlByName) {
+  TestServer server;
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "congestion-control", "reno", nullptr);
+  sink.play();
+  ASSERT_EQ(sink.push(metadata()), GST_FLOW_OK);
+  EXPECT_STREQ(gst_structure_get_string(sink.get_stats().get(), "congestion-control"), "reno");
+}
+
+TEST(RtmpSinkNetwork, CongestionControlThatIsNotThereIsTold) {
+  TestServer server;
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "congestion-control", "nonesuch", nullptr);
+  sink.play();
+  auto info = sink.message(GST_MESSAGE_INFO);
+  ASSERT_TRUE(info);
+  gstrtmp::GErrorPtr error;
+  gstrtmp::GCharPtr debug;
+  gst_message_parse_info(info.get(), gstrtmp::out_parameter(error), gstrtmp::out_parameter(debug));
+  EXPECT_NE(std::string(error->message).find("nonesuch"), std::string::npos);
+  EXPECT_NE(std::string(error->message).find("sysctl"), std::string::npos);
+  EXPECT_EQ(sink.push(metadata()), GST_FLOW_OK) << "the stream goes all the same";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {

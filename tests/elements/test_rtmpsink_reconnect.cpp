@@ -10,6 +10,17 @@ namespace {
 using namespace rtmptest;  // NOLINT: the tests' own vocabulary
 using Step = Script::Step;
 
+/// state_message() waits for the next message with that state.
+GstPtr<GstMessage> state_message(Sink& sink, const std::string& state) {
+  while (GstPtr<GstMessage> next = sink.message(GST_MESSAGE_ELEMENT)) {
+    if (gst_message_has_name(next.get(), "rtmp-connection") &&
+        state == gst_structure_get_string(gst_message_get_structure(next.get()), "state")) {
+      return next;
+    }
+  }
+  return {};
+}
+
 /// ReconnectingSink plays with auto-reconnect and short delays.
 class ReconnectingSink : public Sink {
  public:
@@ -39,16 +50,6 @@ class ReconnectingSink : public Sink {
     }
     ADD_FAILURE() << "never " << last;
     return states;
-  }
-  /// state_message() waits for the next message with that state.
-  GstPtr<GstMessage> state_message(const std::string& state) {
-    while (GstPtr<GstMessage> next = message(GST_MESSAGE_ELEMENT)) {
-      if (gst_message_has_name(next.get(), "rtmp-connection") &&
-          state == gst_structure_get_string(gst_message_get_structure(next.get()), "state")) {
-        return next;
-      }
-    }
-    return {};
   }
   /// asked_for_key_frame() is true if upstream was, since the last call.
   bool asked_for_key_frame() const {
@@ -142,7 +143,7 @@ TEST(RtmpSinkReconnect, WaitsLongerEachTime) {
   server.disconnect();
   std::vector<guint64> delays;
   while (delays.size() < 6) {
-    auto waiting = sink.state_message("waiting");
+    auto waiting = state_message(sink, "waiting");
     ASSERT_TRUE(waiting);
     guint64 delay = 0;
     const GstStructure* structure = gst_message_get_structure(waiting.get());
@@ -214,7 +215,7 @@ TEST(RtmpSinkReconnect, ANameInUseAfterALossIsOurOwnGhost) {
   ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() >= 4; }));
   server.set_script({});
   const auto states = sink.states_until("connected 0", 0ms);
-  ASSERT_TRUE(sink.state_message("connected"));
+  ASSERT_TRUE(state_message(sink, "connected"));
   EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
 }
 
@@ -262,7 +263,7 @@ TEST(RtmpSinkReconnect, GivesUpWhenToldTo) {
 TEST(RtmpSinkReconnect, WaitsForAServerThatIsNotThereYet) {
   ReconnectingSink sink("rtmp://127.0.0.1:" + std::to_string(closed_port()) + "/live/key");
   for (int i = 0; i < 3; i++) {
-    ASSERT_TRUE(sink.state_message("waiting"));
+    ASSERT_TRUE(state_message(sink, "waiting"));
   }
   for (uint32_t i = 0; i < 100; i++) {
     ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
@@ -275,7 +276,7 @@ TEST(RtmpSinkReconnect, NullAndEosEndTheWaiting) {
   for (const bool eos : {false, true}) {
     SCOPED_TRACE(eos);
     ReconnectingSink sink("rtmp://127.0.0.1:" + std::to_string(closed_port()) + "/live/key");
-    ASSERT_TRUE(sink.state_message("waiting"));
+    ASSERT_TRUE(state_message(sink, "waiting"));
     if (eos) {
       ASSERT_EQ(sink.push(metadata()), GST_FLOW_OK);
       EXPECT_LT(time_of([&] { EXPECT_TRUE(sink.push_eos()); }), kAtOnce);
@@ -287,11 +288,57 @@ TEST(RtmpSinkReconnect, NullAndEosEndTheWaiting) {
 
 TEST(RtmpSinkReconnect, NullEndsTheWaitOfUpstreamThatIsNotLive) {
   ReconnectingSink sink("rtmp://127.0.0.1:" + std::to_string(closed_port()) + "/live/key", false);
-  ASSERT_TRUE(sink.state_message("waiting"));
+  ASSERT_TRUE(state_message(sink, "waiting"));
   auto pushing = std::async(std::launch::async, [&] { return sink.push(metadata()); });
   EXPECT_EQ(pushing.wait_for(200ms), std::future_status::timeout);
   EXPECT_LT(time_of([&] { sink.stop(); }), kAtOnce);
   EXPECT_EQ(pushing.get(), GST_FLOW_FLUSHING);
+}
+
+TEST(RtmpSinkReconnect, ByRequestInGoodOrder) {
+  TestServer server;
+  Sink sink(server.url());  // without auto-reconnect
+  EXPECT_TRUE(state_message(sink, "connected"));
+  auto stream = sample_stream(5);
+  ASSERT_EQ(sink.push(stream), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([&](const Log& log) { return log.messages.size() == stream.size(); }));
+  g_signal_emit_by_name(sink.element, "reconnect");
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  EXPECT_TRUE(server.wait([](const Log& log) { return log.count("deleteStream") == 1; }));
+  EXPECT_TRUE(state_message(sink, "connected"));
+  ASSERT_EQ(sink.push(video_frame(10)), GST_FLOW_OK);
+  ASSERT_TRUE(sink.push_eos());
+  expect_fresh_start(server.log().messages, stream.size());
+  EXPECT_FALSE(
+      sink.message(static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ERROR), 0ms));
+}
+
+TEST(RtmpSinkActions, RequestKeyUnitAsksUpstream) {
+  TestServer server;
+  ReconnectingSink sink(server.url());
+  g_signal_emit_by_name(sink.element, "request-key-unit");
+  EXPECT_TRUE(sink.asked_for_key_frame());
+}
+
+TEST(RtmpSinkActions, SendMessageReachesThePlayers) {
+  TestServer server;
+  Sink sink(server.url());
+  rtmp::Buffer body = script_body("onTextData");
+  GBytes* bytes = g_bytes_new(body.data(), body.size());
+  gboolean sent = TRUE;
+  ASSERT_EQ(sink.push(sample_stream(2)), GST_FLOW_OK);
+  g_signal_emit_by_name(sink.element, "send-message", 18u, bytes, &sent);
+  EXPECT_TRUE(sent);
+  g_signal_emit_by_name(sink.element, "send-message", 8u, bytes, &sent);
+  EXPECT_FALSE(sent) << "sound is no data";
+  ASSERT_TRUE(sink.push_eos());
+  g_signal_emit_by_name(sink.element, "send-message", 18u, bytes, &sent);
+  EXPECT_FALSE(sent) << "it has ended";
+  g_bytes_unref(bytes);
+  const auto data = of_type(server.log().messages, rtmp::MessageType::kDataAmf0);
+  ASSERT_EQ(data.size(), 2u);
+  EXPECT_EQ(data[1].body, body);
+  EXPECT_EQ(data[1].timestamp, audio_frame(1).timestamp) << "the time of what was sent last";
 }
 
 // Whatever moment it is: nothing hangs, and nothing is touched that is gone.
