@@ -202,6 +202,11 @@ bool RtmpxSink::get_property(guint id, GValue* value) {
     g_value_take_boxed(value, stats);
     return true;
   }
+  if (id == kPropEstimatedBitrate) {
+    PublicationPtr publication = current();
+    g_value_set_uint(value, publication ? publication->estimated_bitrate() : 0);
+    return true;
+  }
   return get_publish_property(G_OBJECT(element_), publish_, id, value) ||
          get_connection_property(G_OBJECT(element_), connection_, id, value);
 }

@@ -28,6 +28,9 @@ Publication::Publication(GstElement* element, const ConnectionSettings& connecti
     : element_(element),
       connection_(connection),
       interrupted_(interrupted),
+      max_bitrate_(settings.max_bitrate),
+      encoder_(settings.encoder.target ? std::make_shared<EncoderBitrate>(settings.encoder)
+                                       : nullptr),
       notices_(element),
       state_(std::in_place, connection.reconnect) {
   state_.lock()->settings = settings;
@@ -127,6 +130,21 @@ void Publication::on_dropping(bool begins, rtmp::Duration age) {
       GST_OBJECT(element_),
       gst_structure_new("rtmp-dropping", "active", G_TYPE_BOOLEAN, static_cast<gboolean>(begins),
                         "age", G_TYPE_UINT64, static_cast<guint64>(ms) * GST_MSECOND, nullptr)));
+}
+
+void Publication::on_bitrate(uint64_t bits, uint64_t audio) {
+  estimated_bitrate_ = static_cast<guint>(std::min<uint64_t>(bits, G_MAXUINT));
+  const uint64_t video = bits - std::min(bits, audio);
+  notices_.post(
+      gst_message_new_element(GST_OBJECT(element_),
+                              gst_structure_new("rtmp-bitrate", "estimated-bitrate", G_TYPE_UINT,
+                                                estimated_bitrate_.load(), nullptr)),
+      [element = element_, encoder = encoder_, video, exceed = max_bitrate_ > 0] {
+        g_object_notify(G_OBJECT(element), "estimated-bitrate");
+        if (encoder) {
+          encoder->set(video, exceed);
+        }
+      });
 }
 
 /// An INFO, once: the stream is sent all the same, but what a user would have to do is not obvious.

@@ -62,6 +62,8 @@ class Publication final : private PublishLink::Owner,
   void count_dropped(rtmp::MessageType type, uint32_t tag) { dropped_->count(type, tag); }
   /// add_stats() puts the fields of rtmpsink's `stats`, which are documented at that property.
   void add_stats(GstStructure* stats);
+  /// estimated_bitrate() is in bits a second; 0 = unknown.
+  guint estimated_bitrate() const { return estimated_bitrate_; }
   static void add_idle_stats(GstStructure* stats);
 
  private:
@@ -86,6 +88,7 @@ class Publication final : private PublishLink::Owner,
   void on_published() override;
   bool on_failed(const Failure& failure) override;
   void on_dropping(bool begins, rtmp::Duration age) override;
+  void on_bitrate(uint64_t bits, uint64_t audio) override;
   void on_congestion_control_refused(const std::string& name, int error) override;
   void attempt();
 
@@ -93,6 +96,9 @@ class Publication final : private PublishLink::Owner,
   const ConnectionSettings connection_;
   const std::atomic<bool>& interrupted_;
   const std::shared_ptr<LatencyBound::Dropped> dropped_ = std::make_shared<LatencyBound::Dropped>();
+  std::atomic<guint> estimated_bitrate_ = 0;
+  const guint max_bitrate_;
+  const std::shared_ptr<EncoderBitrate> encoder_;  // null = none; the notices' worker's
   Notices notices_;
   const std::shared_ptr<Loop> loop_ = Loop::shared();  // an alarm does not keep it
   std::unique_ptr<Loop::Alarm> alarm_;

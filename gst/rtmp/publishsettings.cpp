@@ -192,6 +192,50 @@ void install_publish_properties(GObjectClass* klass) {
       g_param_spec_string("congestion-control", "Congestion control",
                           "TCP congestion control by name, or auto (unset = system's)",
                           defaults.congestion_control.c_str(), kReady));
+  /**
+   * GstRtmpxSink:estimated-bitrate:
+   *
+   * What the way to the server carries, bits a second of all that is sent; 0 = unknown. It falls at
+   * once when media has to wait, and grows carefully, and only while it is used, since nothing else
+   * shows what there is. With notify, and with the element message `rtmp-bitrate`
+   * (`estimated-bitrate` uint) on the bus. Of a live stream only.
+   */
+  g_object_class_install_property(
+      klass, kPropEstimatedBitrate,
+      g_param_spec_uint("estimated-bitrate", "Estimated bitrate",
+                        "Bits a second that the way to the server carries (0 = unknown)", 0,
+                        G_MAXUINT, 0,
+                        static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+  auto number = [klass](guint id, const char* name, const char* nick, const char* blurb,
+                        guint least, guint standard) {
+    g_object_class_install_property(
+        klass, id, g_param_spec_uint(name, nick, blurb, least, G_MAXUINT, standard, kReady));
+  };
+  number(kPropMinBitrate, "min-bitrate", "Minimum bitrate",
+         "Bits a second below which estimated-bitrate does not fall", 0, defaults.min_bitrate);
+  number(kPropMaxBitrate, "max-bitrate", "Maximum bitrate",
+         "Bits a second above which estimated-bitrate does not rise (0 = no bound)", 0,
+         defaults.max_bitrate);
+  /**
+   * GstRtmpxSink:bitrate-target:
+   *
+   * The video encoder, or any other object, whose #GstRtmpxSink:bitrate-property is to follow
+   * #GstRtmpxSink:estimated-bitrate, less what the sound takes. It is never asked for more than it
+   * had at first, unless #GstRtmpxSink:max-bitrate is set. Unset = nothing is touched.
+   */
+  g_object_class_install_property(
+      klass, kPropBitrateTarget,
+      g_param_spec_object("bitrate-target", "Bitrate target",
+                          "Encoder whose bitrate follows estimated-bitrate", G_TYPE_OBJECT,
+                          kReady));
+  g_object_class_install_property(
+      klass, kPropBitrateProperty,
+      g_param_spec_string("bitrate-property", "Bitrate property",
+                          "Property of bitrate-target that is its bitrate",
+                          defaults.encoder.property.c_str(), kReady));
+  number(kPropBitrateUnit, "bitrate-unit", "Bitrate unit",
+         "Bits a second that 1 means in bitrate-property: 1000 for x264enc, 1 for openh264enc", 1,
+         defaults.encoder.unit);
 }
 
 bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
@@ -224,6 +268,23 @@ bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
       settings.congestion_control = name != nullptr ? name : "";
       break;
     }
+    case kPropMinBitrate:
+      settings.min_bitrate = g_value_get_uint(value);
+      break;
+    case kPropMaxBitrate:
+      settings.max_bitrate = g_value_get_uint(value);
+      break;
+    case kPropBitrateTarget:
+      settings.encoder.target = share(G_OBJECT(g_value_get_object(value)));
+      break;
+    case kPropBitrateProperty: {
+      const char* name = g_value_get_string(value);
+      settings.encoder.property = name != nullptr ? name : "bitrate";
+      break;
+    }
+    case kPropBitrateUnit:
+      settings.encoder.unit = g_value_get_uint(value);
+      break;
     default:
       return false;
   }
@@ -259,6 +320,21 @@ bool get_publish_property(GObject* object, const PublishSettings& settings, guin
       g_value_set_string(value, settings.congestion_control.empty()
                                     ? nullptr
                                     : settings.congestion_control.c_str());
+      break;
+    case kPropMinBitrate:
+      g_value_set_uint(value, settings.min_bitrate);
+      break;
+    case kPropMaxBitrate:
+      g_value_set_uint(value, settings.max_bitrate);
+      break;
+    case kPropBitrateTarget:
+      g_value_set_object(value, settings.encoder.target.get());
+      break;
+    case kPropBitrateProperty:
+      g_value_set_string(value, settings.encoder.property.c_str());
+      break;
+    case kPropBitrateUnit:
+      g_value_set_uint(value, settings.encoder.unit);
       break;
     default:
       return false;

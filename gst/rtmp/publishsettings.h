@@ -5,6 +5,7 @@
 
 #include <gst/gst.h>
 
+#include "rtmp/encoderbitrate.h"
 #include "rtmp/rtmplocation.h"
 #include "session/client.h"
 
@@ -20,11 +21,15 @@ struct PublishSettings {
   guint reconnect_buffer_ms = 0;   ///< kept while there is no connection
   guint abandon_after_ms = 10000;  ///< 0 = never
   std::string congestion_control = "auto";
+  guint min_bitrate = 0;  ///< bits a second, of the estimate; 0 = no bound
+  guint max_bitrate = 0;
+  EncoderBitrate::Settings encoder;
   rtmp::StopCommands stop_commands;
   rtmp::PublishType publish_type = rtmp::PublishType::kLive;
 };
 
-/// The ids of the properties; kPropPublishStats is read by the element itself.
+/// The ids of the properties; kPropPublishStats and kPropEstimatedBitrate are read by
+/// the element itself.
 enum PublishProperty : guint {
   kPropPeakKbps = kFirstOwnProperty,
   kPropChunkSize,
@@ -35,6 +40,12 @@ enum PublishProperty : guint {
   kPropReconnectBuffer,
   kPropAbandonAfter,
   kPropCongestionControl,
+  kPropEstimatedBitrate,
+  kPropMinBitrate,
+  kPropMaxBitrate,
+  kPropBitrateTarget,
+  kPropBitrateProperty,
+  kPropBitrateUnit,
 };
 
 /// install_publish_properties() is for class_init, after install_connection_properties().

@@ -71,7 +71,8 @@ PublishLink::PublishLink(GstElement* element, const PublishSettings& settings, A
       interrupted_(interrupted),
       settings_(settings),
       owner_(&owner),
-      bound_(std::chrono::milliseconds(settings.max_latency_ms), attempt_.dropped) {}
+      bound_(std::chrono::milliseconds(settings.max_latency_ms), attempt_.dropped),
+      estimate_(settings.min_bitrate, settings.max_bitrate) {}
 
 PublishLink::~PublishLink() {
   link_->close();  // before the alarm goes, which the link's news set
@@ -96,6 +97,7 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     apply_unsent_mark(locked);
   } else if (state == LinkState::kRunning) {
     rtmp::Time now = monotonic_now();
+    running_since_ = now;
     progressed_at_ = now;
     watched_at_ = now;
     fitted_at_ = now;
@@ -229,6 +231,7 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
   }
   note_pace(locked, now);
   last_timestamp_ = timestamp;
+  audio_bytes_ += type == rtmp::MessageType::kAudio ? payload.size() : 0;
   unflushed_ += payload.size();
   rtmp::Misuse misuse = link_->client(locked).send_media(link_->stream(locked), type, timestamp,
                                                          std::move(payload), tag, now);
@@ -286,6 +289,7 @@ void PublishLink::watch_latency(Connection::Locked& locked, rtmp::Time now) {
   latency_due_ = now + kLatencyInterval;
   const rtmp::Duration old = age(locked, now, false);
   bound_.shed(locked.session().writer(), old, now);
+  estimate_bitrate(locked, old, now);
   bound_.forget(delivered(locked));
   if (bound_.overloaded() != dropping_) {
     dropping_ = bound_.overloaded();
@@ -307,6 +311,15 @@ void PublishLink::drop_media() {
   size_t dropped = locked.session().writer().drop(
       [](const rtmp::OutgoingMessage& message) { return !is_kept(message.tag); });
   GST_DEBUG_OBJECT(element_, "flushed %" G_GSIZE_FORMAT " messages", dropped);
+}
+
+void PublishLink::estimate_bitrate(Connection::Locked& locked, rtmp::Duration age, rtmp::Time now) {
+  const auto told = estimate_.update(delivered(locked), age, now);
+  const auto ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now - running_since_).count();
+  if (told && ms > 0 && owner_ != nullptr) {
+    owner_->on_bitrate(*told, audio_bytes_ * 8 * 1000 / static_cast<uint64_t>(ms));
+  }
 }
 
 /// What the kernel has is not to reach a server that has another connection of ours by then.

@@ -8,6 +8,7 @@
 #include <gst/gst.h>
 
 #include "net/loop.h"
+#include "rtmp/bitrateestimate.h"
 #include "rtmp/latencybound.h"
 #include "rtmp/publishsettings.h"
 #include "rtmp/rtmpclientlink.h"
@@ -56,6 +57,8 @@ class PublishLink final : private ClientLink::Observer,
     virtual bool on_failed(const Failure& failure) = 0;
     /// Media begins, or has ceased, to be dropped since it became too old.
     virtual void on_dropping(bool begins, rtmp::Duration age) = 0;
+    /// What the way carries is estimated anew, bits a second; `audio` is what sound takes of it.
+    virtual void on_bitrate(uint64_t bits, uint64_t audio) = 0;
     /// The congestion control that was asked for cannot be had.
     virtual void on_congestion_control_refused(const std::string& name, int error) = 0;
   };
@@ -142,6 +145,7 @@ class PublishLink final : private ClientLink::Observer,
   void watch_progress(Connection::Locked& locked, rtmp::Time now);
   rtmp::Duration age(Connection::Locked& locked, rtmp::Time now, bool acknowledged);
   void watch_latency(Connection::Locked& locked, rtmp::Time now);
+  void estimate_bitrate(Connection::Locked& locked, rtmp::Duration age, rtmp::Time now);
   void on_alarm();
   void fit_to_rate(Connection::Locked& locked, rtmp::Time now);
   void copy_borrowed(Connection::Locked& locked, rtmp::Time now);
@@ -166,6 +170,8 @@ class PublishLink final : private ClientLink::Observer,
   std::optional<rtmp::Time> patient_until_;
   bool waiting_for_room_ = false;
   LatencyBound bound_;
+  BitrateEstimate estimate_;
+  uint64_t audio_bytes_ = 0;
   bool dropping_ = false;  // as the owner was told
   std::optional<rtmp::Time> latency_due_;
   bool live_ = true;  // upstream is
@@ -179,6 +185,7 @@ class PublishLink final : private ClientLink::Observer,
   rtmp::Time progressed_at_{};  // when that last grew, or nothing was under way
   rtmp::Time watched_at_{};
   uint64_t delivered_ = 0;  // octets that the peer's kernel had at `fitted_at_`
+  rtmp::Time running_since_{};
   rtmp::Time fitted_at_{};  // the last fit_to_rate(), or the beginning
   rtmp::Time fit_due_{};
   uint64_t rate_ = 0;  // octets a second that came through lately; 0 = unknown

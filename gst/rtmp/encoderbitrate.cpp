@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/encoderbitrate.h"
+
+#include <algorithm>
+
+#include "rtmp/rtmplog.h"
+
+namespace gstrtmp {
+
+bool EncoderBitrate::set(guint64 bits, bool may_exceed) {
+  GObject* target = settings_.target.get();
+  GParamSpec* spec =
+      g_object_class_find_property(G_OBJECT_GET_CLASS(target), settings_.property.c_str());
+  if (spec == nullptr || !g_value_type_transformable(G_TYPE_UINT64, spec->value_type)) {
+    GST_WARNING_OBJECT(target, "no numeric property \"%s\" to adapt", settings_.property.c_str());
+    return false;
+  }
+  GValue number = G_VALUE_INIT;
+  g_value_init(&number, G_TYPE_UINT64);
+  if (!first_) {
+    g_object_get_property(target, settings_.property.c_str(), &number);
+    first_ = g_value_get_uint64(&number);
+  }
+  guint64 wanted = std::max<guint64>(bits / settings_.unit, 1);
+  if (!may_exceed && *first_ > 0) {  // 0 = the encoder's own choice
+    wanted = std::min(wanted, *first_);
+  }
+  g_value_set_uint64(&number, wanted);
+  GValue value = G_VALUE_INIT;
+  g_value_init(&value, spec->value_type);
+  g_value_transform(&number, &value);
+  g_param_value_validate(spec, &value);  // into its range
+  GST_INFO_OBJECT(target, "%s=%" G_GUINT64_FORMAT, settings_.property.c_str(), wanted);
+  g_object_set_property(target, settings_.property.c_str(), &value);
+  g_value_unset(&value);
+  g_value_unset(&number);
+  return true;
+}
+
+}  // namespace gstrtmp
