@@ -59,9 +59,9 @@ std::optional<uint64_t> BitrateEstimate::update(uint64_t delivered, rtmp::Durati
   } else if (age <= kFree && (!congested_ || now - *congested_ >= kCalm) &&
              (!raised_ || now - *raised_ >= kRaiseInterval) &&
              static_cast<double>(rate_) >= static_cast<double>(value_) * kUsed) {
-    const bool near = ceiling_ > 0 &&
-                      static_cast<double>(value_) >= static_cast<double>(ceiling_) * kNear &&
-                      static_cast<double>(value_) <= static_cast<double>(ceiling_) / kNear;
+    const auto value = static_cast<double>(value_);
+    const auto ceiling = static_cast<double>(ceiling_.value_or(0));
+    const bool near = value >= ceiling * kNear && value <= ceiling / kNear;
     value_ = bounded(static_cast<double>(value_) * (near ? kRaiseNearCeiling : kRaise));
     raised_ = now;
   }

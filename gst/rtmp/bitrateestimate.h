@@ -34,6 +34,8 @@ class BitrateEstimate {
   std::optional<uint64_t> update(uint64_t delivered, rtmp::Duration age, rtmp::Time now);
   /// value() is the estimate; 0 = unknown.
   uint64_t value() const { return value_; }
+  /// limited() is true once media had to wait: until then the estimate is only what was sent.
+  bool limited() const { return ceiling_.has_value(); }
   /// rate() is what got there lately.
   uint64_t rate() const { return rate_; }
 
@@ -52,7 +54,7 @@ class BitrateEstimate {
   uint64_t rate_ = 0;
   uint64_t value_ = 0;
   uint64_t told_ = 0;
-  uint64_t ceiling_ = 0;  // the rate at which it was congested last
+  std::optional<uint64_t> ceiling_;  // the rate at which it was congested last
   std::optional<rtmp::Time> congested_;
   std::optional<rtmp::Time> raised_;
 };

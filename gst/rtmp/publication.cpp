@@ -132,14 +132,15 @@ void Publication::on_dropping(bool begins, rtmp::Duration age) {
                         "age", G_TYPE_UINT64, static_cast<guint64>(ms) * GST_MSECOND, nullptr)));
 }
 
-void Publication::on_bitrate(uint64_t bits, uint64_t audio) {
+void Publication::on_bitrate(uint64_t bits, uint64_t audio, bool limited) {
   estimated_bitrate_ = static_cast<guint>(std::min<uint64_t>(bits, G_MAXUINT));
   const uint64_t video = bits - std::min(bits, audio);
   notices_.post(
       gst_message_new_element(GST_OBJECT(element_),
                               gst_structure_new("rtmp-bitrate", "estimated-bitrate", G_TYPE_UINT,
                                                 estimated_bitrate_.load(), nullptr)),
-      [element = element_, encoder = encoder_, video, exceed = max_bitrate_ > 0] {
+      [element = element_, encoder = limited ? encoder_ : nullptr, video,
+       exceed = max_bitrate_ > 0] {
         g_object_notify(G_OBJECT(element), "estimated-bitrate");
         if (encoder) {
           encoder->set(video, exceed);

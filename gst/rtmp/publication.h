@@ -88,7 +88,7 @@ class Publication final : private PublishLink::Owner,
   void on_published() override;
   bool on_failed(const Failure& failure) override;
   void on_dropping(bool begins, rtmp::Duration age) override;
-  void on_bitrate(uint64_t bits, uint64_t audio) override;
+  void on_bitrate(uint64_t bits, uint64_t audio, bool limited) override;
   void on_congestion_control_refused(const std::string& name, int error) override;
   void attempt();
 

@@ -220,7 +220,8 @@ void install_publish_properties(GObjectClass* klass) {
    * GstRtmpxSink:bitrate-target:
    *
    * The video encoder, or any other object, whose #GstRtmpxSink:bitrate-property is to follow
-   * #GstRtmpxSink:estimated-bitrate, less what the sound takes. It is never asked for more than it
+   * #GstRtmpxSink:estimated-bitrate, less what the sound takes, from the first time that media
+   * had to wait. It is never asked for more than it
    * had at first, unless #GstRtmpxSink:max-bitrate is set. Unset = nothing is touched.
    */
   g_object_class_install_property(

@@ -318,7 +318,8 @@ void PublishLink::estimate_bitrate(Connection::Locked& locked, rtmp::Duration ag
   const auto ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(now - running_since_).count();
   if (told && ms > 0 && owner_ != nullptr) {
-    owner_->on_bitrate(*told, audio_bytes_ * 8 * 1000 / static_cast<uint64_t>(ms));
+    owner_->on_bitrate(*told, audio_bytes_ * 8 * 1000 / static_cast<uint64_t>(ms),
+                       estimate_.limited());
   }
 }
 

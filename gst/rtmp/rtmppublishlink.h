@@ -58,7 +58,8 @@ class PublishLink final : private ClientLink::Observer,
     /// Media begins, or has ceased, to be dropped since it became too old.
     virtual void on_dropping(bool begins, rtmp::Duration age) = 0;
     /// What the way carries is estimated anew, bits a second; `audio` is what sound takes of it.
-    virtual void on_bitrate(uint64_t bits, uint64_t audio) = 0;
+    /// Not `limited`: it is only what has been sent so far.
+    virtual void on_bitrate(uint64_t bits, uint64_t audio, bool limited) = 0;
     /// The congestion control that was asked for cannot be had.
     virtual void on_congestion_control_refused(const std::string& name, int error) = 0;
   };
