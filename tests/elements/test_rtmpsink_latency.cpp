@@ -164,7 +164,7 @@ TEST(RtmpSinkLatency, AConnectionThatTakesNothingIsAbandoned) {
 // The encoder that the application hands over follows what the way carries.
 TEST(RtmpSinkLatency, TheEncoderFollowsTheEstimate) {
   TestServer server(scripted([&](Script& s) {
-    s.stall_after = 120;
+    s.stall_after = 200;
     s.receive_buffer = 16384;
   }));
   GstPtr<GstElement> encoder = gstrtmp::share(gst_element_factory_make("x264enc", nullptr));
@@ -180,7 +180,7 @@ TEST(RtmpSinkLatency, TheEncoderFollowsTheEstimate) {
   sink.play();
   EXPECT_EQ(sink.get<guint>("estimated-bitrate"), 0u) << "unknown";
   LiveSource source(sink);
-  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() >= 120; }));
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() >= 100; }));
   const guint free = sink.get<guint>("estimated-bitrate");
   EXPECT_GT(free, 1000000u);  // 20 kB, 25 times a second, more of key frames
   auto bitrate = [&] {
