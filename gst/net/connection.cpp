@@ -39,6 +39,9 @@ void Connection::Impl::start_connecting(Connection& owner, const Target& target)
 
 void Connection::Impl::reopen(Connection& owner, std::unique_ptr<rtmp::Session> session,
                               const Target& target) {
+  if (phase_ == Phase::kOpen) {
+    end();
+  }
   if (phase_ != Phase::kEnded) {
     return;
   }
@@ -149,11 +152,13 @@ void Connection::Impl::finish(Locked& locked) {
       }
       failure_ = failure;
     }
-    session_->receive_end(monotonic_now());
-    deliver(locked);
+    if (phase_ == Phase::kOpen) {
+      session_->receive_end(monotonic_now());
+      deliver(locked);
+    }
     if (phase_ != Phase::kOpen) {
       failure_.reset();
-      return;  // end() by what was delivered
+      return;  // end() or reopen() by what was delivered
     }
   }
   auto error = std::move(*failure_);

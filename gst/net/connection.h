@@ -47,8 +47,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     virtual void on_open(Locked& locked) = 0;
     virtual void on_event(Locked& locked, rtmp::Event&& event) = 0;
     /// The transport failed or ended (`error` is empty after an orderly end); no more bytes move.
-    /// The session has been told, and its remaining events have been delivered before this. Here,
-    /// and only here, Locked::reopen() may be called.
+    /// The session has been told, and its remaining events have been delivered before this.
     virtual void on_transport_end(Locked& locked, std::optional<NetError> error) = 0;
   };
 
@@ -87,8 +86,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// end() closes the socket at once; what was not sent is lost. The session and its events stay.
     /// No on_transport_end() comes. For the owner whose session has failed; a handler may call it.
     void end();
-    /// reopen() connects once more, for `session`, which takes the place of the one that ended:
-    /// on_open() comes again, or on_transport_end(). From on_transport_end() only.
+    /// reopen() connects once more, for `session`, which takes the place of the one that there was,
+    /// with the events that it had left: on_open() comes again, or on_transport_end(). From
+    /// on_transport_end() or, instead of end(), from on_event() only.
     void reopen(std::unique_ptr<rtmp::Session> session, const Target& target);
     /// is_open() is true from on_open() until on_transport_end(), end(), close() or linger().
     bool is_open() const;

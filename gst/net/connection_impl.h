@@ -37,7 +37,8 @@ class Connection::Impl {
   friend class Connection::Locked;
   friend class Connection;
 
-  /// Phase only moves forward, but for reopen(), which goes from kEnded back to kConnecting.
+  /// Phase only moves forward, but for reopen(), which goes from kOpen or kEnded back to
+  /// kConnecting.
   /// kEnded: the transport is over, the handler knows.
   enum class Phase : uint8_t { kIdle, kConnecting, kOpen, kEnded, kLingering, kClosed };
 

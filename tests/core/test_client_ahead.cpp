@@ -283,6 +283,18 @@ TEST_F(ClientAheadTest, WhatTheServerDroppedIsAskedAgain) {
   EXPECT_TRUE(end.take<event::Started>());
 }
 
+TEST_F(ClientAheadTest, TheSubscriptionIsAskedAgainWithTheStream) {
+  ClientOptions options = ahead();
+  options.subscribe = true;
+  begin_playing(options);
+  EXPECT_EQ(sent(), "connect:0 createStream:0 FCSubscribe:0 play:1");
+  accept_connect();
+  wait(1s);
+  EXPECT_EQ(sent(), "createStream:0 FCSubscribe:0");
+  give_stream(1);
+  EXPECT_EQ(sent(), "play:1");
+}
+
 /// A server that was only slow has the play as well, and a second one would disturb it.
 TEST_F(ClientAheadTest, ALateAnswerToTheFirstTellsOfItsPlay) {
   for (uint32_t id : {1u, 5u}) {

@@ -99,6 +99,7 @@ class Owner : public Connection::Handler {
   std::atomic<int> calls = 0;  // of the handler; readable after close()
   std::function<void(Connection::Locked&)> at_open;
   std::function<void(Connection::Locked&)> at_end;
+  std::function<void(Connection::Locked&, const rtmp::event::Refused&)> at_refusal;
 
  private:
   void on_open(Connection::Locked& locked) override {
@@ -119,7 +120,7 @@ class Owner : public Connection::Handler {
     }
   }
 
-  void on_event(Connection::Locked&, rtmp::Event&& event) override {
+  void on_event(Connection::Locked& locked, rtmp::Event&& event) override {
     calls++;
     if (auto* e = std::get_if<rtmp::event::Started>(&event)) {
       started = e->stream;
@@ -137,6 +138,8 @@ class Owner : public Connection::Handler {
       EXPECT_FALSE(closed);
       closed = true;
       closed_error = c->error;
+    } else if (auto* r = std::get_if<rtmp::event::Refused>(&event); r != nullptr && at_refusal) {
+      at_refusal(locked, *r);
     }
   }
 

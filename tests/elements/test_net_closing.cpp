@@ -167,6 +167,46 @@ TEST(Connection, ReopensForAnotherSession) {
   EXPECT_EQ(player.media.back().timestamp, 3);
 }
 
+// What is left of the old session, its end included, is not told.
+TEST(Connection, ReopensFromAnEvent) {
+  for (bool reads : {false, true}) {
+    for (bool hangs_up : {false, true}) {
+      SCOPED_TRACE(std::to_string(reads) + std::to_string(hangs_up));
+      Script refusing;
+      refusing.refuse_connect = rtmp::make_status(rtmp::StatusCode::kConnectRejected, "not yet");
+      refusing.hang_up_with_refusal = hangs_up;
+      TestServer server(refusing);
+      Owner player(Owner::Wish::kPlay);
+      const Target target{"127.0.0.1", server.port(), 10s};
+      int refusals = 0;
+      player.at_refusal = [&](Connection::Locked& locked, const rtmp::event::Refused& refused) {
+        EXPECT_EQ(refused.status.description, "not yet");
+        if (++refusals == 3) {
+          server.set_script({});
+        }
+        locked.reopen(player.make_client(), target);
+        EXPECT_FALSE(locked.is_open());
+      };
+      player.open(server);
+      std::thread reader([&] {
+        auto locked = player.connection().lock();
+        while (reads && player.media.empty()) {
+          locked.read_here(std::nullopt);
+        }
+      });
+      EXPECT_TRUE(player.wait_started());
+      server.send("key", video(1));
+      EXPECT_TRUE(player.wait([&] { return player.media.size() == 1; }));
+      reader.join();
+      EXPECT_EQ(refusals, 3);
+      EXPECT_TRUE(server.wait([](const Log& log) { return log.accepted == 4; }));
+      auto locked = player.connection().lock();
+      EXPECT_EQ(player.ends, 0);
+      EXPECT_FALSE(player.closed);
+    }
+  }
+}
+
 // The reader polls the old socket while the loop may be making the new one.
 TEST(Connection, CloseWhileReopening) {
   TestServer server;

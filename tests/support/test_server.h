@@ -45,6 +45,17 @@ struct Script {
   std::chrono::milliseconds delay{0};
 
   std::optional<rtmp::Status> refuse_connect;
+  /// Decides by what connect says; nothing = accepted. Called on the server's thread.
+  std::function<std::optional<rtmp::Status>(const rtmp::Connect&)> judge_connect;
+  /// The socket is closed as soon as the refusal of connect is written, whatever came meanwhile.
+  bool hang_up_with_refusal = false;
+  /// Connect is refused by onStatus instead of _error.
+  bool refuse_by_status = false;
+  std::vector<rtmp::amf::Property> connect_information;  ///< added to connect's answer
+  std::vector<rtmp::Command> after_connect;              ///< sent behind it
+  /// Sent behind the answer to the command of that name, which the core's server does not know or
+  /// answers by itself.
+  std::map<std::string, std::vector<rtmp::Command>> after_command;
   std::optional<rtmp::Status> refuse_publish;
   std::optional<rtmp::Status> refuse_play;
 
@@ -77,6 +88,7 @@ struct Log {
   std::vector<rtmp::Connect> connects;
   std::vector<uint32_t> chunk_sizes;    ///< that the clients had told by then
   std::vector<std::string> commands;    ///< names, in order, but for connect
+  std::vector<rtmp::Command> others;    ///< those of them that the core does not know
   std::vector<rtmp::Request> requests;  ///< those of them that the core knows
   std::vector<rtmp::Publish> publishes;
   std::vector<rtmp::Play> plays;

@@ -106,15 +106,49 @@ void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::ConnectReques
   if (stops_at(locked, Step::kConnect)) {
     return;
   }
-  defer(script_.delay, [this](Connection::Locked&) {
+  std::optional<rtmp::Status> refusal = script_.refuse_connect;
+  if (script_.judge_connect) {
+    refusal = script_.judge_connect(event.connect);
+  }
+  defer(script_.delay, [this, refusal](Connection::Locked& held) {
     if (script_.minds_commands_ahead && session_->stats().messages_in > kMessagesUpToConnect) {
       leave(false);
-    } else if (script_.refuse_connect) {
-      (void)session_->reject_connect(*script_.refuse_connect, monotonic_now());
+    } else if (refusal) {
+      refuse_connect(held, *refusal);
     } else {
-      (void)session_->accept_connect({}, monotonic_now());
+      accept_connect();
     }
   });
+}
+
+void TestServer::Peer::refuse_connect(Connection::Locked& locked, const rtmp::Status& status) {
+  rtmp::Time now = monotonic_now();
+  if (script_.refuse_by_status) {
+    (void)session_->send_status(rtmp::kNoStream, status, now);
+  } else {
+    (void)session_->reject_connect(status, now);
+  }
+  if (script_.hang_up_with_refusal) {
+    locked.flush();
+    leave(false);
+  }
+}
+
+void TestServer::Peer::accept_connect() {
+  (void)session_->accept_connect(script_.connect_information, monotonic_now());
+  send_all(script_.after_connect);
+}
+
+void TestServer::Peer::send_all(const std::vector<rtmp::Command>& commands) {
+  for (const rtmp::Command& command : commands) {
+    (void)session_->send_command(rtmp::kNoStream, command, monotonic_now());
+  }
+}
+
+void TestServer::Peer::follow_up(const std::string& command) {
+  if (auto found = script_.after_command.find(command); found != script_.after_command.end()) {
+    send_all(found->second);
+  }
 }
 
 void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::PublishRequested& event) {
@@ -166,6 +200,7 @@ void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::Requested& ev
     double seconds = found != server_.recordings_.end() ? found->second->duration : 0;
     must(session_->send_reply(event.transaction_id, true, {seconds}, now), "send_reply");
   }
+  follow_up(rtmp::to_command(event.request, 0).name);
   if (std::holds_alternative<rtmp::DeleteStream>(event.request)) {
     ids_.erase(event.stream);
   }
@@ -220,7 +255,11 @@ void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::Media& event)
 }
 
 void TestServer::Peer::on(Connection::Locked&, rtmp::event::OtherCommand& event) {
-  server_.record([&](Log& log) { log.commands.push_back(event.command.name); });
+  server_.record([&](Log& log) {
+    log.commands.push_back(event.command.name);
+    log.others.push_back(event.command);
+  });
+  follow_up(event.command.name);
 }
 
 void TestServer::Peer::on(Connection::Locked&, rtmp::event::Control& event) {

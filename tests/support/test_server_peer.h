@@ -71,6 +71,10 @@ class TestServer::Peer : public gstrtmp::Connection::Handler,
   void leave(bool reset);
   using Task = std::function<void(Connection::Locked&)>;
   void defer(std::chrono::nanoseconds delay, Task task);
+  void refuse_connect(Connection::Locked& locked, const rtmp::Status& status);
+  void accept_connect();
+  void send_all(const std::vector<rtmp::Command>& commands);
+  void follow_up(const std::string& command);
   void accept_play(Connection::Locked& locked, const rtmp::event::PlayRequested& asked);
   void restart(Connection::Locked& locked, rtmp::StreamHandle handle, Stream& stream,
                int64_t position);

@@ -145,6 +145,12 @@ StreamHandle Client::Role::open(std::variant<std::monostate, Publish, Play> purp
   return stream.handle;
 }
 
+std::optional<FCSubscribe> Client::Role::subscription(const Stream& stream) const {
+  const auto* play = std::get_if<Play>(&stream.purpose);
+  return play != nullptr && client_options_.subscribe ? std::optional(FCSubscribe{play->name})
+                                                      : std::nullopt;
+}
+
 /// preparation() is what goes on the connection before publish or play can be sent.
 std::vector<Request> Client::Role::preparation(const Stream& stream) const {
   std::vector<Request> requests;
@@ -154,9 +160,8 @@ std::vector<Request> Client::Role::preparation(const Stream& stream) const {
     requests.push_back(FCPublish{publish->name});
   }
   requests.push_back(CreateStream{});
-  if (const auto* play = std::get_if<Play>(&stream.purpose);
-      play != nullptr && client_options_.subscribe) {
-    requests.push_back(FCSubscribe{play->name});
+  if (auto subscription = this->subscription(stream)) {
+    requests.push_back(*std::move(subscription));
   }
   return requests;
 }
@@ -217,9 +222,13 @@ void Client::Role::play_ahead(Stream& stream, Time now) {
 
 /// create_again() asks for the stream that the server did not give us when we asked ahead. It may
 /// still do that: which of the two it answers tells what has become of the play behind the first.
+/// Nothing tells of FCSubscribe: it goes with it.
 void Client::Role::create_again(Stream& stream, Time now) {
   stream.created_ahead = false;
   ask(nullptr, CreateStream{}, Asked::kCreateStream, stream.handle, now);
+  if (auto subscription = this->subscription(stream)) {
+    ask(nullptr, *subscription, Asked::kUnimportant, stream.handle, now);
+  }
   stream.deadline = stream.give_up;
 }
 

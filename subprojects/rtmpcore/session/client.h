@@ -29,7 +29,8 @@ struct ClientOptions : Options {
   bool ask_ahead = false;
   /// FMLE's extra commands around publish; some servers want them, none is known to mind.
   bool fmle_commands = true;
-  /// FCSubscribe before play, which Limelight's and Akamai's edges want.
+  /// FCSubscribe before play, which Limelight's and Akamai's edges want. Its answer is not awaited,
+  /// but in strict order; who does not know the command leaves it at that.
   bool subscribe = false;
   /// getStreamLength before play, for recorded streams.
   bool ask_length = false;

@@ -90,6 +90,7 @@ class Client::Role final : public Session::Core {
   double ask(const NetStream* on, const Request& request, Asked asked, StreamHandle about, Time now,
              const NetStream* behind = nullptr);
   void begin_chunks(Time now);
+  std::optional<FCSubscribe> subscription(const Stream& stream) const;
   std::vector<Request> preparation(const Stream& stream) const;
   void prepare(Stream& stream, Time now);
   bool is_creating(const Stream& stream) const;
