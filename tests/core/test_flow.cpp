@@ -80,6 +80,15 @@ TEST(SendWindow, RepliesOnlyWithWhatIsNew) {
   EXPECT_EQ(window.announced(), 5'000'000u);
 }
 
+TEST(SendWindow, TheFirstDynamicOneIsAnsweredOnce) {
+  SendWindow window;
+  window.announce(2'500'000);
+  EXPECT_EQ(window.limit({5'000'000, LimitType::kDynamic}), std::nullopt);
+  EXPECT_EQ(window.window(), 5'000'000u);
+  EXPECT_EQ(window.announced(), 2'500'000u);
+  EXPECT_EQ(window.limit({1'000'000, LimitType::kHard}), 1'000'000u);
+}
+
 TEST(SendWindow, IgnoresWindowsThatNoPeerTakes) {
   SendWindow window;
   EXPECT_EQ(window.limit({0, LimitType::kHard}), std::nullopt);

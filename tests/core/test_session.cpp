@@ -128,6 +128,7 @@ TEST_F(SessionTest, AnswersSetPeerBandwidthWhenItChangesTheWindow) {
   };
   EXPECT_EQ(server->stats().window_out, 2'500'000u);
   EXPECT_EQ(bandwidth(2'500'000, LimitType::kDynamic), std::vector<uint32_t>{});
+  EXPECT_EQ(bandwidth(5'000'000, LimitType::kDynamic), std::vector<uint32_t>{});
   EXPECT_EQ(bandwidth(1'000'000, LimitType::kHard), std::vector<uint32_t>{1'000'000});
   EXPECT_EQ(bandwidth(1'000'000, LimitType::kHard), std::vector<uint32_t>{});
   EXPECT_EQ(bandwidth(2'000'000, LimitType::kSoft), std::vector<uint32_t>{});

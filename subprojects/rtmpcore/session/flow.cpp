@@ -49,6 +49,10 @@ std::optional<uint32_t> SendWindow::limit(const PeerBandwidth& bandwidth) {
         return std::nullopt;
       }
       window_ = bandwidth.window;
+      // Announced already, the reply has been given: AWS MediaLive hangs up on a second one.
+      if (!last_was_hard_ && announced_ != 0) {
+        return std::nullopt;
+      }
       break;
   }
   if (bandwidth.limit_type != LimitType::kDynamic) {
