@@ -96,6 +96,7 @@
 #include "common/glue.h"
 #include "common/locked.h"
 #include "rtmp/flvpublisher.h"
+#include "rtmp/librtmpoptions.h"
 #include "rtmp/publication.h"
 #include "rtmp/publishsettings.h"
 #include "rtmp/rtmperrors.h"
@@ -235,18 +236,17 @@ PublicationPtr RtmpxSink::connect() {
 bool RtmpxSink::start() {
   publisher_.reset();
   live_.reset();
-  bool early = false;
-  std::optional<std::string> unusable;
+  ConnectionSettings connection;
   {
     ObjectLock lock(element_);
-    early = connection_.async_connect;
-    unusable = check_settings(connection_);
+    connection = connection_;
   }
-  if (unusable) {
+  if (auto unusable = check_settings(connection)) {
     post_failure(element(), failure_from_settings(Role::kSink, *unusable));
     return false;
   }
-  return !early || connect() != nullptr;
+  post_ignored_options(element(), connection);
+  return !connection.async_connect || connect() != nullptr;
 }
 
 void RtmpxSink::stop() {

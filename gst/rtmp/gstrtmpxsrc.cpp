@@ -81,6 +81,7 @@
 
 #include "common/glue.h"
 #include "common/locked.h"
+#include "rtmp/librtmpoptions.h"
 #include "rtmp/player.h"
 #include "rtmp/playsettings.h"
 
@@ -176,18 +177,19 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
   auto* self = GST_RTMPX_SRC(element);
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
     bool live = false;
-    std::optional<std::string> unusable;
+    gstrtmp::ConnectionSettings connection;
     {
       ObjectLock lock(self);
+      connection = self->priv->settings.connection;
       live = self->priv->settings.play.play_type == gstrtmp::PlayType::kLive;
-      unusable = gstrtmp::check_settings(self->priv->settings.connection);
     }
-    if (unusable) {
+    if (auto unusable = gstrtmp::check_settings(connection)) {
       // Here, since the base class posts an error of its own if start() fails.
       gstrtmp::post_failure(element,
                             gstrtmp::failure_from_settings(gstrtmp::Role::kSource, *unusable));
       return GST_STATE_CHANGE_FAILURE;
     }
+    gstrtmp::post_ignored_options(element, connection);
     // The base class asks for it on the way to PAUSED.
     gst_base_src_set_live(GST_BASE_SRC(self), live);
   } else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) {

@@ -5,14 +5,13 @@
 #include <charconv>
 #include <system_error>
 
-#include <glib.h>
-
 #include "rtmp/rtmpconnectargs.h"
 
 namespace gstrtmp {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r\n";
+constexpr size_t kMaxName = 20;
 
 enum class Meaning : uint8_t {
   kApp,
@@ -26,8 +25,9 @@ enum class Meaning : uint8_t {
   kUser,
   kPassword,
   kTimeout,
-  kNone,         ///< what it does is done anyway, or has a property of another kind
-  kUnsupported,  ///< without it the server would do something else, or nothing
+  kNone,     ///< what it does is done anyway, or has a property of another kind
+  kIgnored,  ///< not supported: the server may do something else, and will say so itself
+  kUnsafe,   ///< not supported, and to go on without it would betray the user
 };
 
 struct Option {
@@ -50,13 +50,14 @@ constexpr Option kOptions[] = {
     {"live", Meaning::kNone},
     {"buffer", Meaning::kNone},
     {"swfage", Meaning::kNone},
-    {"swfvfy", Meaning::kUnsupported},
-    {"socks", Meaning::kUnsupported},
-    {"subscribe", Meaning::kUnsupported},
-    {"playlist", Meaning::kUnsupported},
-    {"start", Meaning::kUnsupported},
-    {"stop", Meaning::kUnsupported},
-    {"jtv", Meaning::kUnsupported},
+    {"swfvfy", Meaning::kIgnored},
+    {"subscribe", Meaning::kIgnored},
+    {"playlist", Meaning::kIgnored},
+    {"start", Meaning::kIgnored},
+    {"stop", Meaning::kIgnored},
+    {"jtv", Meaning::kIgnored},
+    // A connection past the proxy tells everybody on the way who is sending what to whom.
+    {"socks", Meaning::kUnsafe},
 };
 
 std::string_view without_blanks(std::string_view text) {
@@ -78,6 +79,18 @@ const Option* find_option(std::string_view word) {
     return std::equal(name.begin(), name.end(), o.name.begin(), o.name.end(), same);
   });
   return found != std::end(kOptions) ? found : nullptr;
+}
+
+/// name_of() is how an unknown word is called: by what is in front of its '=', if that looks like a
+/// name. Anything else may be the rest of a secret that a blank has cut.
+std::string name_of(std::string_view word) {
+  const size_t equals = word.find('=');
+  const std::string_view name = word.substr(0, equals);
+  const bool is_name = equals != word.npos && !name.empty() && name.size() <= kMaxName &&
+                       std::all_of(name.begin(), name.end(), [](char c) {
+                         return g_ascii_isalnum(c) || c == '_' || c == '-';
+                       });
+  return is_name ? std::string(name) : std::string();
 }
 
 bool apply(ConnectionSettings& settings, Meaning meaning, std::string value) {
@@ -120,8 +133,9 @@ bool apply(ConnectionSettings& settings, Meaning meaning, std::string value) {
     }
     case Meaning::kConnectArgument:  // see apply_librtmp_options()
     case Meaning::kNone:
+    case Meaning::kIgnored:
       break;
-    case Meaning::kUnsupported:
+    case Meaning::kUnsafe:
       return false;
   }
   return true;
@@ -146,11 +160,14 @@ std::optional<std::string> apply_librtmp_options(ConnectionSettings& settings,
     options.remove_prefix(word.size());
     const Option* option = find_option(word);
     if (option == nullptr) {
-      return "Behind the location there is a word that is no option of librtmp's.";
+      settings.ignored_options.push_back(name_of(word));
+      continue;
     }
     const std::string_view value = word.substr(option->name.size() + 1);
     if (option->meaning == Meaning::kConnectArgument) {
       arguments.append(arguments.empty() ? "conn=" : " conn=").append(value);  // escaped as it is
+    } else if (option->meaning == Meaning::kIgnored) {
+      settings.ignored_options.emplace_back(option->name);
     } else if (!apply(settings, option->meaning, unescape_connect_arg(value))) {
       return "The option \"" + std::string(option->name) +
              "\" behind the location is not supported, or its value is wrong.";
@@ -160,6 +177,29 @@ std::optional<std::string> apply_librtmp_options(ConnectionSettings& settings,
     settings.extra_connect_args = std::move(arguments);
   }
   return std::nullopt;
+}
+
+std::string ignored_options_text(const ConnectionSettings& settings) {
+  std::string names;
+  bool nameless = false;
+  for (const std::string& name : settings.ignored_options) {
+    nameless |= name.empty();
+    if (!name.empty()) {
+      names += (names.empty() ? "\"" : ", \"") + name + "\"";
+    }
+  }
+  if (nameless) {
+    names += names.empty() ? "a word that is no option" : ", and a word that is no option";
+  }
+  return names.empty() ? names : "Behind the location, not supported and ignored: " + names + ".";
+}
+
+void post_ignored_options(GstElement* element, const ConnectionSettings& settings) {
+  const std::string text = ignored_options_text(settings);
+  if (!text.empty()) {
+    GST_ELEMENT_WARNING(element, RESOURCE, SETTINGS, ("%s", text.c_str()),
+                        ("options that librtmp's elements took"));
+  }
 }
 
 }  // namespace gstrtmp

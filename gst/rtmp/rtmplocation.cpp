@@ -253,6 +253,7 @@ bool ask_about_certificate(GstElement* element, GTlsConnection* connection,
 bool set_connection_property(GObject* object, ConnectionSettings& settings, guint id,
                              const GValue* value) {
   std::string refused;
+  std::string ignored;
   {
     ObjectLock lock(object);
     rtmp::Url& url = settings.url;
@@ -260,6 +261,8 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
       case kPropLocation:
         if (auto error = set_location(settings, value_text(value))) {
           settings.location_error = refused = *error;
+        } else {
+          ignored = ignored_options_text(settings);
         }
         break;
       case kPropScheme:
@@ -323,6 +326,9 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
   }
   if (!refused.empty()) {
     GST_WARNING_OBJECT(object, "location not taken: %s", refused.c_str());
+  }
+  if (!ignored.empty()) {
+    GST_WARNING_OBJECT(object, "%s", ignored.c_str());
   }
   return true;
 }
@@ -414,6 +420,7 @@ std::optional<std::string> set_location(ConnectionSettings& settings, std::strin
   ConnectionSettings changed = settings;
   changed.url = *std::move(parsed);
   changed.tc_url = changed.swf_url = changed.page_url = {};
+  changed.ignored_options.clear();
   if (auto refused = apply_librtmp_options(changed, options)) {
     return refused;
   }

@@ -43,6 +43,8 @@ struct ConnectionSettings {
   std::string tc_url, swf_url, page_url;
   NetworkSettings network;
   ReconnectSettings reconnect;
+  /// Options behind the location that mean nothing here, by name: ignored_options_text().
+  std::vector<std::string> ignored_options;
   bool async_connect = true;
   bool strict_order = false;
   rtmp::HandshakeKind handshake = rtmp::HandshakeKind::kSimple;
