@@ -61,6 +61,19 @@
  * acknowledges, but takes so little that what the kernel has for it becomes older than
  * #GstRtmpxSink:abandon-after, is abandoned: the connection is reset, and replaced.
  *
+ * ## Getting in
+ *
+ * Keys and tokens that services put behind the application or the stream go there as they are
+ * (rtmp://host/application/key?token=...). If a server asks for a login, the element connects anew
+ * and gives it with #GstRtmpxSink:username and #GstRtmpxSink:password. These may stand in the
+ * location, rtmp://user:password@host/application/stream, percent-encoded where that is needed.
+ * #GstRtmpxSink:authmod is `auto` for what the server asks for, or `adobe` (Flash Media Server,
+ * Wowza, Akamai, Dacast) or `llnw` (Limelight) for that alone; `none` never logs in. The password
+ * itself is not sent. #GstRtmpxSink:secure-token answers the challenge of Wowza's SecureToken.
+ *
+ * A server may send the element on to another address (load balancers do). It is followed, five
+ * times at most, but not from rtmps:// to an address without TLS.
+ *
  * ## TLS
  *
  * With `rtmps://` (port 443 unless given) the connection is encrypted, and the server's certificate

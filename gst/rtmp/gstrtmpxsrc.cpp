@@ -53,7 +53,10 @@
  * server said (`server-code`, `server-description`). Downstream gets EOS then, so that files are
  * finished.
  *
- * With `rtmps://` the connection is encrypted; see #GstRtmpxSink about certificates.
+ * With `rtmps://` the connection is encrypted; see #GstRtmpxSink about certificates. Logins
+ * (#GstRtmpxSrc:username, #GstRtmpxSrc:password, #GstRtmpxSrc:authmod, #GstRtmpxSrc:secure-token)
+ * and redirects are as described there, too. Live streams are subscribed to before they are played
+ * (FCSubscribe), as the edge servers of some networks need it.
  *
  * Also registered as `rtmpxsrc`, a name that no other plugin has.
  *

@@ -2,12 +2,15 @@
 #include "rtmp/rtmpclientlink.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
+#include "net/crypto.h"
 #include "net/socket_options.h"
 #include "rtmp/rtmpconnectargs.h"
 #include "rtmp/rtmplog.h"
+#include "rtmp/securetoken.h"
 
 namespace gstrtmp {
 namespace {
@@ -20,6 +23,18 @@ constexpr double kPlayerCapabilities = 15;
 constexpr double kPlayerAudioCodecs = 4071;
 constexpr double kPlayerVideoCodecs = 252;
 constexpr double kClientSeek = 1;
+
+/// make_nonce() is a client's nonce of the length that others send.
+std::string make_nonce() {
+  std::array<uint8_t, 4> octets{};
+  glib_environment().random->fill(octets);
+  std::string text;
+  for (uint8_t octet : octets) {
+    constexpr const char* kHex = "0123456789abcdef";
+    text += {kHex[octet >> 4], kHex[octet & 15]};
+  }
+  return text;
+}
 
 guint64 to_gst_time(rtmp::Duration duration) {
   return static_cast<guint64>(
@@ -76,18 +91,22 @@ ClientLink::ClientLink(const ConnectionSettings& settings, LinkRequest request, 
     : settings_(settings),
       request_(std::move(request)),
       element_(make_weak(request_.element)),
-      observer_(observer) {
-  connection_ = Connection::create(Loop::shared(), make_client(!settings_.strict_order), *this);
+      observer_(observer),
+      // A token is to be answered before anything else is asked for.
+      ask_ahead_(!settings_.strict_order && settings_.secure_token.empty()) {
+  connection_ = Connection::create(Loop::shared(), make_client(), *this);
 }
 
-std::unique_ptr<rtmp::Client> ClientLink::make_client(bool ask_ahead) {
+std::unique_ptr<rtmp::Client> ClientLink::make_client() {
   const rtmp::Duration timeout = std::chrono::seconds(settings_.timeout_seconds);
   rtmp::ClientOptions options = request_.options;
   options.handshake_timeout = timeout;
   options.command_timeout = timeout;
   options.handshake = settings_.handshake;
   options.strict_order = settings_.strict_order;
-  options.ask_ahead = ask_ahead;
+  options.ask_ahead = ask_ahead_;
+  const auto* play = std::get_if<rtmp::Play>(&request_.start);
+  options.subscribe = play != nullptr && play->start < 0;
   rtmp::Environment environment = glib_environment();
   environment.blocks = request_.blocks;
   auto client = std::make_unique<rtmp::Client>(options, environment);
@@ -137,16 +156,87 @@ Target ClientLink::target() const {
   return target;
 }
 
-/// begin_again() connects once more, and asks for nothing before connect is answered. Not in strict
-/// order: that would wait for answers to releaseStream and FCPublish, which such servers never
-/// give.
+/// begin_again() connects once more. From on_event() and on_transport_end() only.
 void ClientLink::begin_again(Connection::Locked& locked) {
-  GST_INFO("%s hung up on commands ahead of its answer to connect: once more, one by one",
-           settings_.url.host.c_str());
-  locked.reopen(make_client(false), target());
+  locked.reopen(make_client(), target());
   stream_ = rtmp::kNoStream;
   state_ = LinkState::kIdle;
   set_state(locked, LinkState::kConnecting);
+}
+
+/// follow_redirect() is true if the server's refusal of connect sends us on, and that is done with,
+/// by another connection or by failing.
+bool ClientLink::follow_redirect(Connection::Locked& locked, const rtmp::Status& status) {
+  const auto to = redirect_of(status);
+  if (!to) {
+    return false;
+  }
+  // What belonged to the old address is no less secret at the new one.
+  settings_.derived_secrets = settings_.secrets();
+  const std::string from = settings_.url.host;
+  if (auto trouble = redirects_.follow(settings_.url, *to)) {
+    fail(locked, failure_from_refusal(role(), settings_, FailureKind::kConnectRejected, *trouble,
+                                      status, step(locked)));
+    return true;
+  }
+  settings_.tc_url.clear();
+  login_ = {};
+  GST_INFO("%s sends us on to %s", from.c_str(), rtmp::mask(settings_.url).c_str());
+  begin_again(locked);
+  return true;
+}
+
+/// log_in() is true if the server's refusal of connect is about a login, and that is done with, by
+/// another connection or by failing.
+bool ClientLink::log_in(Connection::Locked& locked, const rtmp::Status& status) {
+  auto demand =
+      parse_login_demand(status.description.empty() ? status.code_text : status.description);
+  if (!demand) {
+    return false;
+  }
+  const Credentials credentials{settings_.authmod, settings_.url.user, settings_.url.password,
+                                settings_.url.app};
+  auto problem = login_.proceed(*demand, credentials, make_nonce());
+  const std::vector<std::string>& secrets = login_.secrets();
+  settings_.derived_secrets.insert(settings_.derived_secrets.end(), secrets.begin(), secrets.end());
+  if (problem) {
+    demand->reason = settings_.masked(demand->reason);
+    fail(locked, failure_from_refusal(role(), settings_, FailureKind::kUnauthorized,
+                                      login_sentence(*problem, *demand), status, step(locked)));
+    return true;
+  }
+  GST_INFO("%s wants a login (%s)", settings_.url.host.c_str(), demand->authmod.c_str());
+  // Such servers look the user up before they take anything else.
+  ask_ahead_ = false;
+  begin_again(locked);
+  return true;
+}
+
+/// answer_token() is false if the server wants a token that we do not have.
+bool ClientLink::answer_token(Connection::Locked& locked, const rtmp::event::Connected& connected) {
+  auto challenge = connected.status.info.find_text("secureToken");
+  if (!challenge) {
+    challenge = connected.properties.find_text("secureToken");
+  }
+  if (!challenge || challenge->empty()) {
+    return true;
+  }
+  auto refuse = [&](const char* does) {
+    fail(locked, failure_from_refusal(role(), settings_, FailureKind::kUnauthorized, does,
+                                      connected.status, step(locked)));
+    return false;
+  };
+  if (settings_.secure_token.empty()) {
+    return refuse("asks for a secure token, and none is set. Set secure-token.");
+  }
+  auto answer = answer_secure_token(*challenge, settings_.secure_token);
+  if (!answer) {
+    return refuse("asks for a secure token in a way that is not understood here.");
+  }
+  settings_.derived_secrets.push_back(*answer);
+  rtmp::Command command{"secureTokenResponse", 0, rtmp::amf::Null{}, {*std::move(answer)}};
+  (void)client_->send_command(rtmp::kNoStream, command, monotonic_now());
+  return true;
 }
 
 rtmp::Connect ClientLink::make_connect() const {
@@ -177,6 +267,8 @@ rtmp::Connect ClientLink::make_connect() const {
   if (auto arguments = parse_connect_args(settings_.extra_connect_args)) {
     connect.arguments = *std::move(arguments);
   }
+  connect.app = with_query(connect.app, login_.query());
+  connect.tc_url = with_query(connect.tc_url, login_.query());
   return connect;
 }
 
@@ -264,23 +356,25 @@ void ClientLink::on_open(Connection::Locked& locked) {
   set_user_timeout(locked.fd(), std::chrono::milliseconds(settings_.network.tcp_user_timeout_ms));
   set_state(locked, LinkState::kHandshaking);
   rtmp::Time now = monotonic_now();
-  bool begun = client_->start(now) == rtmp::Misuse::kNone &&
-               client_->connect(make_connect(), now) == rtmp::Misuse::kNone;
-  if (begun) {
-    if (const auto* publish = std::get_if<rtmp::Publish>(&request_.start)) {
-      rtmp::Publish named = *publish;
-      named.name = settings_.url.stream;
-      stream_ = client_->publish(named, now);
-    } else {
-      rtmp::Play named = std::get<rtmp::Play>(request_.start);
-      named.name = settings_.url.stream;
-      stream_ = client_->play(named, now);
-    }
-  }
-  if (!begun || stream_ == rtmp::kNoStream) {
+  if (client_->start(now) != rtmp::Misuse::kNone ||
+      client_->connect(make_connect(), now) != rtmp::Misuse::kNone ||
+      (settings_.secure_token.empty() && !start_stream(now))) {
     // Names beyond what AMF0 can carry are the only way to get here.
     fail(locked, failure_from_settings(role(), "The location or flash-version is too long."));
   }
+}
+
+bool ClientLink::start_stream(rtmp::Time now) {
+  if (const auto* publish = std::get_if<rtmp::Publish>(&request_.start)) {
+    rtmp::Publish named = *publish;
+    named.name = settings_.url.stream;
+    stream_ = client_->publish(named, now);
+  } else {
+    rtmp::Play named = std::get<rtmp::Play>(request_.start);
+    named.name = settings_.url.stream;
+    stream_ = client_->play(named, now);
+  }
+  return stream_ != rtmp::kNoStream;
 }
 
 void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
@@ -291,6 +385,12 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
     set_state(locked, LinkState::kConnectingApp);
   } else if (auto* connected = std::get_if<rtmp::event::Connected>(&event)) {
     server_version_ = server_text(connected->properties.find_text("fmsVer").value_or(""));
+    if (!answer_token(locked, *connected)) {
+      return;
+    }
+    if (stream_ == rtmp::kNoStream) {
+      (void)start_stream(monotonic_now());
+    }
     set_state(locked, LinkState::kCreating);
   } else if (std::holds_alternative<rtmp::event::StreamCreated>(event)) {
     set_state(locked, LinkState::kStarting);
@@ -298,7 +398,11 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
     started_ = std::move(started->status);
     set_state(locked, LinkState::kRunning);
   } else if (auto* refused = std::get_if<rtmp::event::Refused>(&event)) {
-    fail_with_status(locked, refused->status);
+    const bool of_connect = state_ == LinkState::kConnectingApp;
+    if (!of_connect ||
+        !(follow_redirect(locked, refused->status) || log_in(locked, refused->status))) {
+      fail_with_status(locked, refused->status);
+    }
   } else if (std::holds_alternative<rtmp::event::StreamClosed>(event)) {
     set_state(locked, LinkState::kEnded);
   } else if (auto* closed = std::get_if<rtmp::event::Closed>(&event)) {
@@ -323,6 +427,11 @@ void ClientLink::on_transport_end(Connection::Locked& locked, std::optional<NetE
     return;
   }
   if (client_->asked_ahead()) {
+    GST_INFO("%s hung up on commands ahead of its answer to connect: once more, one by one",
+             settings_.url.host.c_str());
+    // Not in strict order: that would wait for answers to releaseStream and FCPublish, which such
+    // servers never give.
+    ask_ahead_ = false;
     begin_again(locked);
     return;
   }

@@ -6,16 +6,20 @@
 #include <variant>
 
 #include "net/connection.h"
+#include "rtmp/authentication.h"
+#include "rtmp/redirect.h"
 #include "rtmp/rtmperrors.h"
 #include "rtmp/rtmplocation.h"
 #include "session/client.h"
 
 namespace gstrtmp {
 
-/// LinkState only moves forward, but for one thing: a server may hang up on commands that were sent
-/// ahead of its answer to connect (ClientOptions::ask_ahead), as nginx-rtmp does on play while it
-/// asks an on_connect hook. Then the link begins again at kConnecting, once, and sends nothing
-/// ahead.
+/// LinkState only moves forward, but from kConnectingApp it may go back to kConnecting:
+/// - A server may hang up on commands that were sent ahead of its answer to connect
+///   (ClientOptions::ask_ahead), as nginx-rtmp does on play while it asks an on_connect hook. Then
+///   the link begins again, once, and sends nothing ahead.
+/// - A server may refuse connect and want a login, which takes two more connections, or send the
+///   link on to another address, Redirects::kMost times.
 /// kEnded is final: a new attempt is a new ClientLink.
 enum class LinkState : uint8_t {
   kIdle,        ///< open() has not been called
@@ -83,7 +87,7 @@ class ClientLink final : private Connection::Handler {
   const rtmp::Status& started_status(const Connection::Locked&) const { return started_; }
   /// step() is what the link is doing, in an error's terms.
   LinkStep step(const Connection::Locked&) const;
-  /// settings() are those it was made with.
+  /// settings() are those it was made with, and the address that a redirect has led to.
   const ConnectionSettings& settings() const { return settings_; }
 
   /// fail() ends the link for a reason that the owner found; the first reason stands.
@@ -111,13 +115,17 @@ class ClientLink final : private Connection::Handler {
   void on_event(Connection::Locked& locked, rtmp::Event&& event) override;
   void on_transport_end(Connection::Locked& locked, std::optional<NetError> error) override;
   void set_state(Connection::Locked& locked, LinkState state);
-  std::unique_ptr<rtmp::Client> make_client(bool ask_ahead);
+  std::unique_ptr<rtmp::Client> make_client();
   Target target() const;
   void begin_again(Connection::Locked& locked);
+  bool follow_redirect(Connection::Locked& locked, const rtmp::Status& status);
+  bool log_in(Connection::Locked& locked, const rtmp::Status& status);
+  bool answer_token(Connection::Locked& locked, const rtmp::event::Connected& connected);
+  bool start_stream(rtmp::Time now);
   rtmp::Connect make_connect() const;
   Role role() const;
 
-  const ConnectionSettings settings_;
+  ConnectionSettings settings_;
   const LinkRequest request_;
   const std::shared_ptr<GWeakRef> element_;
   Observer& observer_;
@@ -125,6 +133,9 @@ class ClientLink final : private Connection::Handler {
   rtmp::Client* client_ = nullptr;  // the connection's session
 
   LinkState state_ = LinkState::kIdle;
+  bool ask_ahead_;
+  Login login_;
+  Redirects redirects_;
   bool lingering_ = false;
   bool broken_ = false;
   std::optional<Failure> failure_;

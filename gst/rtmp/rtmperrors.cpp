@@ -336,6 +336,14 @@ Failure failure_from_status(Role role, const ConnectionSettings& settings,
   return failure;
 }
 
+Failure failure_from_refusal(Role role, const ConnectionSettings& settings, FailureKind kind,
+                             const std::string& does, const rtmp::Status& status, LinkStep step) {
+  Failure failure = failure_from_status(role, settings, status, step);
+  failure.kind = kind;
+  failure.text = "The server " + server(settings) + " " + server_text(does);
+  return failure;
+}
+
 Failure failure_closed(Role role, const ConnectionSettings& settings, LinkStep step) {
   Failure failure;
   failure.role = role;

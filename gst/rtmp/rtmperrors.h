@@ -84,6 +84,10 @@ Failure failure_from_peer(Role role, const ConnectionSettings& settings,
                           const rtmp::PeerError& error, LinkStep step);
 Failure failure_from_status(Role role, const ConnectionSettings& settings,
                             const rtmp::Status& status, LinkStep step);
+/// failure_from_refusal() is a status that the caller knows more about: `does` is what the server
+/// does, to stand behind "The server HOST ". No secrets in it.
+Failure failure_from_refusal(Role role, const ConnectionSettings& settings, FailureKind kind,
+                             const std::string& does, const rtmp::Status& status, LinkStep step);
 /// failure_closed() is a connection that the server ended in good order, but unasked.
 Failure failure_closed(Role role, const ConnectionSettings& settings, LinkStep step);
 Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Duration silence);

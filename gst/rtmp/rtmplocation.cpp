@@ -129,6 +129,7 @@ std::vector<std::string> ConnectionSettings::secrets() const {
   const std::vector<std::string_view> parts = rtmp::secret_parts(url);
   std::vector<std::string> found(parts.begin(), parts.end());
   found.push_back(secure_token);
+  found.insert(found.end(), derived_secrets.begin(), derived_secrets.end());
   if (auto arguments = parse_connect_args(extra_connect_args)) {
     for (const rtmp::amf::Value& argument : *arguments) {
       add_strings(argument, found);
@@ -186,7 +187,7 @@ void install_connection_properties(GObjectClass* klass) {
   secret(kPropPassword, "password", "Password", "Password for servers that ask for a login",
          nullptr);
   secret(kPropSecureToken, "secure-token", "Secure token",
-         "Token for servers that ask for a token challenge", nullptr);
+         "Token for servers that send a token challenge (Wowza's SecureToken)", nullptr);
   g_object_class_install_property(
       klass, kPropAuthmod,
       g_param_spec_enum("authmod", "Login mode", "How to log in if the server asks for it",

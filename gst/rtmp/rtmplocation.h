@@ -43,6 +43,8 @@ struct ConnectionSettings {
   std::string tc_url, swf_url, page_url;
   NetworkSettings network;
   ReconnectSettings reconnect;
+  /// What a connection has made of these to log in, which is to be hidden as well.
+  std::vector<std::string> derived_secrets;
   /// Options behind the location that mean nothing here, by name: ignored_options_text().
   std::vector<std::string> ignored_options;
   bool async_connect = true;
@@ -50,7 +52,7 @@ struct ConnectionSettings {
   rtmp::HandshakeKind handshake = rtmp::HandshakeKind::kSimple;
 
   /// secrets() are the texts that mask_secrets() must hide beside URLs: password, token, stream
-  /// key, and what strings extra-connect-args has. The longest first.
+  /// key, `derived_secrets`, and what strings extra-connect-args has. The longest first.
   std::vector<std::string> secrets() const;
   /// masked() is `text` fit for logs and messages.
   std::string masked(std::string_view text) const;

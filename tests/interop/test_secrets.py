@@ -22,6 +22,8 @@ TOKEN = "toKen-93hFpQ"
 APP_TOKEN = "aPptok-55kLw"
 SECURE_TOKEN = "seCure-81rTy"
 ARGUMENT = "arGument-27Jd"
+TOKEN_ANSWER = "toKen-aNswer-9Kq"
+TOKEN_CHALLENGE = "2fae5f666e75f2fcba7d45d60d453ace"  # TOKEN_ANSWER enciphered with SECURE_TOKEN, by XXTEA
 
 # Runs an element by its properties until EOS, an error, or so many seconds in PLAYING, and prints all that a program
 # could get to print: message texts and details, dumps at each turn, statistics, the element itself. No launch line:
@@ -97,6 +99,7 @@ class Secrets(unittest.TestCase):
         cls.file = str(media.flv(seconds=1))
 
     def setUp(self):
+        self.computed = []
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="secrets-"))
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
 
@@ -126,7 +129,7 @@ class Secrets(unittest.TestCase):
             self.assertRegex(printed, r"rtmp://(wilma(:\*\*\*)?@)?127\.0\.0\.1:\d+/live/\*\*\*")
 
     def assert_no_secret(self, printed):
-        for secret in (PASSWORD, KEY, TOKEN, APP_TOKEN, SECURE_TOKEN, ARGUMENT):
+        for secret in (PASSWORD, KEY, TOKEN, APP_TOKEN, SECURE_TOKEN, ARGUMENT, *self.computed):
             for spelling in spellings(secret):
                 at = printed.find(spelling)
                 if at >= 0:
@@ -183,6 +186,26 @@ class Secrets(unittest.TestCase):
         for element, answers, result in refusals:
             with self.subTest(element=element, result=result), fake_server.FakeServer(**answers) as server:
                 self.run_element(element, location(server.url), result)
+
+    def test_logins(self):
+        token = {"secureToken": TOKEN_CHALLENGE}
+        for password, information, result in [(PASSWORD, token, "eos"), ("another", {}, "unauthorized")]:
+            login = fake_server.AdobeLogin("wilma", password, gossips=True, information=information)
+            self.computed = login.secrets + [TOKEN_ANSWER]
+            login.secrets = self.computed
+            with self.subTest(result=result), fake_server.FakeServer(connect=login) as server:
+                self.run_element("rtmpsink", location(server.url), result, **{"secure-token": SECURE_TOKEN})
+                self.assertEqual(login.connections, 3)
+                self.assertGreaterEqual(len(login.secrets), 6, "the dialogue has taken place")
+                answers = [values[-1] for name, values in server.commands if name == "secureTokenResponse"]
+                self.assertEqual(answers, [TOKEN_ANSWER] if information else [])
+
+    def test_redirects(self):
+        with fake_server.FakeServer() as there:
+            moved = fake_server.moved_connect(f"{there.url}/live?auth={APP_TOKEN}", f"no {KEY} here")
+            with fake_server.FakeServer(connect=moved) as here:
+                self.run_element("rtmpsink", location(here.url), "eos")
+            self.assertIn("publish", there.names())
 
     def test_locations_that_cannot_be_used(self):
         for where in (f"rtmp://wilma:{PASSWORD}@host:99999/live/{KEY}",

@@ -144,6 +144,33 @@ class Tls(unittest.TestCase):
                       f"location={self.tunnel.url}/record/unchecked")
         self.compare(self.film, "unchecked")
 
+    def redirecting(self, target):
+        here = self.enterContext(fake_server.FakeServer(connect=fake_server.moved_connect(target)))
+        return self.enterContext(tls.Stunnel(here.port, self.certificate))
+
+    def test_redirects_stay_inside(self):
+        with fake_server.FakeServer() as there:
+            with tls.Stunnel(there.port, self.certificate) as inside:
+                tunnel = self.redirecting(f"{inside.url}/live")
+                pipelines.run(f"filesrc location={self.film} ! rtmpsink sync=false {self.trusted} "
+                              f"location={tunnel.url}/live/s")
+            self.assertIn("publish", there.names())
+            there.commands.clear()
+            with tls.Stunnel(there.port, self.authority.certificate("stale", days=-1)) as stale:
+                tunnel = self.redirecting(f"{stale.url}/live")
+                self.fails(f"{tunnel.url}/live/s", "expired", self.trusted)
+            tunnel = self.redirecting(f"rtmp://localhost:{there.port}/live")
+            self.fails(f"{tunnel.url}/live/s", "not encrypted", self.trusted, reason="connect-rejected")
+            self.assertEqual(there.commands, [], "nothing is said to those that are not to be trusted")
+
+    def test_login(self):
+        login = fake_server.AdobeLogin("wilma", "pa55word")
+        with fake_server.FakeServer(connect=login) as server, tls.Stunnel(server.port, self.certificate) as tunnel:
+            pipelines.run(f"filesrc location={self.film} ! rtmpsink sync=false {self.trusted} "
+                          f"location={tunnel.url.replace('://', '://wilma:pa55word@')}/live/s")
+        self.assertEqual(login.connections, 3)
+        self.assertIn("publish", server.names())
+
     def ask(self, answer):
         status, output = pipelines.python(ASK, f"{self.tunnel.url}/record/asked-{answer}", answer, str(self.film))
         self.assertEqual(status, 0, output)

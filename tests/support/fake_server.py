@@ -5,6 +5,8 @@ It shares no code with what it tests. It reads chunks and AMF0 as far as clients
 command by a script.
 """
 
+import base64
+import hashlib
 import os
 import socket
 import struct
@@ -69,6 +71,13 @@ def rejected_connect(code, description=""):
     return lambda transaction, *_: command("_error", transaction, None, status(code, description))
 
 
+def moved_connect(target, description=""):
+    """Answers connect by sending the client on to `target`."""
+    return lambda transaction, *_: command(
+        "_error", transaction, None, {**status("NetConnection.Connect.Rejected", description),
+                                      "ex": {"code": 302, "redirect": target}})
+
+
 def accepted_connect(transaction, *_):
     return command("_result", transaction, {"fmsVer": "FMS/3,0,1,123"},
                    status("NetConnection.Connect.Success", "Connection succeeded.", level="status"))
@@ -85,6 +94,45 @@ def on_status(code, description="", *, level="error"):
         return command("onStatus", 0, None, status(code, description.format(name=name), level=level), stream=1)
 
     return answer
+
+
+class AdobeLogin:
+    """Answers connect as Flash Media Server's AccessManager does: a login takes three connections.
+
+    `secrets` are what the dialogue is made of, so far. `gossips`: a refusal repeats all that the client said.
+    """
+
+    SALT, CHALLENGE, OPAQUE = "c2FsdC0xMjM=", "Y2hhbGxlbmdlLTEyMw==", "b3BhcXVlLTEyMw=="
+
+    def __init__(self, user, password, *, gossips=False, information=None):
+        self.user, self.password, self.gossips, self.information = user, password, gossips, information or {}
+        self.secrets = [self.SALT, self.CHALLENGE, self.OPAQUE]
+        self.connections = 0
+
+    def __call__(self, transaction, said, *_):
+        self.connections += 1
+        query = dict(pair.split("=", 1) for pair in said["app"].partition("?")[2].split("&") if pair)
+        assert said["tcUrl"].endswith(said["app"]), said
+        if "authmod" not in query:
+            return self._reject(transaction, "code=403 need auth; authmod=adobe ] : ")
+        if "response" not in query:
+            return self._reject(transaction, f"authmod=adobe ] : ?reason=needauth&user={query['user']}"
+                                f"&salt={self.SALT}&challenge={self.CHALLENGE}&opaque={self.OPAQUE}")
+        self.secrets += [query["response"], query["challenge"]]
+        if query["response"] != self._digest(
+                self._digest(self.user + self.SALT + self.password) + self.OPAQUE + query["challenge"]):
+            return self._reject(transaction, "authmod=adobe ] : ?reason=authfailed"
+                                + (f"&said={query['response']} {said['tcUrl']} {said['app']}" if self.gossips else ""))
+        return command("_result", transaction, {"fmsVer": "FMS/3,0,1,123"},
+                       {**status("NetConnection.Connect.Success", level="status"), **self.information})
+
+    @staticmethod
+    def _digest(text):
+        return base64.b64encode(hashlib.md5(text.encode()).digest()).decode()
+
+    @staticmethod
+    def _reject(transaction, text):
+        return rejected_connect("NetConnection.Connect.Rejected", f"[ AccessManager.Reject ] : [ {text}")(transaction)
 
 
 class _Hangup(Exception):

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ struct Script {
   /// Sent behind the answer to the command of that name, which the core's server does not know or
   /// answers by itself.
   std::map<std::string, std::vector<rtmp::Command>> after_command;
+  /// Commands of which the core's own answers do not go out.
+  std::set<std::string> unanswered;
   std::optional<rtmp::Status> refuse_publish;
   std::optional<rtmp::Status> refuse_play;
 

@@ -60,12 +60,7 @@ void TestServer::Peer::on_transport_end(Connection::Locked&, std::optional<gstrt
   leave(false);
 }
 
-// The session has answered by itself what it can; of that, only the step's own answer, the one to
-// `transaction_id`, does not go out.
-bool TestServer::Peer::stops_at(Connection::Locked& locked, Step step, double transaction_id) {
-  if (mute_ || (script_.silent_at != step && script_.close_at != step)) {
-    return mute_;
-  }
+void TestServer::Peer::drop_answer(double transaction_id) {
   session_->writer().drop([transaction_id](const rtmp::OutgoingMessage& message) {
     if (transaction_id == 0 || message.type != rtmp::MessageType::kCommandAmf0) {
       return false;
@@ -73,6 +68,15 @@ bool TestServer::Peer::stops_at(Connection::Locked& locked, Step step, double tr
     auto command = rtmp::parse_command(message.payload.piece(0));
     return command && command->transaction_id == transaction_id;
   });
+}
+
+// The session has answered by itself what it can; of that, only the step's own answer, the one to
+// `transaction_id`, does not go out.
+bool TestServer::Peer::stops_at(Connection::Locked& locked, Step step, double transaction_id) {
+  if (mute_ || (script_.silent_at != step && script_.close_at != step)) {
+    return mute_;
+  }
+  drop_answer(transaction_id);
   locked.flush();
   mute_ = true;
   if (script_.silent_at == step) {
@@ -200,7 +204,11 @@ void TestServer::Peer::on(Connection::Locked& locked, rtmp::event::Requested& ev
     double seconds = found != server_.recordings_.end() ? found->second->duration : 0;
     must(session_->send_reply(event.transaction_id, true, {seconds}, now), "send_reply");
   }
-  follow_up(rtmp::to_command(event.request, 0).name);
+  const std::string name = rtmp::to_command(event.request, 0).name;
+  if (script_.unanswered.contains(name)) {
+    drop_answer(event.transaction_id);
+  }
+  follow_up(name);
   if (std::holds_alternative<rtmp::DeleteStream>(event.request)) {
     ids_.erase(event.stream);
   }

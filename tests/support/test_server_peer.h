@@ -67,6 +67,7 @@ class TestServer::Peer : public gstrtmp::Connection::Handler,
   template <typename Other>
   void on(Connection::Locked&, Other&) {}
 
+  void drop_answer(double transaction_id);
   bool stops_at(Connection::Locked& locked, Script::Step step, double transaction_id = 0);
   void leave(bool reset);
   using Task = std::function<void(Connection::Locked&)>;
