@@ -19,7 +19,6 @@ import argparse
 import ctypes
 import os
 import pathlib
-import re
 import socket
 import statistics
 import struct
@@ -120,9 +119,8 @@ def measure(arguments):
         directory = pathlib.Path(folder)
         nginx_rtmp.fetch()
         config = nginx_rtmp.CONFIG.format(
-            module=nginx_rtmp.TOOLS / "usr/lib/nginx/modules/ngx_rtmp_module.so", dir=directory, port=PORT,
-            http_port=8080, chunk_size=4096, live_directives="", server_directives="")
-        config = re.sub(r"listen 127\.0\.0\.1:1935", "listen 0.0.0.0:1935", config)
+            module=nginx_rtmp.TOOLS / "usr/lib/nginx/modules/ngx_rtmp_module.so", dir=directory, address="0.0.0.0",
+            port=PORT, http_port=8080, chunk_size=4096, live_directives="", server_directives="")
         (directory / "nginx.conf").write_text(config)
         nginx = [nginx_rtmp.TOOLS / "usr/sbin/nginx", "-p", directory, "-c", directory / "nginx.conf",
                  "-e", directory / "error.log"]

@@ -33,7 +33,7 @@ events {{ worker_connections 512; }}
 rtmp {{
   access_log off;
   server {{
-    listen 127.0.0.1:{port};
+    listen {address}:{port};
     chunk_size {chunk_size};
     max_message 16M;
     {server_directives}
@@ -84,10 +84,14 @@ class NginxRtmp:
 
     Attributes: `port`, `url` (rtmp://127.0.0.1:PORT), `recordings`, `vod`, `dir`.
     `live_directives` and `server_directives` are nginx configuration text for the application and the server.
+    `prefix` are words in front of its command, `address` is where it serves RTMP: for a network namespace.
     """
 
-    def __init__(self, *, port=None, chunk_size=4096, live_directives="", server_directives="", keep_dir=None):
+    def __init__(self, *, port=None, chunk_size=4096, live_directives="", server_directives="", keep_dir=None,
+                 prefix=(), address="127.0.0.1"):
         self._wanted_port = port
+        self.prefix = list(prefix)
+        self.address = address
         self.chunk_size = chunk_size
         self.live_directives = live_directives
         self.server_directives = server_directives
@@ -129,13 +133,14 @@ class NginxRtmp:
             config.write_text(CONFIG.format(
                 module=TOOLS / "usr/lib/nginx/modules/ngx_rtmp_module.so",
                 dir=self.dir,
+                address=self.address,
                 port=self.port,
                 http_port=self.http_port,
                 chunk_size=self.chunk_size,
                 live_directives=self.live_directives,
                 server_directives=self.server_directives))
             self.child = procs.Child(
-                [TOOLS / "usr/sbin/nginx", "-p", self.dir, "-c", config,
+                [*self.prefix, TOOLS / "usr/sbin/nginx", "-p", self.dir, "-c", config,
                  "-e", self.dir / "error.log"],
                 log=self.dir / "output.log")
             try:
@@ -147,6 +152,15 @@ class NginxRtmp:
                 # Somebody else may have taken a port between our look and nginx's bind.
                 if attempt == 4 or self._wanted_port or "Address already in use" not in self.log():
                     raise
+
+    def kill(self):
+        """Ends the server as a crash does; revive() starts it again on the same port."""
+        self.child.process.kill()
+        self.child.process.wait()
+
+    def revive(self):
+        self._wanted_port = self.port
+        self._start()
 
     def statistics(self):
         """Returns the root element of nginx-rtmp's statistics document."""

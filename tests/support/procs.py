@@ -17,7 +17,7 @@ class Child:
     started it: start children from the main thread.
     """
 
-    def __init__(self, argv, *, env=None, cwd=None, log=None, stdin=subprocess.DEVNULL):
+    def __init__(self, argv, *, env=None, cwd=None, log=None, stdin=subprocess.DEVNULL, pass_fds=()):
         self.argv = [str(word) for word in argv]
         if log is None:
             handle, log = tempfile.mkstemp(prefix="child-", suffix=".log")
@@ -32,7 +32,7 @@ class Child:
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
                 prefix + self.argv, stdin=stdin, stdout=out, stderr=subprocess.STDOUT,
-                env=full_env, cwd=cwd)
+                env=full_env, cwd=cwd, pass_fds=pass_fds)
 
     def __enter__(self):
         return self
@@ -108,10 +108,10 @@ def free_port():
         return sock.getsockname()[1]
 
 
-def is_listening(port):
-    """Tells from the kernel's table, so that the server sees no connection of ours."""
+def is_listening(port, pid="self"):
+    """Tells from the kernel's table, so that the server sees no connection of ours. `pid` may be in a namespace."""
     wanted = f":{port:04X}"
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in (f"/proc/{pid}/net/tcp", f"/proc/{pid}/net/tcp6"):
         try:
             with open(table, encoding="ascii") as file:
                 for line in file:
@@ -129,6 +129,6 @@ def wait_listening(port, child, *, timeout=10):
     def ready():
         if not child.running():
             raise AssertionError(f"{child.argv[0]} ended before it listened on port {port}:\n{child.output()}")
-        return is_listening(port)
+        return is_listening(port, child.pid)
 
     wait_until(ready, timeout=timeout, what=f"{child.argv[0]} listening on port {port}")

@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The publisher or player that a fault happens to: `client.py JSON`, with
+
+    mode        "push" or "pull"
+    program     "gst" or "ffmpeg"
+    urls        where to
+    elements    for gst: [name, properties] for each URL; a property that the element lacks is left out
+    film        for push: a file
+    output      for pull: the descriptor that what arrives is written to, as FLV
+
+It prints a line of JSON for each thing that happens: what the bus says, what has been made. Lines on standard input:
+`stop`, `pause`, `resume`.
+"""
+
+import collections
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import film  # noqa: E402
+import flvfile  # noqa: E402
+
+_printing = threading.Lock()
+
+
+def say(what, **more):
+    with _printing:
+        print(json.dumps({"what": what, "at": time.monotonic(), **more}), flush=True)
+
+
+class Encoder(threading.Thread):
+    """Makes the broadcast and hands each tag to `take`, which must not wait."""
+
+    def __init__(self, path, take):
+        super().__init__(daemon=True)
+        self.broadcast = film.Broadcast(path)
+        self._take = take
+        self._ended = False
+
+    def run(self):
+        said = 0
+        for tag in self.broadcast.headers:
+            self._take(*tag)
+        while not self._ended:
+            tag = self.broadcast.next()
+            if tag is not None:
+                self._take(*tag)
+            if time.monotonic() - said > 0.5:
+                said = time.monotonic()
+                say("made", pictures=self.broadcast.pictures, sounds=self.broadcast.sounds)
+
+    def end(self):
+        self._ended = True
+        self.join()
+        say("made", pictures=self.broadcast.pictures, sounds=self.broadcast.sounds)
+
+
+class GstClient:
+    def __init__(self, plan):
+        import gi
+        gi.require_version("Gst", "1.0")
+        from gi.repository import GLib, Gst
+        self.Gst, self.GLib = Gst, GLib
+        Gst.init(None)
+        self.loop = GLib.MainLoop()
+        self.pipeline = Gst.Pipeline()
+        self.encoder = None
+        elements = [self._make(name, url, properties)
+                    for url, (name, properties) in zip(plan["urls"], plan["elements"])]
+        if plan["mode"] == "push":
+            self._build_push(elements, plan["film"])
+        else:
+            sink = Gst.ElementFactory.make("fdsink")
+            sink.set_property("fd", plan["output"])
+            sink.set_property("sync", False)
+            self._chain(elements[0], sink)
+        bus = self.pipeline.get_bus()
+        bus.add_signal_watch()
+        bus.connect("message", self._on_message)
+        self.status = 0
+
+    def _make(self, name, url, properties):
+        element = self.Gst.ElementFactory.make(name)
+        if element is None:
+            raise SystemExit(f"there is no element {name}")
+        element.set_property("location", url)
+        for key, value in properties.items():
+            if element.find_property(key) is not None:
+                self.Gst.util_set_object_arg(element, key, str(value))
+                say("set", name=name, key=key, value=value)
+        return element
+
+    def _chain(self, *elements):
+        for element in elements:
+            if element.get_parent() is None:
+                self.pipeline.add(element)
+        for left, right in zip(elements, elements[1:]):
+            assert left.link(right)
+
+    def _build_push(self, sinks, path):
+        source = self.Gst.ElementFactory.make("appsrc")
+        for key, value in {"is-live": True, "format": self.Gst.Format.TIME, "do-timestamp": True, "max-bytes": 0,
+                           "caps": self.Gst.Caps.from_string("video/x-flv")}.items():
+            source.set_property(key, value)
+        self.source = source
+        if len(sinks) == 1:
+            self._chain(source, sinks[0])
+        else:
+            tee = self.Gst.ElementFactory.make("tee")
+            self._chain(source, tee)
+            for sink in sinks:
+                # What people put behind a tee. It drops rather than holding up the other branches.
+                queue = self.Gst.ElementFactory.make("queue")
+                self.Gst.util_set_object_arg(queue, "leaky", "downstream")
+                self._chain(tee, queue, sink)
+        self.encoder = Encoder(path, self._push)
+        source.get_static_pad("src").add_probe(self.Gst.PadProbeType.EVENT_UPSTREAM, self._on_event)
+
+    def _push(self, kind, timestamp, body):
+        tag = flvfile.tag(kind, timestamp, body)
+        buffer = self.Gst.Buffer.new_wrapped(tag)
+        if kind == flvfile.VIDEO and body[0] >> 4 != 1:
+            buffer.set_flags(self.Gst.BufferFlags.DELTA_UNIT)
+        if body[1:2] == b"\0" or kind == flvfile.SCRIPT:
+            buffer.set_flags(self.Gst.BufferFlags.HEADER)
+        self.source.emit("push-buffer", buffer)
+
+    def _on_event(self, _pad, info):
+        structure = info.get_event().get_structure()
+        if structure is not None and structure.get_name() == "GstForceKeyUnit":
+            self.encoder.broadcast.request_key_frame()
+            say("key-frame-wanted")
+        return self.Gst.PadProbeReturn.OK
+
+    def _on_message(self, _bus, message):
+        kind = message.type
+        if kind in (self.Gst.MessageType.ERROR, self.Gst.MessageType.WARNING):
+            error, _ = message.parse_error() if kind == self.Gst.MessageType.ERROR else message.parse_warning()
+            say("error" if kind == self.Gst.MessageType.ERROR else "warning", text=error.message,
+                source=message.src.get_name())
+            if kind == self.Gst.MessageType.ERROR:
+                self.status = 1
+                self.loop.quit()
+        elif kind == self.Gst.MessageType.EOS:
+            say("eos")
+            self.loop.quit()
+        elif kind == self.Gst.MessageType.ELEMENT and message.get_structure().get_name() == "rtmp-connection":
+            say("connection", state=message.get_structure().get_string("state"), source=message.src.get_name())
+
+    def run(self):
+        self.pipeline.set_state(self.Gst.State.PLAYING)
+        if self.encoder is not None:
+            self.encoder.start()
+        self.loop.run()
+        if self.encoder is not None and self.encoder.is_alive():
+            self.encoder.end()
+        self.pipeline.set_state(self.Gst.State.NULL)
+        say("null")
+        return self.status
+
+    def stop(self):
+        if self.encoder is not None:
+            self.encoder.end()
+            self.source.emit("end-of-stream")
+        else:
+            self.GLib.idle_add(self.loop.quit)
+
+
+class FfmpegClient:
+    def __init__(self, plan):
+        self.encoder = None
+        # It dies with us, however we do.
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", "ffmpeg", "-hide_banner", "-loglevel", "warning", *plan.get("options", ())]
+        (url,) = plan["urls"]
+        copy = ["-c", "copy", "-flvflags", "no_duration_filesize", "-f", "flv"]
+        if plan["mode"] == "push":
+            self.process = subprocess.Popen([*argv, "-f", "flv", "-i", "pipe:0", *copy, url], stdin=subprocess.PIPE)
+            self._waiting = collections.deque([b"FLV\x01\x05" + (9).to_bytes(4, "big") + bytes(4)])
+            self._something = threading.Semaphore(1)
+            self.encoder = Encoder(plan["film"], self._put)
+            # As many octets may wait as it likes, as in appsrc.
+            threading.Thread(target=self._write, daemon=True).start()
+        else:
+            self.process = subprocess.Popen(
+                [*argv, "-nostdin", "-fflags", "nobuffer", "-i", url, *copy, "-flush_packets", "1",
+                 f"pipe:{plan['output']}"], stdin=subprocess.DEVNULL, pass_fds=[plan["output"]])
+        say("process", pid=self.process.pid)
+
+    def _put(self, *tag):
+        self._waiting.append(flvfile.tag(*tag))
+        self._something.release()
+
+    def _write(self):
+        try:
+            while True:
+                self._something.acquire()
+                tag = self._waiting.popleft()
+                if tag is None:
+                    break
+                self.process.stdin.write(tag)
+                self.process.stdin.flush()
+            self.process.stdin.close()
+        except OSError:
+            pass
+
+    def run(self):
+        if self.encoder is not None:
+            self.encoder.start()
+        status = self.process.wait()
+        if self.encoder is not None and self.encoder.is_alive():
+            self.encoder.end()
+        say("ffmpeg-ended", status=status)
+        return 1 if status not in (0, 255) else 0
+
+    def stop(self):
+        if self.encoder is not None:
+            self.encoder.end()
+            self._waiting.append(None)
+            self._something.release()
+        else:
+            # The first is heard between two packets, the second while it waits for one.
+            self.process.terminate()
+            time.sleep(0.2)
+            self.process.terminate()
+
+
+def main():
+    plan = json.loads(sys.argv[1])
+    client = {"gst": GstClient, "ffmpeg": FfmpegClient}[plan["program"]](plan)
+
+    def listen():
+        for line in sys.stdin:
+            word = line.strip()
+            if word == "stop":
+                client.stop()
+            elif word in ("pause", "resume"):
+                client.encoder.broadcast.paused = word == "pause"
+
+    threading.Thread(target=listen, daemon=True).start()
+    return client.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
