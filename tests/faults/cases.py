@@ -5,10 +5,21 @@ What must hold of our own elements is asserted by the case's `holds`, with gener
 not fast from slow. What the peers do is only told.
 """
 
+import contextlib
 import dataclasses
+import functools
+import pathlib
+import tempfile
+import time
+import unittest
 from typing import Callable
 
 import rig
+import relay
+
+import fake_server
+import film
+import tls
 
 BOTH = ("push", "pull")
 
@@ -33,10 +44,12 @@ def case(name, what, **more):
     return add
 
 
-def survives(*, breaks=True, back_within=None, lost_at_most=None, age_end_at_most=rig.MAX_LATENCY + 1):
+def survives(*, breaks=True, back_within=None, lost_at_most=None, age_end_at_most=rig.MAX_LATENCY + 1,
+             timely_within=None):
     """What must hold of ours: it lives, pictures come again, it ends when it is told to. Answers the complaints.
 
-    Where the connection `breaks`, an element that cannot reconnect may end, with one error at most.
+    Where the connection `breaks`, an element that cannot reconnect may end, with one error at most. `timely_within` is
+    for an element that has a bound of its latency.
     """
 
     def check(result):
@@ -55,6 +68,9 @@ def survives(*, breaks=True, back_within=None, lost_at_most=None, age_end_at_mos
             complaints.append(f"{result.lost} pictures of {result.due} were lost, more than {lost_at_most}")
         if result.age_end is None or result.age_end > age_end_at_most:
             complaints.append(f"at the end pictures arrived {result.age_end} s late, more than {age_end_at_most}")
+        if timely_within is not None and result.bounded and (
+                result.timely_after is None or result.timely_after > timely_within):
+            complaints.append(f"pictures were late until {result.timely_after} s after it, not {timely_within}")
         if result.grown_fds is not None and result.grown_fds > 4:
             complaints.append(f"{result.grown_fds} descriptors more than before")
         if result.grown_kb is not None and result.grown_kb > 50_000:
@@ -64,56 +80,249 @@ def survives(*, breaks=True, back_within=None, lost_at_most=None, age_end_at_mos
     return check
 
 
-def cut(name, direction, peer, seconds):
-    with rig.Scene(name, direction, peer) as scene:
-        scene.start()
-        scene.wait_pictures()
-        scene.run(2)
-        scene.begin()
-        scene.link.cut()
-        scene.run(seconds)
-        scene.link.mend()
-        scene.end()
-        scene.run_until_back(30)
-        return scene.result()
+def measure(name, direction, peer, fault, *, settle=4, back=30, client=None, url=None, **scene):
+    """One broadcast with a fault in its midst: `fault` is given the scene, and lasts as long as it takes."""
+    with rig.Scene(name, direction, peer, **scene) as stage:
+        stage.start(url(stage) if url else None, **(client or {}))
+        stage.wait_pictures()
+        stage.run(2)
+        stage.begin()
+        fault(stage)
+        stage.end()
+        stage.run_until_back(back, settle)
+        return stage.result()
+
+
+# The line.
+
+def cut(scene, seconds):
+    scene.link.cut()
+    scene.run(seconds)
+    scene.link.mend()
 
 
 @case("partition-8s", "the line is cut for 8 s", holds=survives(back_within=25))
 def partition_short(name, direction, peer):
-    return cut(name, direction, peer, 8)
+    return measure(name, direction, peer, lambda scene: cut(scene, 8))
 
 
 @case("partition-60s", "the line is cut for 60 s", quick=False, holds=survives(back_within=30))
 def partition_long(name, direction, peer):
-    return cut(name, direction, peer, 60)
+    return measure(name, direction, peer, lambda scene: cut(scene, 60), back=60)
+
+
+def at_rate(scene, before, during, seconds):
+    scene.link.set(rate=during)
+    scene.run(seconds)
+    scene.link.set(rate=before)
+
+
+@case("rate-drop", "the line's rate goes from 20 to 0.5 Mbit/s for 10 s and back, under a stream of 1.6 Mbit/s",
+      directions=("push",), holds=survives(breaks=False, back_within=5, timely_within=3))
+def rate_drop(name, direction, peer):
+    return measure(name, direction, peer, lambda scene: at_rate(scene, 20000, 500, 10), bitrate="3M",
+                   line={"delay": 20, "rate": 20000, "queue": 300})
+
+
+@case("choke-300k", "the line has 300 kbit/s for 30 s, under a stream of 0.7 Mbit/s", quick=False,
+      directions=("push",), holds=survives(breaks=False, back_within=5, timely_within=3))
+def choke(name, direction, peer):
+    return measure(name, direction, peer, lambda scene: at_rate(scene, 20000, 300, 30),
+                   line={"delay": 20, "rate": 20000, "queue": 300})
+
+
+def loss(name, direction, peer, *, percent, round_trip, congestion):
+    def fault(scene):
+        sender = scene.link.near if direction == "push" else scene.link.far
+        if sender.congestion_controls() != {congestion}:
+            raise rig.Defect(f"the sender uses {sender.congestion_controls()}, not {congestion}")
+        scene.link.set(loss=percent)
+        scene.run(15)
+        scene.link.set(loss=0)
+
+    available = pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="ascii")
+    if congestion not in available.split():
+        raise unittest.SkipTest(f"no {congestion} in this kernel")
+    return measure(name, direction, peer, fault, bitrate="1M", congestion=congestion,
+                   line={"delay": round_trip / 2})
+
+
+for percent in (0.2, 1, 2):
+    for round_trip in (60, 100):
+        for congestion in ("cubic", "bbr"):
+            # At 2 % cubic's window is about what the stream needs, so nothing is said of how late it is.
+            case(f"loss-{percent}-{round_trip}ms-{congestion}",
+                 f"{percent} % of the packets are lost for 15 s, at a round trip of {round_trip} ms, with {congestion}, "
+                 "under a stream of 1 Mbit/s",
+                 quick=(percent, round_trip, congestion) == (1, 60, "cubic"), holds=survives(breaks=False, back_within=15))(
+                functools.partial(loss, percent=percent, round_trip=round_trip, congestion=congestion))
+
+
+# The server.
+
+def restart(scene):
+    scene.server.kill()
+    scene.sleep(3)
+    scene.server.revive()
 
 
 @case("server-restart", "the server is killed, and started again 3 s later", holds=survives(back_within=15))
 def server_restart(name, direction, peer):
-    with rig.Scene(name, direction, peer) as scene:
-        scene.start()
-        scene.wait_pictures()
-        scene.run(2)
-        scene.begin()
-        scene.server.kill()
-        scene.sleep(3)
-        scene.server.revive()
-        scene.end()
-        scene.run_until_back(20)
-        return scene.result()
+    return measure(name, direction, peer, restart)
 
 
-@case("rate-drop", "the line's rate goes from 20 to 0.5 Mbit/s for 10 s and back, under a stream of 1.6 Mbit/s",
-      directions=("push",), holds=survives(breaks=False, back_within=5))
-def rate_drop(name, direction, peer):
-    with rig.Scene(name, direction, peer, bitrate="3M", line={"delay": 20, "rate": 20000, "queue": 300}) as scene:
-        scene.start()
-        scene.wait_pictures()
-        scene.run(2)
+def break_off(name, direction, peer, how):
+    with contextlib.ExitStack() as stack:
+        def url(scene):
+            scene.relay = stack.enter_context(relay.Relay(scene.link.far, rig.PORT))
+            return scene.url(scene.relay.port)
+
+        def fault(scene):
+            scene.relay.break_off(how)
+
+        return measure(name, direction, peer, fault, url=url)
+
+
+@case("reset", "the connection is reset in the middle of a message", holds=survives(back_within=15))
+def reset(name, direction, peer):
+    return break_off(name, direction, peer, relay.RESET)
+
+
+@case("half-close", "the server's side ends its half of the connection, in the middle of a message where it sends these",
+      holds=survives(back_within=25))
+def half_close(name, direction, peer):
+    return break_off(name, direction, peer, relay.HALF_CLOSE)
+
+
+STEPS_WITHIN = 25
+
+
+def leaves_silence(result):
+    return [] if result.lived else [f"waits for ever in a step that has no answer: {result.notes}"]
+
+
+@case("silence", "after each step of connecting the server says nothing more; how long the client waits until it tries "
+      "again or ends", holds=leaves_silence)
+def silence(name, direction, peer):
+    silent = fake_server.SILENCE
+    answers = {"handshake": {"greeting": silent}, "connect": {"connect": silent}, "createStream":
+               {"createStream": silent}, "publish": {"publish": silent}, "play": {"play": silent}}
+    del answers["play" if direction == "push" else "publish"]
+    with rig.Scene(name, direction, peer) as scene, contextlib.ExitStack() as stack:
+        waits = {}
+        for step, script in answers.items():
+            server = stack.enter_context(fake_server.FakeServer(listener=scene.link.far.listener(), **script))
+            client = scene.another_client(stack, [scene.url(server.port)])
+            waits[step] = [server, client, None, "waits"]
+        end = time.monotonic() + STEPS_WITHIN
+        while time.monotonic() < end and any(wait[2] is None for wait in waits.values()):
+            scene.check()
+            for wait in waits.values():
+                server, client, took, _ = wait
+                if server.num_clients and not hasattr(server, "began"):
+                    server.began = time.monotonic()
+                if took is None and server.num_clients > 1:
+                    wait[2:] = time.monotonic() - server.began, "tries again"
+                elif took is None and not client.running():
+                    if not server.num_clients:
+                        raise rig.Defect(f"{step}: it never connected: {client.child.output()}")
+                    wait[2:] = time.monotonic() - server.began, "ends"
+            time.sleep(0.02)
+        told = [f"{step}: " + (f"waits longer than {STEPS_WITHIN} s" if took is None else f"{what} after {took:.1f} s")
+                for step, (_, _, took, what) in waits.items()]
+        return scene.told("; ".join(told), lived=all(wait[2] is not None for wait in waits.values()))
+
+
+# The name, the certificate.
+
+@case("name-lost", "the server is restarted, and its name cannot be resolved for 5 s", holds=survives(back_within=20))
+def name_lost(name, direction, peer):
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        hosts = pathlib.Path(folder, "hosts")
+        nobody = pathlib.Path(folder, "resolv.conf")
+        nobody.write_text("nameserver 10.77.0.2\noptions timeout:1 attempts:1\n", encoding="ascii")
+
+        def resolve(scene, there):
+            # In place: what is mounted is this file, not its name.
+            hosts.write_text("127.0.0.1 localhost\n" + (f"{scene.link.far.address} media.test\n" if there else ""),
+                             encoding="ascii")
+
+        def fault(scene):
+            resolve(scene, False)
+            restart(scene)
+            scene.sleep(2)
+            resolve(scene, True)
+
+        def url(scene):
+            resolve(scene, True)
+            return f"rtmp://media.test:{rig.PORT}/live/{rig.STREAM}"
+
+        mounted = f"mount --bind {hosts} /etc/hosts && mount --bind {nobody} /etc/resolv.conf && exec \"$@\""
+        return measure(name, direction, peer, fault, url=url,
+                       client={"prefix": ["unshare", "--mount", "sh", "-c", mounted, "sh"]})
+
+
+def refuses(result):
+    if result.lived:
+        return [f"took a certificate that has expired: {result.notes}"]
+    return [] if result.errors == 1 else [f"{result.errors} errors: {result.notes}"]
+
+
+@case("certificate-expired", "the server's certificate has expired", holds=refuses)
+def certificate_expired(name, direction, peer):
+    tls.require()
+    with rig.Scene(name, direction, peer) as scene, tls.Authority() as authority, contextlib.ExitStack() as stack:
+        certificate = authority.certificate("old", days=-1, names=f"IP:{scene.link.far.address}")
+        server = stack.enter_context(tls.Stunnel(rig.PORT, certificate, prefix=scene.link.far.prefix,
+                                                 address="0.0.0.0"))
+        began = time.monotonic()
+        scene.start(f"rtmps://{scene.link.far.address}:{server.port}/live/{rig.STREAM}",
+                    properties={"tls-ca-file": str(authority.ca)})
+        scene.run_until(scene.arrivals.numbers, 10)
+        if scene.client.running():
+            there = len(scene.arrivals.numbers())
+            return scene.told("takes it, and pictures pass" if there else "waits, or tries for ever", lived=True)
+        words = scene.client.last_words()
+        return scene.told(f"refuses it after {scene.client.ended_at - began:.1f} s: {words}", lived=False,
+                          errors=len(scene.client.all("error")))
+
+
+# The application.
+
+@case("encoder-stops", "the encoder makes nothing for 8 s", holds=survives(breaks=False, back_within=5, lost_at_most=15))
+def encoder_stops(name, direction, peer):
+    def fault(scene):
+        scene.pause(True)
+        scene.run(8)
+        scene.pause(False)
+
+    return measure(name, direction, peer, fault)
+
+
+def fourth_is_whole(result):
+    if not result.reconnects:
+        return []
+    return survives(breaks=False, lost_at_most=0, age_end_at_most=1)(result)
+
+
+@case("four-destinations", "behind a tee one destination stalls, one refuses, one is reset every 2 s; what of the fourth?",
+      directions=("push",), holds=fourth_is_whole)
+def four_destinations(name, direction, peer):
+    with rig.Scene(name, direction, peer) as scene, contextlib.ExitStack() as stack:
+        stalling, flapping = (stack.enter_context(relay.Relay(scene.link.far, rig.PORT)) for _ in range(2))
+        refusing = scene.link.far.listener()
+        port = refusing.getsockname()[1]
+        refusing.close()
+        scene.start([scene.url(stalling.port, "stalling"), scene.url(port, "refusing"),
+                     scene.url(flapping.port, "flapping"), scene.url()])
         scene.begin()
-        scene.link.set(rate=500)
-        scene.run(10)
-        scene.link.set(rate=20000)
+        scene.run_until(lambda: len(scene.arrivals.numbers()) > film.FPS, rig.FIRST_PICTURE_WITHIN)
+        scene.run(1)
+        stalling.stalled = True
+        for _ in range(5):
+            scene.run(2)
+            flapping.break_off(relay.RESET)
+        scene.run(2)
         scene.end()
-        scene.run_until_back(10)
+        scene.run(2)
         return scene.result()

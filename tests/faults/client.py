@@ -176,10 +176,16 @@ class FfmpegClient:
         self.encoder = None
         # It dies with us, however we do.
         argv = ["setpriv", "--pdeathsig", "KILL", "--", "ffmpeg", "-hide_banner", "-loglevel", "warning", *plan.get("options", ())]
-        (url,) = plan["urls"]
-        copy = ["-c", "copy", "-flvflags", "no_duration_filesize", "-f", "flv"]
+        copy = ["-c", "copy", "-flvflags", "no_duration_filesize"]
         if plan["mode"] == "push":
-            self.process = subprocess.Popen([*argv, "-f", "flv", "-i", "pipe:0", *copy, url], stdin=subprocess.PIPE)
+            if len(plan["urls"]) == 1:
+                output = ["-f", "flv", plan["urls"][0]]
+            else:
+                # What its manual has for several destinations that may fail.
+                output = ["-map", "0", "-f", "tee", "-use_fifo", "1",
+                          "|".join(f"[f=flv:onfail=ignore]{url}" for url in plan["urls"])]
+            self.process = subprocess.Popen([*argv, "-f", "flv", "-i", "pipe:0", *copy, *output],
+                                            stdin=subprocess.PIPE)
             self._waiting = collections.deque([b"FLV\x01\x05" + (9).to_bytes(4, "big") + bytes(4)])
             self._something = threading.Semaphore(1)
             self.encoder = Encoder(plan["film"], self._put)
@@ -187,8 +193,8 @@ class FfmpegClient:
             threading.Thread(target=self._write, daemon=True).start()
         else:
             self.process = subprocess.Popen(
-                [*argv, "-nostdin", "-fflags", "nobuffer", "-i", url, *copy, "-flush_packets", "1",
-                 f"pipe:{plan['output']}"], stdin=subprocess.DEVNULL, pass_fds=[plan["output"]])
+                [*argv, "-nostdin", "-fflags", "nobuffer", "-i", plan["urls"][0], *copy, "-flush_packets", "1",
+                 "-f", "flv", f"pipe:{plan['output']}"], stdin=subprocess.DEVNULL, pass_fds=[plan["output"]])
         say("process", pid=self.process.pid)
 
     def _put(self, *tag):

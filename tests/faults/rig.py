@@ -42,7 +42,7 @@ NAMES = {("push", OURS): "rtmpsink", ("push", RTMP2): "rtmp2sink", ("push", FFMP
 # The names that only ours have. Of these properties each element is given what it has.
 ELEMENTS = {"rtmpsink": "rtmpxsink", "rtmpsrc": "rtmpxsrc"}
 MAX_LATENCY = 2.0
-PROPERTIES = {"sync": False, "auto-reconnect": True}
+PROPERTIES = {"sync": False, "auto-reconnect": True, "max-latency": int(MAX_LATENCY * 1000)}
 
 
 class Defect(Exception):
@@ -171,9 +171,13 @@ class Broadcaster(threading.Thread):
         self._client = client
         self.broadcast.request_key_frame()
 
-    def end(self):
+    def stop(self):
+        """Makes no more, but keeps its connection."""
         self._ended = True
         self.join(5)
+
+    def end(self):
+        self.stop()
         if self._client is not None:
             self._client.close()
 
@@ -216,10 +220,11 @@ class PipeReader(threading.Thread):
 class Client:
     """The client under test, in a process at the near end. `said` is what it has told so far."""
 
-    def __init__(self, scene, urls, *, peer, elements=None, film_path=None, output=None, env=None, prefix=()):
+    def __init__(self, scene, urls, *, peer, film_path=None, output=None, env=None, prefix=(), properties=None):
         name = NAMES[scene.direction, peer]
         plan = {"mode": scene.direction, "urls": urls, "program": "ffmpeg" if peer == FFMPEG else "gst",
-                "elements": elements or [[ELEMENTS.get(name, name), PROPERTIES]] * len(urls), "output": output}
+                "elements": [[ELEMENTS.get(name, name), {**PROPERTIES, **(properties or {})}]] * len(urls),
+                "output": output}
         if film_path is not None:
             plan["film"] = str(film_path)
         self._log_at, self._said = 0, []
@@ -312,11 +317,14 @@ class Result:
     last_words: str = ""
     errors: int = 0
     reconnects: bool = False  # it has been told to
+    bounded: bool = False  # and that nothing may be later than MAX_LATENCY
+    settings: list = dataclasses.field(default_factory=list)
     attempts: int | None = None  # how often it said that it connects
     back_after: float | None = None  # from the fault's end to the first picture that was made after it
     due: int = 0  # pictures that were made, from the first that arrived
     lost: int = 0
     age_before: float | None = None  # medians and maxima of how late pictures arrived
+    age_during: float | None = None
     age_worst: float | None = None
     age_end: float | None = None
     timely_after: float | None = None  # from the fault's end until pictures stay younger than MAX_LATENCY + a GOP
@@ -338,7 +346,7 @@ class Scene:
     begin() and end() tell when the fault is there and gone; result() stops the client and answers what came of it.
     """
 
-    def __init__(self, case, direction, peer, *, bitrate="600k", line=None, live_directives="", congestion=None):
+    def __init__(self, case, direction, peer, *, bitrate="600k", line=None, live_directives="", congestion="cubic"):
         self.case, self.direction, self.peer = case, direction, peer
         self._bitrate, self._line, self._live_directives = bitrate, line or {}, live_directives
         self._congestion = congestion
@@ -354,9 +362,8 @@ class Scene:
         with contextlib.ExitStack() as stack:
             self.film_path = film.make(self._bitrate)
             self.link = stack.enter_context(badlink.Link(**{"delay": 5, **self._line}))
-            if self._congestion is not None:
-                for space in (self.link.near, self.link.far):
-                    space.write("ipv4/tcp_congestion_control", self._congestion)
+            for space in (self.link.near, self.link.far):
+                space.use_congestion_control(self._congestion)
             self.server = stack.enter_context(nginx_rtmp.NginxRtmp(
                 port=PORT, prefix=self.link.far.prefix, address="0.0.0.0", live_directives=self._live_directives))
             self._stack = stack.pop_all()
@@ -381,10 +388,21 @@ class Scene:
             procs.wait_until(lambda: self.broadcaster._client, timeout=10, what="the broadcaster")
             readable, output = os.pipe()
             self.reader = PipeReader(readable, self.arrivals)
-        self.client = Client(self, [url or self.url()], peer=self.peer, output=output, **client)
+        self.client = Client(self, [url] if isinstance(url, str) else url or [self.url()], peer=self.peer,
+                             output=output, **client)
         self._stack.callback(self.client.child.end)
         if output is not None:
             os.close(output)
+
+    def another_client(self, stack, urls):
+        """Returns a client whose media goes nowhere, for as long as `stack` lasts."""
+        if self.direction == "push":
+            client = Client(self, urls, peer=self.peer, film_path=self.film_path)
+        else:
+            with open(os.devnull, "wb") as nowhere:
+                client = Client(self, urls, peer=self.peer, output=nowhere.fileno())
+        stack.callback(client.child.end)
+        return client
 
     def wait_pictures(self):
         def there():
@@ -425,6 +443,13 @@ class Scene:
                 return
             time.sleep(0.05)
 
+    def pause(self, paused):
+        """Stops the encoder, or lets it go on."""
+        if self.direction == "push":
+            self.client.tell("pause" if paused else "resume")
+        else:
+            self.broadcaster.broadcast.paused = paused
+
     def begin(self):
         if self._begin is None:
             self._size_before = self.client.size()
@@ -441,6 +466,10 @@ class Scene:
         return (self.client.pictures_made(time.monotonic()) if self.direction == "push"
                 else self.broadcaster.broadcast.pictures)
 
+    def told(self, notes, **more):
+        """Returns a result that says only this."""
+        return Result(self.case, self.direction, self.peer, notes=notes, **more)
+
     def result(self):
         """Stops the client in good order; returns what came of it."""
         result = Result(self.case, self.direction, self.peer)
@@ -453,8 +482,8 @@ class Scene:
             if size is not None and self._size_before is not None:
                 result.grown_kb, result.grown_fds = (after - before for after, before in zip(size, self._size_before))
             if self.direction == "pull":
-                # What has been made shall have arrived.
-                self.broadcaster.end()
+                # What has been made shall have arrived. Without an end of the stream, or the client would end by that.
+                self.broadcaster.stop()
                 time.sleep(1)
             took = self.client.stop()
             result.stuck, result.stopped_within = took is None, took
@@ -466,6 +495,8 @@ class Scene:
             result.last_words = self.client.last_words()
         result.errors = len(self.client.all("error"))
         result.reconnects = bool(self.client.all("set", key="auto-reconnect"))
+        result.settings = [f"{line['key']}={str(line['value']).lower()}" for line in self.client.all("set")]
+        result.bounded = bool(self.client.all("set", key="max-latency"))
         numbers = self.arrivals.numbers()
         if numbers:
             first = min(numbers)
@@ -486,6 +517,8 @@ class Scene:
         after = self.arrivals.ages(begin, finished)
         if after:
             result.age_worst = max(age for _, age in after)
+            during = sorted(age for when, age in after if when <= (self._end or finished))
+            result.age_during = during[len(during) // 2] if during else None
         if self._end is not None:
             back = self.arrivals.first_made_after(self._end)
             result.back_after = None if back is None else back - self._end

@@ -18,7 +18,7 @@ import procs  # noqa: E402
 
 PEERS = rig.PEERS
 # They mostly wait.
-JOBS = 9
+JOBS = 14
 LONGEST = 240
 
 
@@ -96,11 +96,18 @@ def conclude(outcome, child):
         outcome.result = rig.Result(**said["result"])
 
 
+def interrupt(*_):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main():
     name, direction, peer = sys.argv[1:]
     (case,) = select([name])
-    # Whoever ends it, what it has started is ended.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever ends it, what it has started is ended; a second wish does not disturb that.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     said = {"scene": name}
     try:
         said["result"] = dataclasses.asdict(case.run(name, direction, peer))

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How the outcomes are told: a line each while they come in, and a page with a table for each case."""
 
+import platform
+import re
+import subprocess
+
+import cases
 import film
 import rig
 
@@ -16,6 +21,8 @@ def outcome_cells(outcome):
     if outcome.result is None:
         return [f"no measurement: {outcome.defect.splitlines()[0]}"]
     result = outcome.result
+    if result.notes:
+        return [result.notes]
     if result.stuck:
         end = "**stuck**: had to be killed"
     elif result.lived:
@@ -24,11 +31,12 @@ def outcome_cells(outcome):
             end += f", {result.attempts - 1} attempts"
     else:
         words = " ".join(result.last_words.replace("|", "/").split())
-        end = f"ended after {seconds(result.ended_after)}: {words[:120]}"
+        end = f"ended after {seconds(result.ended_after)}: {words[:200]}"
     memory = "-" if result.grown_kb is None else f"{result.grown_kb / 1000:+.1f} MB, {result.grown_fds:+d}"
     lost = f"{result.lost} of {result.due}, {result.lost / film.FPS:.1f} s" if result.lived else "all since then"
-    return [end, seconds(result.back_after, "never"), lost,
-            seconds(result.age_worst), seconds(result.age_end), seconds(result.timely_after),
+    back = seconds(result.back_after if result.lived else None, "never")
+    return [end, back, lost,
+            seconds(result.age_during), seconds(result.age_worst), seconds(result.age_end), seconds(result.timely_after),
             seconds(result.stopped_within), memory]
 
 
@@ -36,22 +44,64 @@ def line(outcome):
     return f"{outcome.title()}: {', '.join(outcome_cells(outcome))}"
 
 
-HEAD = ["", "outcome", "back after", "pictures lost", "latest picture", "late at the end", "in time after",
+HEAD = ["outcome", "back after", "pictures lost", "late, half of them", "late, the worst", "late at the end", "in time after",
         "stops within", "memory, fds"]
 
 
+ABOUT = """# Reliability
+
+What becomes of a broadcast when the network or the server fails: rtmpsink and rtmpsrc, GStreamer's rtmp2sink and rtmp2src,
+and ffmpeg, each through the same fault in the same run. This page is made by `./run faults` (`--quick` for the quick
+half, names of faults for these alone; root is needed), from {versions}.
+
+The client under test and an nginx-rtmp are in two network namespaces, joined by a line that a program carries
+(`tests/support/badlink.cpp`): 5 ms each way, TCP with cubic, unless the fault says otherwise. Pictures come at 30 a
+second, a key frame each second, with sound. Each carries its number and the time when it was made, so what is lost and
+how late the rest is are read off what arrives at the far end. The encoder does not wait for a sender that is behind:
+what the sender does not take is kept for it. Set on our elements: {settings}. The others are as they come.
+
+| column | says |
+|---|---|
+| outcome | whether the program lives when the fault is over, or when and why it ended; `attempts` is how often it connected again |
+| back after | from the fault's end to the first picture that was made after it |
+| pictures lost | of those made from the first that arrived to the end of the measurement |
+| late, half of them / the worst / at the end | from being made to arriving: the median during the fault, the most, and the median of the last two seconds |
+| in time after | from the fault's end until pictures are never again more than {in_time:.0f} s late |
+| stops within | from being told to stop to the end of the process |
+| memory, fds | what the process has grown by, from before the fault until a few seconds after it |
+"""
+
+
+def version(*argv):
+    try:
+        text = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20).stdout
+    except OSError:
+        return f"{argv[0]} (not there)"
+    found = re.search(r"version (\S+)", text)
+    return f"{argv[0].removesuffix('-launch-1.0').replace('gst', 'GStreamer')} {found[1] if found else ''}"
+
+
+def about(outcomes):
+    versions = ", ".join([version("gst-launch-1.0", "--version"), version("ffmpeg", "-version"),
+                          f"Linux {platform.release()}"])
+    settings = sorted({setting for row in outcomes if row.result is not None and row.peer == rig.OURS
+                       for setting in row.result.settings})
+    return ABOUT.format(versions=versions, settings=", ".join(f"`{setting}`" for setting in settings) or "none",
+                        in_time=rig.MAX_LATENCY + film.GOP / film.FPS)
+
+
 def document(outcomes):
-    text = ["# Reliability", ""]
-    for case in dict.fromkeys(outcome.case.name for outcome in outcomes):
-        rows = [outcome for outcome in outcomes if outcome.case.name == case]
-        text += [f"## {case}", "", f"{rows[0].case.what[0].upper()}{rows[0].case.what[1:]}.", ""]
-        for direction in rows[0].case.directions:
-            text += ["| " + " | ".join([direction, *HEAD[1:]]) + " |", "|" + "---|" * len(HEAD)]
-            for outcome in sorted((row for row in rows if row.direction == direction), key=lambda row: rig.PEERS.index(row.peer)):
-                cells = outcome_cells(outcome)
-                cells += [""] * (len(HEAD) - 1 - len(cells))
-                name = outcome.title().split()[1]
-                text.append("| " + " | ".join([name, *cells]) + " |")
+    text = [about(outcomes)]
+    for case in [case for case in cases.CASES if any(outcome.case is case for outcome in outcomes)]:
+        text += [f"## {case.name}", "", f"{case.what[0].upper()}{case.what[1:]}{'' if case.what.endswith('?') else '.'}", ""]
+        for direction in case.directions:
+            rows = sorted((row for row in outcomes if row.case is case and row.direction == direction),
+                          key=lambda row: rig.PEERS.index(row.peer))
+            # A case that is told in words has no other columns.
+            head = [direction, *HEAD] if any(len(outcome_cells(row)) > 1 for row in rows) else [direction, HEAD[0]]
+            text += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+            for row in rows:
+                cells = [rig.NAMES[direction, row.peer], *outcome_cells(row)]
+                text.append("| " + " | ".join(cells + [""] * (len(head) - len(cells))) + " |")
             text.append("")
     return "\n".join(text)
-

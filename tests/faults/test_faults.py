@@ -4,6 +4,7 @@
 import unittest
 
 import nginx_rtmp
+import rig
 import scenes
 
 wanted = scenes.select(quick=True)
@@ -15,7 +16,7 @@ class Faults(unittest.TestCase):
         nginx_rtmp.require()
         # Side by side, since they mostly wait; then each is a case of its own.
         cls.outcomes = {(outcome.case.name, outcome.direction): outcome
-                        for outcome in scenes.run(wanted, [scenes.OURS])}
+                        for outcome in scenes.run(wanted, [rig.OURS])}
 
 
 def expect(name, direction):

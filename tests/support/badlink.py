@@ -48,13 +48,17 @@ class Space:
     def socket(self):
         return self.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
 
-    def write(self, setting, value):
-        """Writes a file of /proc/sys/net."""
-        def action():
-            pathlib.Path("/proc/sys/net", setting).write_text(value, encoding="ascii")
-            return True
+    def use_congestion_control(self, name):
+        """For what is sent over the line. By its route: the setting of a namespace takes only some of the names."""
+        network = self.address.rpartition(".")[0] + ".0/24"
+        procs.run([*self.prefix, "ip", "route", "replace", network, "dev", "link0", "src", self.address,
+                   "congctl", name], timeout=10)
 
-        self.inside(action)
+    def congestion_controls(self):
+        """Returns the names of those that its sockets over the line have now."""
+        _, output = procs.run([*self.prefix, "ss", "--tcp", "--info", "--no-header", "--oneline", "dst",
+                               self.address.rpartition(".")[0] + ".0/24"], timeout=10)
+        return {word for line in output.splitlines() for word in line.split() if word in ("cubic", "bbr", "reno")}
 
 
 class Link(contextlib.AbstractContextManager):

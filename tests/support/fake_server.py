@@ -144,11 +144,13 @@ class FakeServer:
 
     `greeting` is what comes in place of a handshake: bytes and a hangup, SILENCE, or CLOSE. `answers` maps a
     command's name to SILENCE, CLOSE, or a function of its values that returns bytes; it adds to what makes a client
-    publish or play. `commands` collects (name, values) of what clients sent.
+    publish or play. `commands` collects (name, values) of what clients sent. `listener` is a socket that listens
+    already, somewhere else.
     """
 
-    def __init__(self, *, greeting=None, **answers):
+    def __init__(self, *, greeting=None, listener=None, **answers):
         self.greeting = greeting
+        self._listener = listener
         self.answers = {
             "connect": accepted_connect,
             "createStream": created_stream,
@@ -160,7 +162,7 @@ class FakeServer:
         self._clients = []
 
     def __enter__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = self._listener or socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.url = f"rtmp://127.0.0.1:{self.port}"
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -177,6 +179,11 @@ class FakeServer:
             sock.close()
         for thread in self._threads:
             thread.join(5)
+
+    @property
+    def num_clients(self):
+        """How many there have been."""
+        return len(self._clients)
 
     def names(self):
         return [name for name, _ in self.commands]

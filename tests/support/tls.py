@@ -52,14 +52,16 @@ def require():
 class Stunnel:
     """stunnel in front of `port` of this machine, inside a `with` block. `url` is rtmps://localhost:PORT.
 
-    With `client_ca` it asks for a client's certificate, signed by that authority.
+    With `client_ca` it asks for a client's certificate, signed by that authority. `prefix` are words in front of its
+    command, `address` is where it listens: for a network namespace.
     """
 
-    def __init__(self, port, certificate, *, client_ca=None):
+    def __init__(self, port, certificate, *, client_ca=None, prefix=(), address="127.0.0.1"):
+        self._prefix = list(prefix)
         self.port = procs.free_port()
         self.url = f"rtmps://localhost:{self.port}"
         self._config = [
-            "foreground = yes", "pid =", "debug = notice", "[rtmps]", f"accept = 127.0.0.1:{self.port}",
+            "foreground = yes", "pid =", "debug = notice", "[rtmps]", f"accept = {address}:{self.port}",
             f"connect = 127.0.0.1:{port}", f"cert = {certificate}",
             *([f"CAfile = {client_ca}", "verifyChain = yes"] if client_ca else [])]
 
@@ -67,7 +69,7 @@ class Stunnel:
         with tempfile.NamedTemporaryFile("w", suffix=".conf", delete=False, encoding="utf-8") as file:
             file.write("\n".join(self._config) + "\n")
             self._file = pathlib.Path(file.name)
-        self.child = procs.Child(["stunnel4", self._file])
+        self.child = procs.Child([*self._prefix, "stunnel4", self._file])
         procs.wait_listening(self.port, self.child)
         return self
 
