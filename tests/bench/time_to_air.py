@@ -12,6 +12,8 @@ A and B are network namespaces with a line between them, of 50 ms each way for i
     for n in A B; do ip -n $n link set lo up; ip -n $n link set link0 up; done
     for n in A B; do tc -n $n qdisc add dev link0 root netem delay 50ms; done
 
+or, where the kernel has no netem, those of `build-tests/tests/support/badlink --delay 50 --name N`: N-a and N-b.
+
 nginx-rtmp runs in B, each client in A, and the packets on A's interface are looked at. Needs root.
 """
 

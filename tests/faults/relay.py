@@ -21,6 +21,7 @@ class Relay:
     def __init__(self, space, target):
         self._space, self._target = space, target
         self.stalled = False
+        self.broken = 0  # how many connections have been broken off
         self._breaks = {}  # client socket -> how
         self._clients = []
         self._threads = []
@@ -94,6 +95,7 @@ class Relay:
                 if how is not None and len(data) > 500:
                     sink.sendall(data[:len(data) // 2])
                     self._break(how, client, server)
+                    self.broken += 1
                     if how == RESET:
                         return
                     self._breaks[client] = "done"

@@ -48,11 +48,13 @@ class Outcome:
 
 
 def names():
-    return [case.name for case in cases.CASES]
+    """What select() takes."""
+    return list(dict.fromkeys(name for case in cases.CASES for name in (case.family, case.name) if name))
 
 
 def select(wanted=(), *, quick=False):
-    return [case for case in cases.CASES if (case.name in wanted if wanted else case.quick or not quick)]
+    return [case for case in cases.CASES
+            if ({case.name, case.family} & set(wanted) if wanted else case.quick or not quick)]
 
 
 def run(wanted, peers, *, jobs=JOBS):

@@ -92,16 +92,27 @@ def about(outcomes):
 
 def document(outcomes):
     text = [about(outcomes)]
-    for case in [case for case in cases.CASES if any(outcome.case is case for outcome in outcomes)]:
-        text += [f"## {case.name}", "", f"{case.what[0].upper()}{case.what[1:]}{'' if case.what.endswith('?') else '.'}", ""]
-        for direction in case.directions:
-            rows = sorted((row for row in outcomes if row.case is case and row.direction == direction),
-                          key=lambda row: rig.PEERS.index(row.peer))
-            # A case that is told in words has no other columns.
-            head = [direction, *HEAD] if any(len(outcome_cells(row)) > 1 for row in rows) else [direction, HEAD[0]]
-            text += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-            for row in rows:
-                cells = [rig.NAMES[direction, row.peer], *outcome_cells(row)]
-                text.append("| " + " | ".join(cells + [""] * (len(head) - len(cells))) + " |")
-            text.append("")
+    families = {}
+    for case in cases.CASES:
+        if any(outcome.case is case for outcome in outcomes):
+            families.setdefault(case.family or case.name, []).append(case)
+    for name, members in families.items():
+        what = members[0].what
+        text += [f"## {name}", "", f"{what[0].upper()}{what[1:]}{'' if what.endswith('?') else '.'}", ""]
+        for direction in members[0].directions:
+            text += table(direction, members, [row for row in outcomes if row.direction == direction])
     return "\n".join(text)
+
+
+def table(direction, members, outcomes):
+    rows = []
+    for case in members:
+        for outcome in sorted((outcome for outcome in outcomes if outcome.case is case),
+                              key=lambda outcome: rig.PEERS.index(outcome.peer)):
+            rows.append([*([case.variant] if case.variant else []), rig.NAMES[direction, outcome.peer],
+                         *outcome_cells(outcome)])
+    # A case that is told in words has no other columns.
+    head = [*([""] if members[0].variant else []), direction, *HEAD][:max(map(len, rows))]
+    text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    text += ["| " + " | ".join(row + [""] * (len(head) - len(row))) + " |" for row in rows]
+    return [*text, ""]
