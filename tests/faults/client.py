@@ -175,7 +175,7 @@ class FfmpegClient:
     def __init__(self, plan):
         self.encoder = None
         # It dies with us, however we do.
-        argv = ["setpriv", "--pdeathsig", "KILL", "--", "ffmpeg", "-hide_banner", "-loglevel", "warning", *plan.get("options", ())]
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", "ffmpeg", "-hide_banner", "-loglevel", "warning"]
         copy = ["-c", "copy", "-flvflags", "no_duration_filesize"]
         if plan["mode"] == "push":
             if len(plan["urls"]) == 1:

@@ -14,8 +14,8 @@ RESET, HALF_CLOSE = "reset", "half-close"
 class Relay:
     """Passes connections in a namespace on to its 127.0.0.1:`target`, until the `with` block is left.
 
-    break_off() breaks off what is there, in the middle of a piece of media; later connections are passed on again. While
-    `stalled`, nothing is read of what clients send.
+    break_off() breaks off what is there, in the middle of a piece of media; later connections are passed on again.
+    While `stalled`, nothing is read of what clients send.
     """
 
     def __init__(self, space, target):

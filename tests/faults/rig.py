@@ -32,7 +32,7 @@ import procs  # noqa: E402
 
 PORT = 1935
 STREAM = "broadcast"
-FIRST_PICTURE_WITHIN = 20
+FIRST_PICTURE_WITHIN = 30
 STOPS_WITHIN = 15
 
 OURS, RTMP2, FFMPEG = "ours", "rtmp2", "ffmpeg"
@@ -228,8 +228,8 @@ class Client:
         if film_path is not None:
             plan["film"] = str(film_path)
         self._log_at, self._said = 0, []
-        self.child = procs.Child([*scene.link.near.prefix, *prefix, sys.executable, HERE / "client.py", json.dumps(plan)],
-                                 stdin=subprocess.PIPE, pass_fds=[] if output is None else [output],
+        argv = [*scene.link.near.prefix, *prefix, sys.executable, HERE / "client.py", json.dumps(plan)]
+        self.child = procs.Child(argv, stdin=subprocess.PIPE, pass_fds=[] if output is None else [output],
                                  env={"LC_ALL": "C.UTF-8", "GST_DEBUG_NO_COLOR": "1", **(env or {})})
         self.stopped_at = self.ended_at = None
 
@@ -491,7 +491,7 @@ class Scene:
                 result.last_words = self.client.last_words()
             time.sleep(0.3)
         else:
-            result.ended_after = self.client.ended_at - begin
+            result.ended_after = max(0, self.client.ended_at - begin)
             result.last_words = self.client.last_words()
         result.errors = len(self.client.all("error"))
         result.reconnects = bool(self.client.all("set", key="auto-reconnect"))

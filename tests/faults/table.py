@@ -11,7 +11,9 @@ import rig
 
 
 def seconds(value, none="-"):
-    return none if value is None else f"{value:.1f} s"
+    if value is None:
+        return none
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
 
 
 def outcome_cells(outcome):
@@ -28,31 +30,31 @@ def outcome_cells(outcome):
     elif result.lived:
         end = "lives"
         if result.attempts is not None and result.attempts > 1:
-            end += f", {result.attempts - 1} attempts"
+            end += f", tried {result.attempts - 1} times" if result.attempts > 2 else ", tried once"
     else:
         words = " ".join(result.last_words.replace("|", "/").split())
         end = f"ended after {seconds(result.ended_after)}: {words[:200]}"
     memory = "-" if result.grown_kb is None else f"{result.grown_kb / 1000:+.1f} MB, {result.grown_fds:+d}"
     lost = f"{result.lost} of {result.due}, {result.lost / film.FPS:.1f} s" if result.lived else "all since then"
     back = seconds(result.back_after if result.lived else None, "never")
-    return [end, back, lost,
-            seconds(result.age_during), seconds(result.age_worst), seconds(result.age_end), seconds(result.timely_after),
-            seconds(result.stopped_within), memory]
+    return [end, back, lost, seconds(result.age_during), seconds(result.age_worst), seconds(result.age_end),
+            seconds(result.timely_after), seconds(result.stopped_within), memory]
 
 
 def line(outcome):
     return f"{outcome.title()}: {', '.join(outcome_cells(outcome))}"
 
 
-HEAD = ["outcome", "back after", "pictures lost", "late, half of them", "late, the worst", "late at the end", "in time after",
+HEAD = ["outcome", "back after", "pictures lost", "late, half of them", "late, the worst", "late at the end",
+        "in time after",
         "stops within", "memory, fds"]
 
 
 ABOUT = """# Reliability
 
-What becomes of a broadcast when the network or the server fails: rtmpsink and rtmpsrc, GStreamer's rtmp2sink and rtmp2src,
-and ffmpeg, each through the same fault in the same run. This page is made by `./run faults` (`--quick` for the quick
-half, names of faults for these alone; root is needed), from {versions}.
+What becomes of a broadcast when the network or the server fails: rtmpsink and rtmpsrc, GStreamer's rtmp2sink and
+rtmp2src, and ffmpeg, each through the same fault in the same run. This page is made by `./run faults` (`--quick` for
+the quick half, names of faults for these alone; root is needed), from {versions}.
 
 The client under test and an nginx-rtmp are in two network namespaces, joined by a line that a program carries
 (`tests/support/badlink.cpp`): 5 ms each way, TCP with cubic, unless the fault says otherwise. Pictures come at 30 a
@@ -62,10 +64,12 @@ what the sender does not take is kept for it. Set on our elements: {settings}. T
 
 | column | says |
 |---|---|
-| outcome | whether the program lives when the fault is over, or when and why it ended; `attempts` is how often it connected again |
+| outcome | whether the program lives, or when and why it ended; and how often it tried to connect again |
 | back after | from the fault's end to the first picture that was made after it |
 | pictures lost | of those made from the first that arrived to the end of the measurement |
-| late, half of them / the worst / at the end | from being made to arriving: the median during the fault, the most, and the median of the last two seconds |
+| late, half of them | from being made to arriving, the median of the pictures that arrived during the fault |
+| late, the worst | the most, from the fault's begin on |
+| late at the end | the median of the last two seconds |
 | in time after | from the fault's end until pictures are never again more than {in_time:.0f} s late |
 | stops within | from being told to stop to the end of the process |
 | memory, fds | what the process has grown by, from before the fault until a few seconds after it |

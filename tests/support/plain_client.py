@@ -29,7 +29,8 @@ class PlainClient:
         answer = self._read(1 + 1536 + 1536)
         sock.sendall(answer[1:1537])
         self.send(TYPE_CHUNK_SIZE, 0, struct.pack(">I", CHUNK_SIZE), stream=0, chunk_stream=2)
-        sock.sendall(fake_server.command("connect", 1, {"app": application, "tcUrl": f"rtmp://localhost/{application}"}))
+        sock.sendall(fake_server.command(
+            "connect", 1, {"app": application, "tcUrl": f"rtmp://localhost/{application}"}))
         self._wait_command("_result")
         sock.sendall(fake_server.command("createStream", 2, None))
         self._wait_command("_result")
