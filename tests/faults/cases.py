@@ -175,7 +175,7 @@ def loss(name, direction, peer, *, percent, round_trip, congestion):
     if congestion not in available.split():
         raise unittest.SkipTest(f"no {congestion} in this kernel")
     return measure(name, direction, peer, fault, bitrate="1M", congestion=congestion,
-                   line={"delay": round_trip / 2})
+                   line={"delay": round_trip / 2}, client={"properties": {"congestion-control": congestion}})
 
 
 for percent in (0.2, 1, 2):

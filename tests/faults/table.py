@@ -57,10 +57,11 @@ rtmp2src, and ffmpeg, each through the same fault in the same run. This page is 
 the quick half, names of faults for these alone; root is needed), from {versions}.
 
 The client under test and an nginx-rtmp are in two network namespaces, joined by a line that a program carries
-(`tests/support/badlink.cpp`): 5 ms each way, TCP with cubic, unless the fault says otherwise. Pictures come at 30 a
-second, a key frame each second, with sound. Each carries its number and the time when it was made, so what is lost and
-how late the rest is are read off what arrives at the far end. The encoder does not wait for a sender that is behind:
-what the sender does not take is kept for it. Set on our elements: {settings}. The others are as they come.
+(`tests/support/badlink.cpp`): 5 ms each way unless the fault says otherwise. TCP has cubic; rtmpsink chooses for itself
+if it is not told. Pictures come at 30 a second, a key frame each second, with sound. Each carries its number and the time
+when it was made, so what is lost and how late the rest is are read off what arrives at the far end. The encoder does
+not wait for a sender that is behind: what the sender does not take is kept for it. Set on our elements: {settings}.
+The others are as they come.
 
 | column | says |
 |---|---|

@@ -215,9 +215,10 @@ struct End {
     };
     set_address(SIOCSIFADDR, address.c_str());
     set_address(SIOCSIFNETMASK, "255.255.255.0");
-    // The line's queue is ours: the device's must not be the one that overflows.
+    // The line's queue is ours: the device's must not be the one that overflows. It seldom would,
+    // and in a namespace of users it cannot be set.
     interface.ifr_qlen = kDeviceQueue;
-    if (ioctl(control, SIOCSIFTXQLEN, &interface) != 0) {
+    if (ioctl(control, SIOCSIFTXQLEN, &interface) != 0 && errno != EPERM) {
       give_up("no transmit queue");
     }
     up(control, interface);
