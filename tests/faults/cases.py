@@ -72,6 +72,8 @@ def survives(*, breaks=True, keeps=None, back_within=None, lost_at_most=None, ag
             complaints.append(f"pictures were back after {result.back_after} s, not within {back_within}")
         if lost_at_most is not None and result.lost > lost_at_most:
             complaints.append(f"{result.lost} pictures of {result.due} were lost, more than {lost_at_most}")
+        if result.backward > 0:
+            complaints.append(f"time stamps went back by {result.backward} ms")
         if result.age_end is None or result.age_end > age_end_at_most:
             complaints.append(f"at the end pictures arrived {result.age_end} s late, more than {age_end_at_most}")
         if timely_within is not None and result.bounded and (
