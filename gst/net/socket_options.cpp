@@ -8,10 +8,12 @@
 #include <cstring>
 #include <limits>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #ifdef __linux__
 #include <linux/sockios.h>
 #endif
@@ -83,6 +85,14 @@ std::string congestion_control([[maybe_unused]] int fd) {
 
 void set_reset_on_close(int fd) {
   set_option(fd, SOL_SOCKET, SO_LINGER, linger{1, 0});
+}
+
+OpenSocket::OpenSocket(int fd) : fd_(fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1) {}
+
+void OpenSocket::close() {
+  if (fd_ >= 0) {
+    ::close(std::exchange(fd_, -1));
+  }
 }
 
 std::optional<SocketQueues> read_socket_queues([[maybe_unused]] int fd) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "session/time.h"
 
@@ -33,6 +34,25 @@ std::string congestion_control(int fd);
 /// set_reset_on_close() lets closing throw away what is not sent, and tell the peer so (SO_LINGER
 /// 0).
 void set_reset_on_close(int fd);
+
+/// OpenSocket keeps a connection open, beside who else has it: a descriptor of its own, or none.
+class OpenSocket {
+ public:
+  OpenSocket() = default;
+  explicit OpenSocket(int fd);
+  OpenSocket(OpenSocket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  OpenSocket& operator=(OpenSocket&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    other.close();
+    return *this;
+  }
+  ~OpenSocket() { close(); }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  void close();
+  int fd_ = -1;
+};
 
 /// SocketQueues is what the kernel holds of ours.
 struct SocketQueues {

@@ -214,6 +214,13 @@ bool FlvPublisher::has_video() const {
                      [](const Header& header) { return is(header.type, TagType::kVideo); });
 }
 
+/// A player can begin with the tag: a key frame, or sound if there are no pictures.
+bool FlvPublisher::begins_anew(const FlvTag& tag) const {
+  return has_video()
+             ? is(tag.header.type, TagType::kVideo) && tag.packet_class == PacketClass::kKeyFrame
+             : is(tag.header.type, TagType::kAudio) && tag.packet_class == PacketClass::kAudioFrame;
+}
+
 /// A header is what the next connection begins with, whether or not its own place is kept.
 void FlvPublisher::forget_oldest(Publication& publication) {
   const FlvTag& tag = waiting_.front().tag;
@@ -286,6 +293,9 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
     if (connection_ != link.attempt().serial) {
       begin_connection(publication, link, locked);
       continue;
+    }
+    if (publication.successor_ready() && begins_anew(waiting_.front().tag)) {
+      return Outcome::kChangeOver;
     }
     waiting_bytes_ -= waiting_.front().tag.body.size();
     send_tag(link, locked, std::move(waiting_.front().tag));

@@ -33,6 +33,7 @@ class FlvPublisher {
 
   enum class Outcome : uint8_t {
     kDone,         ///< all that was pushed is queued, or kept until there is a connection
+    kChangeOver,   ///< what comes next goes to the successor: Publication::take_over()
     kInterrupted,  ///< proceed() is to be called again, or reset()
     kEnded,        ///< the link has ended
     kNotFlv,       ///< see error()
@@ -73,6 +74,7 @@ class FlvPublisher {
   bool note(const Header& header);
   void begin_connection(Publication& publication, PublishLink& link, Connection::Locked& locked);
   bool has_video() const;
+  bool begins_anew(const FlvTag& tag) const;
   bool cut();
   void forget_oldest(Publication& publication);
   void keep(Publication& publication, const PublishLink& link);

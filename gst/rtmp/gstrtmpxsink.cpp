@@ -155,7 +155,7 @@ class RtmpxSink {
   bool start();
   void stop();
   PublicationPtr connect();
-  void ask_for_key_frame(PublishLink& link);
+  void ask_for_key_frame(Publication& publication, PublishLink& link);
   GstFlowReturn send_pushed();
   PublishLink::Outcome finish(Publication& publication, PublishLink& link);
   GstFlowReturn fail_unreadable();
@@ -234,12 +234,21 @@ PublicationPtr RtmpxSink::connect() {
     connection = connection_;
     publish = publish_;
   }
-  if (auto unusable = check_settings(connection)) {
+  auto unusable = check_settings(connection);
+  std::vector<ConnectionSettings> connections = {connection};
+  for (const std::string& location : publish.locations) {
+    ConnectionSettings fallback = connection;
+    auto refused = set_location(fallback, location);
+    unusable = unusable ? unusable : refused ? refused : check_settings(fallback);
+    connections.push_back(std::move(fallback));
+  }
+  if (unusable) {
     post_failure(element(), failure_from_settings(Role::kSink, *unusable));
     return nullptr;
   }
   GST_INFO_OBJECT(element_, "connecting to %s", rtmp::mask(connection.url).c_str());
-  PublicationPtr publication = Publication::create(element(), connection, publish, interrupted_);
+  PublicationPtr publication =
+      Publication::create(element(), std::move(connections), publish, interrupted_);
   PublicationPtr old = std::exchange(*publication_.lock(), publication);
   publisher_.begin_publication();
   publication->open();
@@ -335,8 +344,8 @@ bool RtmpxSink::is_live() {
 }
 
 /// Not under a lock: an encoder may answer at once, or an application look at the event.
-void RtmpxSink::ask_for_key_frame(PublishLink& link) {
-  if (link.take_key_frame_wish()) {
+void RtmpxSink::ask_for_key_frame(Publication& publication, PublishLink& link) {
+  if (link.take_key_frame_wish() || publication.take_key_frame_wish()) {
     GST_DEBUG_OBJECT(element_, "asking upstream for a key frame");
     request_key_unit();
   }
@@ -378,6 +387,10 @@ GstFlowReturn RtmpxSink::send_pushed() {
     }
     const auto link = publication->link();
     FlvPublisher::Outcome outcome = publisher_.proceed(*publication, *link, is_live());
+    if (outcome == FlvPublisher::Outcome::kChangeOver) {
+      publication->take_over();
+      continue;
+    }
     if (outcome == FlvPublisher::Outcome::kEnded) {
       switch (publication->next(*link)) {
         case Publication::Next::kLink:
@@ -395,9 +408,10 @@ GstFlowReturn RtmpxSink::send_pushed() {
       }
     }
     switch (outcome) {
+      case FlvPublisher::Outcome::kChangeOver:
       case FlvPublisher::Outcome::kEnded:
       case FlvPublisher::Outcome::kDone:
-        ask_for_key_frame(*link);
+        ask_for_key_frame(*publication, *link);
         return GST_FLOW_OK;
       case FlvPublisher::Outcome::kInterrupted: {
         GstFlowReturn flow = gst_base_sink_wait_preroll(GST_BASE_SINK_CAST(element_));
@@ -424,6 +438,7 @@ PublishLink::Outcome RtmpxSink::finish(Publication& publication, PublishLink& li
       return PublishLink::Outcome::kInterrupted;
     case FlvPublisher::Outcome::kEnded:
       return PublishLink::Outcome::kEnded;
+    case FlvPublisher::Outcome::kChangeOver:
     case FlvPublisher::Outcome::kDone:
     case FlvPublisher::Outcome::kNotFlv:
       break;

@@ -6,40 +6,47 @@
 #include <chrono>
 #include <utility>
 
+#include "rtmp/redirect.h"
 #include "rtmp/rtmplog.h"
 
 namespace gstrtmp {
 
 std::shared_ptr<Publication> Publication::create(GstElement* element,
-                                                 const ConnectionSettings& connection,
+                                                 std::vector<ConnectionSettings> connections,
                                                  const PublishSettings& settings,
                                                  const std::atomic<bool>& interrupted) {
-  std::shared_ptr<Publication> made(new Publication(element, connection, settings, interrupted));
+  std::shared_ptr<Publication> made(
+      new Publication(element, std::move(connections), settings, interrupted));
   made->alarm_ = made->loop_->alarm([weak = std::weak_ptr<Publication>(made)] {
     if (auto self = weak.lock()) {
-      self->attempt();
+      self->on_alarm();
     }
   });
   return made;
 }
 
-Publication::Publication(GstElement* element, const ConnectionSettings& connection,
+Publication::Publication(GstElement* element, std::vector<ConnectionSettings> connections,
                          const PublishSettings& settings, const std::atomic<bool>& interrupted)
     : element_(element),
-      connection_(connection),
+      connections_(std::move(connections)),
       interrupted_(interrupted),
       max_bitrate_(settings.max_bitrate),
       encoder_(settings.encoder.target ? std::make_shared<EncoderBitrate>(settings.encoder)
                                        : nullptr),
       notices_(element),
-      state_(std::in_place, connection.reconnect) {
+      state_(std::in_place, connections_.front().reconnect) {
   state_.lock()->settings = settings;
 }
 
 Publication::~Publication() {
   alarm_.reset();
-  if (LinkPtr last = link()) {
-    last->detach();
+  auto state = state_.lock();
+  const LinkPtr links[] = {state->link, state->successor};
+  state.unlock();
+  for (const LinkPtr& link : links) {
+    if (link) {
+      link->detach();
+    }
   }
 }
 
@@ -51,22 +58,77 @@ Publication::LinkPtr Publication::link() {
   return state_.lock()->link;
 }
 
+// ---- attempts ----
+
+void Publication::set_alarm(Lock& state) {
+  std::optional<rtmp::Time> next = state->attempt_at;
+  if (state->return_at && (!next || *state->return_at < *next)) {
+    next = state->return_at;
+  }
+  if (state->moved || !state->left.empty()) {
+    next = monotonic_now();
+  }
+  if (!state->abandoned) {
+    alarm_->set(next);
+  }
+}
+
+void Publication::on_alarm() {
+  std::vector<LinkPtr> left;
+  std::optional<ConnectionSettings> moved;
+  LinkPtr leaving;
+  bool attempt_due = false;
+  bool return_due = false;
+  {
+    auto state = state_.lock();
+    const rtmp::Time now = monotonic_now();
+    left.swap(state->left);
+    moved = std::exchange(state->moved, std::nullopt);
+    leaving = std::exchange(state->leave_first, false) ? state->link : nullptr;
+    attempt_due = state->attempt_at && *state->attempt_at <= now;
+    return_due = !attempt_due && state->return_at && *state->return_at <= now;
+    if (return_due) {
+      state->plan_return(now);
+    }
+  }
+  for (const LinkPtr& link : left) {
+    link->detach();
+  }
+  if (leaving) {
+    leaving->abandon();
+  }
+  if (attempt_due) {
+    attempt();
+  } else if (moved) {
+    begin_successor(*moved, 0);
+  } else if (return_due) {
+    begin_successor(connections_.front(), 0);
+  }
+  auto state = state_.lock();
+  set_alarm(state);
+}
+
+Publication::LinkPtr Publication::make_link(Lock& state, const ConnectionSettings& connection) {
+  const guint hold = state->reconnector.has_run() ? state->settings.reconnect_buffer_ms
+                                                  : state->settings.max_latency_ms;
+  return PublishLink::create(element_, connection, state->settings,
+                             {++state->serial, std::chrono::milliseconds(hold), dropped_}, *this,
+                             interrupted_);
+}
+
 /// attempt() makes the next link, in the place of one that has ended.
 void Publication::attempt() {
   LinkPtr old;
   LinkPtr made;
   {
     auto state = state_.lock();
+    state->attempt_at.reset();
     if (state->abandoned || state->ending) {
       return;
     }
-    const guint hold = state->reconnector.has_run() ? state->settings.reconnect_buffer_ms
-                                                    : state->settings.max_latency_ms;
-    made = PublishLink::create(element_, connection_, state->settings,
-                               {++state->serial, std::chrono::milliseconds(hold), dropped_}, *this,
-                               interrupted_);
+    const auto moved = std::exchange(state->successor_connection, std::nullopt);
+    made = make_link(state, moved && !state->successor ? *moved : connections_[state->target]);
     old = std::exchange(state->link, made);
-    state->waiting = false;
     notices_.post_connecting(state->reconnector.attempt());
   }
   if (old) {
@@ -77,21 +139,112 @@ void Publication::attempt() {
   changed_.notify_all();
 }
 
-void Publication::on_published() {
+/// begin_successor() makes a connection beside the one that runs.
+void Publication::begin_successor(const ConnectionSettings& connection, size_t target) {
+  LinkPtr made;
+  {
+    auto state = state_.lock();
+    if (state->abandoned || state->ending || state->waiting() || state->successor) {
+      return;
+    }
+    GST_INFO_OBJECT(element_, "connecting to %s beside the connection that runs",
+                    rtmp::mask(connection.url).c_str());
+    made = make_link(state, connection);
+    state->successor = made;
+    state->successor_target = target;
+    state->successor_connection = connection;
+  }
+  made->open();
+}
+
+bool Publication::take_key_frame_wish() {
+  if (!successor_ready_) {
+    return false;
+  }
   auto state = state_.lock();
+  const rtmp::Time now = monotonic_now();
+  if (state->asked_at && now - *state->asked_at < LatencyBound::kAskAgain) {
+    return false;
+  }
+  state->asked_at = now;
+  return true;
+}
+
+void Publication::take_over() {
+  LinkPtr old;
+  {
+    auto state = state_.lock();
+    if (!successor_ready_.exchange(false) || !state->successor) {
+      return;
+    }
+    old = std::exchange(state->link, std::exchange(state->successor, nullptr));
+    state->successor_connection.reset();
+    state->target = state->successor_target;
+    state->plan_return(monotonic_now());
+    state->reconnects++;
+    notices_.post_connected(0);
+    set_alarm(state);
+  }
+  old->retire();
+}
+
+// ---- what becomes of them: under a connection's lock ----
+
+void Publication::on_published(uint64_t serial) {
+  auto state = state_.lock();
+  if (state->successor && state->successor->attempt().serial == serial) {
+    successor_ready_ = true;
+    return;
+  }
   notices_.post_connected(state->reconnector.attempt());
   state->reconnects += state->reconnector.has_run() ? 1 : 0;
   state->reconnector.on_running(monotonic_now());
+  state->plan_return(monotonic_now());
+  set_alarm(state);
 }
 
-bool Publication::on_failed(const Failure& failure) {
+/// A successor that comes to nothing leaves the connection that runs as it is. But if it was
+/// refused since the name is in use, which is by us, that connection goes first.
+bool Publication::drop_successor(Lock& state, uint64_t serial, const Failure& failure) {
+  if (!state->successor || state->successor->attempt().serial != serial) {
+    return false;
+  }
+  GST_INFO_OBJECT(element_, "the other connection did not come about: %s", failure.text.c_str());
+  successor_ready_ = false;
+  state->left.push_back(std::exchange(state->successor, nullptr));
+  if (failure.kind == FailureKind::kBadName) {
+    state->leave_first = true;
+    state->target = state->successor_target;
+    state->attempt_at = monotonic_now();
+  } else {
+    state->successor_connection.reset();
+  }
+  set_alarm(state);
+  return true;
+}
+
+bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) {
   auto state = state_.lock();
   state->last_error = failure.text;
-  if (state->abandoned) {
+  if (state->abandoned || drop_successor(state, serial, failure)) {
     return false;
   }
   const rtmp::Time now = monotonic_now();
-  const auto delay = state->ending ? std::nullopt : state->reconnector.on_end(failure, now);
+  if (LinkPtr successor = std::exchange(state->successor, nullptr)) {
+    state->successor_connection.reset();
+    if (successor_ready_.exchange(false)) {
+      notices_.post_loss(failure);
+      notices_.post_connected(0);
+      state->left.push_back(std::exchange(state->link, std::move(successor)));
+      state->target = state->successor_target;
+      state->reconnects++;
+      set_alarm(state);
+      changed_.notify_all();
+      return true;
+    }
+    state->left.push_back(std::move(successor));
+  }
+  auto delay = state->ending ? std::nullopt : state->reconnector.on_end(failure, now);
   if (!delay) {
     state->failed = true;
     notices_.post_error(failure, [weak = weak_from_this()] {
@@ -103,18 +256,49 @@ bool Publication::on_failed(const Failure& failure) {
     changed_.notify_all();
     return false;
   }
+  // A fallback is tried at once: the delays are between rounds.
+  state->target = (state->target + 1) % connections_.size();
+  if (state->target > 0) {
+    delay = rtmp::Duration::zero();
+  }
+  if (socket) {
+    state->lost = std::move(socket);
+  }
   const unsigned attempt = state->reconnector.attempt();
   GST_INFO_OBJECT(
-      element_, "attempt %u in %d ms: %s", attempt,
-      static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(*delay).count()),
+      element_, "attempt %u in %" G_GINT64_FORMAT " ms: %s", attempt,
+      static_cast<gint64>(std::chrono::duration_cast<std::chrono::milliseconds>(*delay).count()),
       failure.text.c_str());
   if (attempt == 1) {
     notices_.post_loss(failure);
   }
   notices_.post_waiting(attempt, *delay, failure);
-  state->waiting = true;
-  alarm_->set(now + *delay);
+  state->return_at.reset();
+  state->attempt_at = now + *delay;
+  set_alarm(state);
   return true;
+}
+
+/// The way is there again: now a reset of the last connection arrives, and the server gives our
+/// name free before we ask for it.
+void Publication::on_reached() {
+  state_.lock()->lost = {};
+}
+
+/// The server wants us elsewhere (Enhanced RTMP, NetConnection.Connect.ReconnectRequest): `tc_url`
+/// is whole, relative, or empty for the same address.
+void Publication::on_move_request(const ConnectionSettings& from, const std::string& tc_url) {
+  ConnectionSettings moved = from;
+  if (!tc_url.empty()) {
+    if (auto trouble = Redirects().follow(moved.url, tc_url)) {
+      GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
+      return;
+    }
+    moved.tc_url.clear();
+  }
+  auto state = state_.lock();
+  state->moved = std::move(moved);
+  set_alarm(state);
 }
 
 void Publication::on_dropping(bool begins, rtmp::Duration age) {
@@ -176,7 +360,7 @@ Publication::Next Publication::next(const PublishLink& ended) {
     if (state->link.get() != &ended) {
       return Next::kLink;
     }
-    if (!state->waiting || state->abandoned) {
+    if (!state->waiting() || state->abandoned) {
       return Next::kOver;
     }
     if (interrupted_) {
@@ -189,7 +373,12 @@ Publication::Next Publication::next(const PublishLink& ended) {
 bool Publication::begin_end() {
   auto state = state_.lock();
   state->ending = true;
-  if (!state->waiting) {
+  successor_ready_ = false;
+  if (state->successor) {
+    state->left.push_back(std::exchange(state->successor, nullptr));
+    set_alarm(state);
+  }
+  if (!state->waiting()) {
     return true;
   }
   GErrorPtr error(g_error_new_literal(
@@ -207,20 +396,26 @@ void Publication::abandon() {
   }
   changed_.notify_all();
   alarm_.reset();  // no attempt is being made from here on
-  if (LinkPtr last = link()) {
-    last->abandon();
+  auto state = state_.lock();
+  const LinkPtr links[] = {state->link, state->successor};
+  state.unlock();
+  for (const LinkPtr& link : links) {
+    if (link) {
+      link->abandon();
+    }
   }
 }
 
 void Publication::reconnect() {
-  LinkPtr old = link();
+  LinkPtr old;
   {
     auto state = state_.lock();
     if (state->abandoned || state->ending || state->failed) {
       return;
     }
-    state->waiting = true;  // for the attempt below
-    alarm_->set(monotonic_now());
+    old = state->link;
+    state->attempt_at = monotonic_now();
+    set_alarm(state);
   }
   old->abandon();
 }
@@ -250,7 +445,7 @@ void Publication::set_peak_kbps(guint peak_kbps) {
 void Publication::add_stats(GstStructure* stats) {
   link()->add_stats(stats);
   auto state = state_.lock();
-  if (state->waiting) {
+  if (state->waiting()) {
     gst_structure_set(stats, "state", G_TYPE_STRING, "waiting", nullptr);
   }
   gst_structure_set(stats, "reconnects", G_TYPE_UINT, state->reconnects, "last-error",

@@ -5,6 +5,8 @@
 #include <condition_variable>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <gst/gst.h>
 
@@ -16,20 +18,24 @@
 
 namespace gstrtmp {
 
-/// Publication is a stream that is published, over one connection or, with auto-reconnect, over one
-/// after the other. It makes the attempts, decides about the next, and reports: messages with the
-/// state, a warning for a loss, an error when it gives up.
+/// Publication is a stream that is published, over one connection or one after the other: with
+/// auto-reconnect, after a loss; to another of `locations`; or since the server asks for it. It
+/// makes the attempts, decides about the next, and reports: messages with the state, a warning for
+/// a loss, an error when it gives up.
 ///
-/// The streaming thread uses link() until that ends, then next(). Lock order: a link's connection
-/// lock, then this class's, which nothing is called under.
+/// The streaming thread uses link() until that ends, then next(). A connection that is in good
+/// order gets a successor beside it first; the streaming thread changes over in front of a key
+/// frame, when successor_ready(), by take_over(): nothing is lost, and nothing doubled.
+///
+/// Lock order: a link's connection lock, then this class's, under which nothing is called.
 class Publication final : private PublishLink::Owner,
                           public std::enable_shared_from_this<Publication> {
  public:
   using LinkPtr = std::shared_ptr<PublishLink>;
 
-  /// As PublishLink::create().
+  /// As PublishLink::create(); `connections` are the location and its fallbacks, one at least.
   static std::shared_ptr<Publication> create(GstElement* element,
-                                             const ConnectionSettings& connection,
+                                             std::vector<ConnectionSettings> connections,
                                              const PublishSettings& settings,
                                              const std::atomic<bool>& interrupted);
   ~Publication() override;
@@ -46,6 +52,13 @@ class Publication final : private PublishLink::Owner,
   };
   /// next() waits for what comes after `ended`.
   Next next(const PublishLink& ended);
+  /// successor_ready() is true if another connection waits to take over: with a key frame, which
+  /// upstream is to be asked for.
+  bool successor_ready() const { return successor_ready_; }
+  /// take_key_frame_wish() is true, now and then, while one waits.
+  bool take_key_frame_wish();
+  /// take_over() makes the successor the link(). The one before sends what it has, and ends.
+  void take_over();
   /// begin_end() tells that the stream ends: from here on a loss is final. False if there is no
   /// connection just now that could be waited for; then a warning tells what is lost.
   bool begin_end();
@@ -62,40 +75,69 @@ class Publication final : private PublishLink::Owner,
   void count_dropped(rtmp::MessageType type, uint32_t tag) { dropped_->count(type, tag); }
   /// add_stats() puts the fields of rtmpsink's `stats`, which are documented at that property.
   void add_stats(GstStructure* stats);
+  static void add_idle_stats(GstStructure* stats);
   /// estimated_bitrate() is in bits a second; 0 = unknown.
   guint estimated_bitrate() const { return estimated_bitrate_; }
-  static void add_idle_stats(GstStructure* stats);
 
  private:
   struct State {
     explicit State(const ReconnectSettings& reconnect) : reconnector(reconnect) {}
     PublishSettings settings;
     Reconnector reconnector;
-    LinkPtr link;
     uint64_t serial = 0;
+    LinkPtr link;
+    size_t target = 0;  // of connections_, which `link` goes to
+    LinkPtr successor;
+    size_t successor_target = 0;
+    std::optional<ConnectionSettings> successor_connection;
+    /// The name is in use, by us: the link is to go first, then the successor's address is tried.
+    bool leave_first = false;
+    std::vector<LinkPtr> left;  // successors that came to nothing, to be closed by the loop
+    std::optional<rtmp::Time> attempt_at;
+    std::optional<rtmp::Time> return_at;
+    /// Where the server wants us, if it has asked; taken up by the loop.
+    std::optional<ConnectionSettings> moved;
+    OpenSocket lost;  // of the last connection, whose end its peer may not know of
+    std::optional<rtmp::Time> asked_at;  // for the successor's key frame
     guint reconnects = 0;
-    bool waiting = false;  // for the next attempt
-    bool ending = false;   // begin_end()
+    bool ending = false;  // begin_end()
     bool abandoned = false;
     bool failed = false;  // for good
     bool posted = false;  // the error
     bool told_congestion_control = false;
     std::string last_error;
-  };
 
-  Publication(GstElement* element, const ConnectionSettings& connection,
+    bool waiting() const { return attempt_at.has_value(); }
+    /// plan_return() sets when the first location is tried again, if another is in use.
+    void plan_return(rtmp::Time now) {
+      const rtmp::Duration interval = std::chrono::milliseconds(settings.return_interval_ms);
+      return_at = target > 0 && interval > rtmp::Duration::zero() ? std::optional(now + interval)
+                                                                  : std::nullopt;
+    }
+  };
+  using Lock = Guarded<State>::Lock;
+
+  Publication(GstElement* element, std::vector<ConnectionSettings> connections,
               const PublishSettings& settings, const std::atomic<bool>& interrupted);
-  void on_published() override;
-  bool on_failed(const Failure& failure) override;
+  void on_published(uint64_t serial) override;
+  bool on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) override;
+  void on_reached() override;
+  void on_move_request(const ConnectionSettings& from, const std::string& tc_url) override;
   void on_dropping(bool begins, rtmp::Duration age) override;
   void on_bitrate(uint64_t bits, uint64_t audio, bool limited) override;
   void on_congestion_control_refused(const std::string& name, int error) override;
+  void on_alarm();
   void attempt();
+  void begin_successor(const ConnectionSettings& connection, size_t target);
+  LinkPtr make_link(Lock& state, const ConnectionSettings& connection);
+  bool drop_successor(Lock& state, uint64_t serial, const Failure& failure);
+  void set_alarm(Lock& state);
 
   GstElement* const element_;
-  const ConnectionSettings connection_;
+  const std::vector<ConnectionSettings> connections_;
   const std::atomic<bool>& interrupted_;
   const std::shared_ptr<LatencyBound::Dropped> dropped_ = std::make_shared<LatencyBound::Dropped>();
+  std::atomic<bool> successor_ready_ = false;
   std::atomic<guint> estimated_bitrate_ = 0;
   const guint max_bitrate_;
   const std::shared_ptr<EncoderBitrate> encoder_;  // null = none; the notices' worker's

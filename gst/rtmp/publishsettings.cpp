@@ -2,6 +2,7 @@
 #include "rtmp/publishsettings.h"
 
 #include "common/locked.h"
+#include "rtmp/secretparam.h"
 
 namespace gstrtmp {
 namespace {
@@ -237,6 +238,22 @@ void install_publish_properties(GObjectClass* klass) {
   number(kPropBitrateUnit, "bitrate-unit", "Bitrate unit",
          "Bits a second that 1 means in bitrate-property: 1000 for x264enc, 1 for openh264enc", 1,
          defaults.encoder.unit);
+  /**
+   * GstRtmpxSink:locations:
+   *
+   * Where to publish if #GstRtmpxSink:location cannot be reached, or is lost, in this order; with
+   * #GstRtmpxSink:auto-reconnect. What is not part of a location holds for all of them. While one
+   * of these is in use the first is tried every #GstRtmpxSink:return-interval, and takes over with
+   * a key frame. `locations="<rtmp://b.example.com/live/key, rtmp://c.example.com/live/key>"`
+   */
+  g_object_class_install_property(
+      klass, kPropLocations,
+      secret_array_param_spec("locations", "Fallback locations",
+                              "Where to publish if location is not to be had, in this order",
+                              kReady));
+  number(kPropReturnInterval, "return-interval", "Return interval",
+         "Milliseconds between two attempts to return from a fallback to location (0 = never)", 0,
+         defaults.return_interval_ms);
 }
 
 bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
@@ -283,8 +300,18 @@ bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
       settings.encoder.property = name != nullptr ? name : "bitrate";
       break;
     }
+    case kPropReturnInterval:
+      settings.return_interval_ms = g_value_get_uint(value);
+      break;
     case kPropBitrateUnit:
       settings.encoder.unit = g_value_get_uint(value);
+      break;
+    case kPropLocations:
+      settings.locations.clear();
+      for (guint i = 0; i < gst_value_array_get_size(value); i++) {
+        const char* location = g_value_get_string(gst_value_array_get_value(value, i));
+        settings.locations.emplace_back(location != nullptr ? location : "");
+      }
       break;
     default:
       return false;
@@ -334,8 +361,19 @@ bool get_publish_property(GObject* object, const PublishSettings& settings, guin
     case kPropBitrateProperty:
       g_value_set_string(value, settings.encoder.property.c_str());
       break;
+    case kPropReturnInterval:
+      g_value_set_uint(value, settings.return_interval_ms);
+      break;
     case kPropBitrateUnit:
       g_value_set_uint(value, settings.encoder.unit);
+      break;
+    case kPropLocations:
+      for (const std::string& location : settings.locations) {
+        GValue item = G_VALUE_INIT;
+        g_value_init(&item, G_TYPE_STRING);
+        g_value_set_string(&item, location.c_str());
+        gst_value_array_append_and_take_value(value, &item);
+      }
       break;
     default:
       return false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <gst/gst.h>
 
@@ -21,7 +22,9 @@ struct PublishSettings {
   guint reconnect_buffer_ms = 0;   ///< kept while there is no connection
   guint abandon_after_ms = 10000;  ///< 0 = never
   std::string congestion_control = "auto";
-  guint min_bitrate = 0;  ///< bits a second, of the estimate; 0 = no bound
+  guint return_interval_ms = 30000;    ///< 0 = never
+  std::vector<std::string> locations;  ///< fallbacks, in order
+  guint min_bitrate = 0;               ///< bits a second, of the estimate; 0 = no bound
   guint max_bitrate = 0;
   EncoderBitrate::Settings encoder;
   rtmp::StopCommands stop_commands;
@@ -46,6 +49,8 @@ enum PublishProperty : guint {
   kPropBitrateTarget,
   kPropBitrateProperty,
   kPropBitrateUnit,
+  kPropLocations,
+  kPropReturnInterval,
 };
 
 /// install_publish_properties() is for class_init, after install_connection_properties().

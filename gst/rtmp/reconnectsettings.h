@@ -10,7 +10,7 @@ namespace gstrtmp {
 struct ReconnectSettings {
   bool enabled = false;               ///< `auto-reconnect`
   guint min_delay_ms = 500;           ///< before the second attempt; doubled for each further one
-  guint max_delay_ms = 30000;         ///< the most that it becomes
+  guint max_delay_ms = 5000;          ///< the most that it becomes
   guint timeout_seconds = 0;          ///< give up after that long without a stream; 0 = never
   guint ghost_timeout_seconds = 120;  ///< how long BadName is taken for our own ghost
   guint peer_timeout_ms = 3000;       ///< how long a peer may not answer TCP; 0 = the system's

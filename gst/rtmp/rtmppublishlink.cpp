@@ -33,6 +33,7 @@ constexpr rtmp::Duration kLatencyInterval = 50ms;
 constexpr uint64_t kFlushAt = 512u << 10;
 constexpr rtmp::Duration kLingerAfterEos = 2s;
 constexpr rtmp::Duration kLingerAbandoned = 500ms;
+constexpr rtmp::Duration kLingerRetired = 5s;
 // Acknowledgements of the peer's kernel come without an event of ours.
 constexpr rtmp::Duration kAcknowledgementPoll = 5ms;
 
@@ -92,6 +93,9 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     if (settings_.chunk_size > 0) {
       (void)link_->client(locked).set_chunk_size(chunk_size(locked));
     }
+    if (owner_ != nullptr) {
+      owner_->on_reached();
+    }
     apply_congestion_control(locked);
     set_pacing_rate(locked.fd(), uint64_t{settings_.peak_kbps} * 1000 / 8);
     apply_unsent_mark(locked);
@@ -105,11 +109,11 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     delivered_ = delivered(locked);
     set_alarm();
     if (owner_ != nullptr) {
-      owner_->on_published();
+      owner_->on_published(attempt_.serial);
     }
   } else if (state == LinkState::kEnded && owner_ != nullptr) {
     if (const Failure* failure = link_->failure(locked)) {
-      replaced_ = owner_->on_failed(*failure);
+      replaced_ = owner_->on_failed(attempt_.serial, *failure, std::move(last_socket_));
     }
   }
 }
@@ -128,6 +132,12 @@ void PublishLink::on_link_event(Connection::Locked& locked, rtmp::Event&& event)
     case StatusCode::kRecordDiskQuotaExceeded:
       // The server's own recording; players still get the stream.
       GST_WARNING_OBJECT(element_, "the server cannot record the stream");
+      return;
+    case StatusCode::kConnectReconnectRequest:
+      if (owner_ != nullptr && link_->state(locked) == LinkState::kRunning) {
+        owner_->on_move_request(link_->settings(),
+                                std::string(status->status.info.find_text("tcUrl").value_or("")));
+      }
       return;
     case StatusCode::kConnectClosed:
     case StatusCode::kConnectAppShutdown:
@@ -151,7 +161,6 @@ bool PublishLink::has_room(Connection::Locked& locked) {
     waiting_for_room_ = false;
     return true;
   }
-  was_full_ = true;
   if (waiting_for_room_) {
     return false;
   }
@@ -323,11 +332,14 @@ void PublishLink::estimate_bitrate(Connection::Locked& locked, rtmp::Duration ag
   }
 }
 
-/// What the kernel has is not to reach a server that has another connection of ours by then.
+/// What the kernel has is not to reach a server that has another connection of ours by then. The
+/// reset that tells the server so is for the owner to send when the way is there again: before, it
+/// would be lost, and the server would keep our name for a dead connection.
 void PublishLink::fail_stalled(Connection::Locked& locked, rtmp::Duration silence) {
   Failure failure = failure_stalled(Role::kSink, link_->settings(), silence);
   failure.step = link_->step(locked);
   if (link_->settings().reconnect.enabled) {
+    last_socket_ = OpenSocket(locked.fd());
     set_reset_on_close(locked.fd());
   }
   link_->fail(locked, std::move(failure));
@@ -360,7 +372,7 @@ void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
       std::chrono::milliseconds(link_->settings().reconnect.peer_timeout_ms);
   if (dead > rtmp::Duration::zero() && socket.unacknowledged_bytes > 0 &&
       silence + kWatchInterval >= dead) {
-    fail_stalled(locked, silence);
+    fail_stalled(locked, dead);
   }
 }
 
@@ -402,16 +414,14 @@ uint64_t PublishLink::delivered(Connection::Locked& locked) const {
 void PublishLink::fit_to_rate(Connection::Locked& locked, rtmp::Time now) {
   const uint64_t before = std::exchange(delivered_, delivered(locked));
   const rtmp::Time since = std::exchange(fitted_at_, now);
-  const bool full = std::exchange(was_full_, locked.socket_full());
   fit_due_ = now + kTick;
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(now - since).count();
   rate_ = (delivered_ - std::min(delivered_, before)) * 1'000'000 / static_cast<uint64_t>(us);
   if (settings_.chunk_size == 0) {
     const uint64_t fits = std::clamp<uint64_t>(std::bit_floor(amount_in(rate_, kChunkTime)),
                                                kSmallestChunkSize, kLargestChunkSize);
-    const uint32_t current = chunk_size(locked);
-    // What was sent is less than what the link carries, unless the socket was full.
-    if (fits > current || (fits < current && full)) {
+    // Never smaller: nginx-rtmp loses what it has read ahead when its buffers shrink.
+    if (fits > chunk_size(locked)) {
       (void)link_->client(locked).set_chunk_size(static_cast<uint32_t>(fits));
       GST_DEBUG_OBJECT(element_, "chunk size %u at %" G_GUINT64_FORMAT " octets/s",
                        static_cast<guint>(fits), rate_);
@@ -585,6 +595,16 @@ void PublishLink::abandon() {
     link_->linger(monotonic_now() + kLingerAbandoned);
   }
   link_->close();
+}
+
+void PublishLink::retire() {
+  {
+    auto locked = lock();
+    owner_ = nullptr;
+    locked.hold_writing(false);
+    link_->stop(locked, settings_.stop_commands);
+  }
+  link_->linger(monotonic_now() + kLingerRetired);
 }
 
 void PublishLink::set_chunk_size(guint chunk_size) {

@@ -8,6 +8,7 @@
 #include <gst/gst.h>
 
 #include "net/loop.h"
+#include "net/socket_options.h"
 #include "rtmp/bitrateestimate.h"
 #include "rtmp/latencybound.h"
 #include "rtmp/publishsettings.h"
@@ -51,10 +52,15 @@ class PublishLink final : private ClientLink::Observer,
   class Owner {
    public:
     virtual ~Owner() = default;
-    virtual void on_published() = 0;
+    virtual void on_published(uint64_t serial) = 0;
     /// The attempt has failed. True if another takes its place: then nothing is lost for a live
-    /// stream that waits.
-    virtual bool on_failed(const Failure& failure) = 0;
+    /// stream that waits. `socket` is that of a connection whose peer may not know of its end: it
+    /// is reset when that is closed.
+    virtual bool on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) = 0;
+    /// TCP has connected.
+    virtual void on_reached() = 0;
+    /// The server wants us to connect anew: to `tc_url`, whole, relative or empty.
+    virtual void on_move_request(const ConnectionSettings& from, const std::string& tc_url) = 0;
     /// Media begins, or has ceased, to be dropped since it became too old.
     virtual void on_dropping(bool begins, rtmp::Duration age) = 0;
     /// What the way carries is estimated anew, bits a second; `audio` is what sound takes of it.
@@ -109,6 +115,8 @@ class PublishLink final : private ClientLink::Observer,
   /// send_data() queues a data message of the application's behind what was sent; false if nothing
   /// is published just now.
   bool send_data(rtmp::MessageType type, rtmp::Bytes body);
+  /// retire() lets go of the owner; all that is queued is sent, then the closing commands.
+  void retire();
   /// drop_media() forgets what has not begun to be sent, as a flush wants.
   void drop_media();
 
@@ -167,7 +175,8 @@ class PublishLink final : private ClientLink::Observer,
   // The rest is under the connection's lock.
   PublishSettings settings_;
   Owner* owner_;
-  bool replaced_ = false;  // it has failed, and another attempt follows
+  OpenSocket last_socket_;  // of a connection given up, for the owner
+  bool replaced_ = false;   // it has failed, and another attempt follows
   std::optional<rtmp::Time> patient_until_;
   bool waiting_for_room_ = false;
   LatencyBound bound_;
@@ -180,7 +189,6 @@ class PublishLink final : private ClientLink::Observer,
   int64_t last_timestamp_ = 0;
   std::optional<rtmp::Time> sent_at_;  // the last message
   std::optional<rtmp::Time> gather_until_;
-  bool was_full_ = false;       // since the last fit_to_rate()
   uint64_t unflushed_ = 0;      // octets since the last flush
   uint64_t progress_ = 0;       // octets that the peer's kernel had
   rtmp::Time progressed_at_{};  // when that last grew, or nothing was under way

@@ -20,6 +20,13 @@ GType secret_param_get_type() {
   return kType;
 }
 
+GType secret_array_param_get_type() {
+  static const GType kType = g_type_register_static_simple(
+      GST_TYPE_PARAM_ARRAY_LIST, "GstRtmpxParamSecretArray", sizeof(GParamSpecClass), class_init,
+      sizeof(GstParamSpecArray), nullptr, static_cast<GTypeFlags>(0));
+  return kType;
+}
+
 }  // namespace
 
 GParamSpec* secret_param_spec(const char* name, const char* nick, const char* blurb,
@@ -28,6 +35,15 @@ GParamSpec* secret_param_spec(const char* name, const char* nick, const char* bl
       g_param_spec_internal(secret_param_get_type(), name, nick, blurb, flags));
   g_free(pspec->default_value);
   pspec->default_value = g_strdup(default_value);
+  return G_PARAM_SPEC(pspec);
+}
+
+GParamSpec* secret_array_param_spec(const char* name, const char* nick, const char* blurb,
+                                    GParamFlags flags) {
+  auto* pspec = static_cast<GstParamSpecArray*>(
+      g_param_spec_internal(secret_array_param_get_type(), name, nick, blurb, flags));
+  pspec->element_spec =
+      g_param_spec_ref_sink(g_param_spec_string("location", nick, blurb, nullptr, flags));
   return G_PARAM_SPEC(pspec);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <glib-object.h>
+#include <gst/gst.h>
 
 namespace gstrtmp {
 
@@ -12,5 +12,10 @@ namespace gstrtmp {
 /// (transfer floating)
 GParamSpec* secret_param_spec(const char* name, const char* nick, const char* blurb,
                               const char* default_value, GParamFlags flags);
+
+/// secret_array_param_spec() is gst_param_spec_array() for strings of that kind, in the same way.
+/// (transfer floating)
+GParamSpec* secret_array_param_spec(const char* name, const char* nick, const char* blurb,
+                                    GParamFlags flags);
 
 }  // namespace gstrtmp

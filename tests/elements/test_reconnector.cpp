@@ -41,7 +41,7 @@ TEST(Reconnector, TriesAtOnceThenWaitsTwiceAsLongEachTime) {
   rtmp::Duration expected = 500ms;
   for (int i = 0; i < 12; i++) {
     EXPECT_EQ(reconnector.on_end(failure(FailureKind::kRefused), now), expected) << i;
-    expected = std::min<rtmp::Duration>(expected * 2, 30s);
+    expected = std::min<rtmp::Duration>(expected * 2, 5s);
   }
   EXPECT_EQ(reconnector.attempt(), 13u);
 }
@@ -56,7 +56,7 @@ TEST(Reconnector, AddsSomeChanceWithinTheBounds) {
   EXPECT_GT(*first, 700ms);
   EXPECT_LT(*first, 750ms);
   for (int i = 0; i < 100; i++) {
-    EXPECT_LE(*reconnector.on_end(failure(FailureKind::kRefused), now), 30s);
+    EXPECT_LE(*reconnector.on_end(failure(FailureKind::kRefused), now), 5s);
   }
 }
 
@@ -73,7 +73,7 @@ TEST(Reconnector, AServerThatAcceptsAndHangsUpMakesNoStorm) {
     waited += *delay;
     now += *delay;
   }
-  EXPECT_GT(waited, 5min);
+  EXPECT_GT(waited, 1min);
 }
 
 TEST(Reconnector, AConnectionThatHeldEndsTheSeries) {

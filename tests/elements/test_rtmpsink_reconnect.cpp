@@ -313,6 +313,124 @@ TEST(RtmpSinkReconnect, ByRequestInGoodOrder) {
       sink.message(static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ERROR), 0ms));
 }
 
+/// pictures() are the times of those that a server got.
+std::vector<int64_t> pictures(const TestServer& server) {
+  std::vector<int64_t> times;
+  for (const Message& message : of_type(server.log().messages, rtmp::MessageType::kVideo)) {
+    if (!message.is_header()) {
+      times.push_back(message.timestamp);
+    }
+  }
+  return times;
+}
+
+rtmp::Status move_request(const std::string& tc_url) {
+  rtmp::Status status = rtmp::make_status(rtmp::StatusCode::kConnectReconnectRequest);
+  if (!tc_url.empty()) {
+    status.info = rtmp::amf::Value::object({{"tcUrl", tc_url}});
+  }
+  return status;
+}
+
+// Enhanced RTMP's Reconnect Request: the new connection first, changed over in front of a key
+// frame, then the end of the old one. Nothing is lost, and nothing doubled.
+TEST(RtmpSinkMove, TheServerSendsUsElsewhere) {
+  TestServer first;
+  TestServer second;
+  Sink sink(first.url());  // without auto-reconnect: nothing is lost
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  ASSERT_TRUE(first.wait([](const Log& log) { return log.messages.size() == 13; }));
+  first.send_status(move_request("rtmp://127.0.0.1:" + std::to_string(second.port()) + "/live"));
+  ASSERT_TRUE(second.wait(published));
+  EXPECT_EQ(first.log().ended, 0u) << "the old one goes on until the key frame";
+  for (uint32_t i = 5; i < 25; i++) {
+    ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_TRUE(first.wait([](const Log& log) { return log.count("deleteStream") == 1; }));
+  ASSERT_TRUE(sink.push_eos());
+  expect_fresh_start(second.log().messages, 0);
+  std::vector<int64_t> times = pictures(first);
+  const std::vector<int64_t> later = pictures(second);
+  EXPECT_FALSE(later.empty());
+  times.insert(times.end(), later.begin(), later.end());
+  std::vector<int64_t> all;
+  for (int64_t i = 0; i < 25; i++) {
+    all.push_back(i * 40);
+  }
+  EXPECT_EQ(times, all);
+  EXPECT_FALSE(
+      sink.message(static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ERROR), 0ms));
+}
+
+TEST(RtmpSinkMove, ToTheSameAddressIfNoneIsNamed) {
+  TestServer server;
+  Sink sink(server.url());
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  server.send_status(move_request(""));
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  for (uint32_t i = 10; i < 31; i++) {
+    ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_TRUE(server.wait([](const Log& log) { return log.count("deleteStream") == 1; }));
+}
+
+TEST(RtmpSinkMove, ANameInUseLetsTheOldConnectionGoFirst) {
+  TestServer first;
+  TestServer second(
+      scripted([](Script& s) { s.refuse_publish = refusal(rtmp::StatusCode::kPublishBadName); }));
+  ReconnectingSink sink(first.url());
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  ASSERT_TRUE(first.wait(published));
+  first.send_status(move_request("//127.0.0.1:" + std::to_string(second.port()) + "/live"));
+  ASSERT_TRUE(second.wait(published));
+  second.set_script({});
+  EXPECT_TRUE(first.wait([](const Log& log) { return log.count("deleteStream") == 1; }));
+  EXPECT_TRUE(second.wait([](const Log& log) { return log.publishes.size() >= 2; }));
+}
+
+TEST(RtmpSinkMove, ElsewhereIsNotThere) {
+  TestServer first;
+  Sink sink(first.url());
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  first.send_status(move_request("rtmp://127.0.0.1:" + std::to_string(closed_port()) + "/live"));
+  std::this_thread::sleep_for(200ms);
+  ASSERT_EQ(sink.push(sample_stream(15)), GST_FLOW_OK);
+  ASSERT_TRUE(sink.push_eos());
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+  EXPECT_EQ(first.log().accepted, 1u) << "it stays where it is";
+}
+
+TEST(RtmpSinkLocations, FallsBackAndReturns) {
+  TestServer first(scripted([](Script& s) { s.silent_at = Step::kConnect; }));
+  TestServer second;
+  Sink sink(first.url(), false);
+  gst_util_set_object_arg(G_OBJECT(sink.element), "locations", ("<" + second.url() + ">").c_str());
+  g_object_set(sink.element, "auto-reconnect", TRUE, "return-interval", 300u, "timeout", 1u,
+               nullptr);
+  sink.play();
+  ASSERT_TRUE(second.wait(published));
+  ASSERT_TRUE(state_message(sink, "connected"));
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  first.set_script({});
+  ASSERT_TRUE(first.wait(published));
+  for (uint32_t i = 5; i < 31; i++) {
+    ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_TRUE(second.wait([](const Log& log) { return log.count("deleteStream") == 1; }));
+  ASSERT_TRUE(sink.push_eos());
+  expect_fresh_start(first.log().messages, 0);
+}
+
+TEST(RtmpSinkLocations, AreChecked) {
+  Sink sink("rtmp://127.0.0.1/live/key", false);
+  gst_util_set_object_arg(G_OBJECT(sink.element), "locations", "<\"http://nowhere/x\">");
+  EXPECT_EQ(gst_element_set_state(sink.element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  EXPECT_TRUE(take_error(sink));
+}
+
 TEST(RtmpSinkActions, RequestKeyUnitAsksUpstream) {
   TestServer server;
   ReconnectingSink sink(server.url());
