@@ -23,6 +23,8 @@ constexpr double kPlayerCapabilities = 15;
 constexpr double kPlayerAudioCodecs = 4071;
 constexpr double kPlayerVideoCodecs = 252;
 constexpr double kClientSeek = 1;
+// Enhanced RTMP v2, capsEx.
+constexpr double kUnderstandsReconnectRequest = 1;
 
 /// make_nonce() is a client's nonce of the length that others send.
 std::string make_nonce() {
@@ -254,6 +256,7 @@ rtmp::Connect ClientLink::make_connect() const {
     if (connect.swf_url.empty()) {
       connect.swf_url = connect.tc_url;
     }
+    connect.extra.emplace_back("capsEx", kUnderstandsReconnectRequest);
   } else {
     if (connect.flash_version.empty()) {
       connect.flash_version = kPlayerVersion;
