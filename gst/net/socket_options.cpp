@@ -87,6 +87,22 @@ void set_reset_on_close(int fd) {
   set_option(fd, SOL_SOCKET, SO_LINGER, linger{1, 0});
 }
 
+void set_keep_alive(int fd, rtmp::Duration timeout) {
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+#if defined(TCP_KEEPIDLE) && defined(TCP_KEEPINTVL) && defined(TCP_KEEPCNT)
+  // The kernel counts in seconds, and takes no more of them. A third of the time in silence, and
+  // then two or three questions: one that is lost on the way is not the end.
+  constexpr int64_t kMost = 32767;
+  const int64_t all = std::chrono::ceil<std::chrono::seconds>(timeout).count();
+  const int64_t idle = std::clamp<int64_t>(all / 3, 1, kMost);
+  const int64_t left = std::max<int64_t>(all - idle, 1);
+  const int64_t interval = std::clamp<int64_t>(left / 3, 1, kMost);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(idle));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(interval));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(std::min<int64_t>(left / interval, 3)));
+#endif
+}
+
 OpenSocket::OpenSocket(int fd) : fd_(fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1) {}
 
 void OpenSocket::close() {

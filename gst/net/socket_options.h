@@ -34,6 +34,10 @@ std::string congestion_control(int fd);
 /// set_reset_on_close() lets closing throw away what is not sent, and tell the peer so (SO_LINGER
 /// 0).
 void set_reset_on_close(int fd);
+/// set_keep_alive() has the kernel ask a silent peer whether it is there, and fail the connection
+/// once it has not answered for `timeout`, or two seconds if that is less (SO_KEEPALIVE). It asks
+/// only while nothing is on its way to the peer: what is has a timeout of its own.
+void set_keep_alive(int fd, rtmp::Duration timeout);
 
 /// OpenSocket keeps a connection open, beside who else has it: a descriptor of its own, or none.
 class OpenSocket {

@@ -357,6 +357,9 @@ void ClientLink::linger(rtmp::Time until) {
 
 void ClientLink::on_open(Connection::Locked& locked) {
   set_user_timeout(locked.fd(), std::chrono::milliseconds(settings_.network.tcp_user_timeout_ms));
+  if (settings_.reconnect.peer_timeout_ms > 0) {
+    set_keep_alive(locked.fd(), std::chrono::milliseconds(settings_.reconnect.peer_timeout_ms));
+  }
   set_state(locked, LinkState::kHandshaking);
   rtmp::Time now = monotonic_now();
   if (client_->start(now) != rtmp::Misuse::kNone ||
