@@ -2,6 +2,7 @@
 #include "rtmp/livetimeline.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <utility>
 
@@ -20,16 +21,37 @@ void LiveTimeline::map(int64_t time) {
   pending_ = mapping_;
 }
 
+void LiveTimeline::lose() {
+  begun_ = false;
+  lost_ = has_time_;
+}
+
+/// go_on() decides whether the stream that has come back is the one that was lost: then its time
+/// stamps have gone on as the clock has.
+void LiveTimeline::go_on(int64_t first_ms, int64_t difference) {
+  const int64_t time = first_ms * kMillisecond + shift_ + clock_.correction();
+  const int64_t expected = first_ms * kMillisecond + difference - offset_;
+  if (std::llabs(time - expected) > SenderClock::kJump) {
+    shift_ += expected - time;
+  }
+  // A server may send again what came before the loss.
+  floor_ = latest_time_;
+}
+
 void LiveTimeline::begin(int64_t first_ms, int64_t arrival, int64_t difference) {
+  if (std::exchange(lost_, false) && follow_) {
+    go_on(first_ms, difference);
+  }
   const int64_t sender = first_ms * kMillisecond + shift_;
   const int64_t time = sender + clock_.correction();
   begun_ = true;
+  has_time_ = true;
   offset_ = difference - shift_ - clock_.correction();
   clock_.start(sender, arrival, offset_);
   joined_ = arrival;
   moved_ = arrival - kJoiningPause;
   last_sender_ = std::numeric_limits<int64_t>::max();
-  last_time_ = std::max<int64_t>(0, time);
+  last_time_ = std::max(floor_, time);
   map(time);
 }
 
@@ -67,6 +89,7 @@ LiveTimeline::Place LiveTimeline::place(int64_t timestamp_ms, int64_t arrival) {
     sender = timestamp_ms * kMillisecond + shift_;
   }
   int64_t time = sender + clock_.correction();
+  place.past = floor_ > 0 && time <= floor_;
   if (sender >= last_sender_) {
     // The correction must not turn round what the sender has in order.
     time = std::max(time, last_time_);
@@ -79,7 +102,8 @@ LiveTimeline::Place LiveTimeline::place(int64_t timestamp_ms, int64_t arrival) {
     move_edge(arrival);
   }
   last_sender_ = sender;
-  last_time_ = std::max<int64_t>(0, time);
+  last_time_ = std::max(floor_, time);
+  latest_time_ = std::max(latest_time_, last_time_);
   place.time_ms = header_time_ms();
   place.segment = std::exchange(pending_, std::nullopt);
   return place;

@@ -36,6 +36,7 @@ class LiveTimeline {
     int64_t time_ms = 0;             ///< the tag's time stamp; times GST_MSECOND: the buffer's DTS
     std::optional<Mapping> segment;  ///< before this buffer
     bool jump = false;               ///< no relation to what came before: DISCONT
+    bool past = false;               ///< its own time is not after what came before the last loss
   };
 
   /// `follow` false leaves the sender's time stamps as they are (clock-mode=sender).
@@ -43,25 +44,34 @@ class LiveTimeline {
 
   /// begin() maps a stream whose smallest known difference of arrival and sender time is
   /// `difference` (of all packets that wait): the packet stamped `first_ms`, which came at
-  /// `arrival`, is next. Also for another beginning, after a pause.
+  /// `arrival`, is next. Also for another beginning: after a pause, during which the stream and the
+  /// pipeline's clock parted, or after a loss.
   void begin(int64_t first_ms, int64_t arrival, int64_t difference);
   bool begun() const { return begun_; }
   void end() { begun_ = false; }
+  /// lose() tells that the stream is gone. What comes back may be another one: its numbers go on,
+  /// by as much as time has passed, and none is smaller than those before.
+  void lose();
 
   /// place() is for each audio and video frame, in order; begin() must have been called.
   Place place(int64_t timestamp_ms, int64_t arrival);
-  /// header_time_ms() is the time for a tag that has none of its own.
+  /// header_time_ms() is the time for a tag that has none of its own, if there has been any that
+  /// has: has_time().
+  bool has_time() const { return has_time_; }
   int64_t header_time_ms() const { return last_time_ / static_cast<int64_t>(GST_MSECOND); }
   /// mapping() is the segment that holds now.
   Mapping mapping() const { return mapping_; }
 
  private:
   void map(int64_t time);
+  void go_on(int64_t first_ms, int64_t difference);
   void move_edge(int64_t arrival);
   bool on_sender_jump(int64_t timestamp_ms, int64_t arrival);
 
   const bool follow_;
   bool begun_ = false;
+  bool has_time_ = false;
+  bool lost_ = false;
   SenderClock clock_;
   int64_t shift_ = 0;   // added to the sender's time stamps since it jumped
   int64_t offset_ = 0;  // running time - time stamp, as the segment has it; the clock's base
@@ -71,6 +81,8 @@ class LiveTimeline {
   int64_t moved_ = 0;               // arrival
   int64_t last_sender_ = 0;
   int64_t last_time_ = 0;
+  int64_t latest_time_ = 0;  // of all
+  int64_t floor_ = 0;        // the latest before the last loss
 };
 
 }  // namespace gstrtmp

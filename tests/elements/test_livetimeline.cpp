@@ -329,6 +329,87 @@ TEST(LiveTimeline, BeginsAgainAfterAPause) {
   EXPECT_GT(place.time_ms, 3'600'000) << "the time line goes on";
 }
 
+/// place_all() places a packet each 40 ms, which come when they are due, and answers the last.
+LiveTimeline::Place place_all(LiveTimeline& timeline, int64_t first_ms, int64_t arrival,
+                              int count) {
+  LiveTimeline::Place last;
+  for (int i = 0; i < count; i++) {
+    last = timeline.place(first_ms + i * 40, arrival + i * 40 * kMs);
+  }
+  return last;
+}
+
+TEST(LiveTimeline, SameSenderKeepsItsNumbersAfterALoss) {
+  LiveTimeline timeline;
+  EXPECT_FALSE(timeline.has_time());
+  timeline.begin(50'000, kSecond, kSecond - 50 * kSecond);
+  place_all(timeline, 50'000, kSecond, 26);
+  timeline.lose();
+  EXPECT_FALSE(timeline.begun());
+  EXPECT_TRUE(timeline.has_time());
+  EXPECT_EQ(timeline.header_time_ms(), 51'000);
+  // Five seconds later, by a path that is 100 ms longer.
+  timeline.begin(56'000, 7100 * kMs, 7100 * kMs - 56 * kSecond);
+  auto place = timeline.place(56'000, 7100 * kMs);
+  EXPECT_EQ(place.time_ms, 56'000);
+  EXPECT_FALSE(place.past);
+  ASSERT_TRUE(place.segment);
+  EXPECT_EQ(running(*place.segment, place.time_ms), 7100 * kMs);
+}
+
+TEST(LiveTimeline, AnotherSendersNumbersGoOnAfterALoss) {
+  for (int64_t first : {int64_t{0}, int64_t{3'600'000}}) {
+    SCOPED_TRACE(first);
+    LiveTimeline timeline;
+    timeline.begin(50'000, kSecond, kSecond - 50 * kSecond);
+    place_all(timeline, 50'000, kSecond, 26);
+    timeline.lose();
+    timeline.lose();  // the attempts in between came to nothing
+    timeline.begin(first, 7 * kSecond, 7 * kSecond - first * kMs);
+    auto place = timeline.place(first, 7 * kSecond);
+    EXPECT_EQ(place.time_ms, 56'000) << "by as much as time has passed";
+    EXPECT_EQ(running(timeline.mapping(), place.time_ms), 7 * kSecond);
+    place = place_all(timeline, first + 40, 7040 * kMs, 100);
+    EXPECT_EQ(place.time_ms, 60'000);
+    EXPECT_FALSE(place.jump);
+  }
+}
+
+TEST(LiveTimeline, WhatIsSentAgainAfterALossIsPast) {
+  LiveTimeline timeline;
+  timeline.begin(50'000, kSecond, kSecond - 50 * kSecond);
+  auto place = place_all(timeline, 50'000, kSecond, 51);
+  EXPECT_FALSE(place.past);
+  EXPECT_EQ(place.time_ms, 52'000);
+  timeline.place(51'990, 3 * kSecond);  // another track, a little behind
+  timeline.lose();
+  // Half a second later all comes again since 50.4 s; 52.5 s is live.
+  const int64_t arrival = 3500 * kMs;
+  timeline.begin(50'400, arrival, arrival - 52'500 * kMs);
+  for (int64_t ms = 50'400; ms <= 52'000; ms += 40) {
+    place = timeline.place(ms, arrival);
+    EXPECT_EQ(place.time_ms, 52'000) << ms;
+    EXPECT_TRUE(place.past) << ms;
+  }
+  place = timeline.place(52'040, arrival);
+  EXPECT_EQ(place.time_ms, 52'040);
+  EXPECT_FALSE(place.past);
+  EXPECT_FALSE(place.jump);
+  EXPECT_EQ(running(timeline.mapping(), 52'500), arrival);
+}
+
+TEST(LiveTimeline, SenderModeRewritesNothingAfterALoss) {
+  LiveTimeline timeline(false);
+  timeline.begin(50'000, kSecond, kSecond - 50 * kSecond);
+  place_all(timeline, 50'000, kSecond, 26);
+  timeline.lose();
+  timeline.begin(0, 7 * kSecond, 7 * kSecond);
+  auto place = timeline.place(0, 7 * kSecond);
+  EXPECT_EQ(place.time_ms, 0);
+  EXPECT_FALSE(place.past);
+  EXPECT_EQ(running(timeline.mapping(), 0), 7 * kSecond);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
