@@ -46,15 +46,23 @@ Player::Player(GstElement* element, const ConnectionSettings& connection,
                const PlaySettings& settings)
     : element_(element),
       settings_(settings),
-      link_(ClientLink::create(connection, make_request(element, settings, blocks_), *this)),
+      may_return_(live() && connection.reconnect.enabled),
+      notices_(element),
+      link_(make_link(connection)),
+      reconnector_(may_return_ ? connection.reconnect : ReconnectSettings()),
       timeline_(settings.clock_mode == ClockMode::kPipeline) {}
 
 Player::~Player() {
   link_->close();
 }
 
+std::shared_ptr<ClientLink> Player::make_link(const ConnectionSettings& connection) {
+  return ClientLink::create(connection, make_request(element_, settings_, blocks_), *this);
+}
+
 void Player::open() {
   if (!opened_.exchange(true)) {
+    notices_.post_connecting(0);
     link_->open();
   }
 }
@@ -62,6 +70,7 @@ void Player::open() {
 void Player::interrupt(bool on) {
   interrupted_ = on;
   if (on) {
+    std::lock_guard<std::mutex> lock(link_mutex_);
     link_->connection().wake();
   }
 }
@@ -80,9 +89,12 @@ rtmp::Duration Player::longest_wait() const {
 
 void Player::on_link_state(Connection::Locked& locked, LinkState state) {
   if (state == LinkState::kEnded) {
-    ended_ = true;
+    stream_.ended = true;
   } else if (state == LinkState::kRunning) {
-    last_arrival_ = monotonic_now();
+    stream_.last_arrival = monotonic_now();
+    connections_++;
+    reconnector_.on_accepted();
+    notices_.post_connected(0);
     send_wanted(locked);
   }
 }
@@ -92,10 +104,10 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
     on_media(locked, std::move(*media));
   } else if (auto* status = std::get_if<rtmp::event::StreamStatus>(&event)) {
     const rtmp::StatusCode code = status->status.code;
-    const bool sought = playback_.seeking();
-    playback_.on_status(code);
-    if (sought && !playback_.seeking()) {
-      run_ms_.reset();
+    const bool sought = stream_.playback.seeking();
+    stream_.playback.on_status(code);
+    if (sought && !stream_.playback.seeking()) {
+      stream_.run_ms.reset();
       send_wanted(locked);
     }
     const bool refuses_seek =
@@ -107,7 +119,7 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
     }
   } else if (auto* control = std::get_if<rtmp::event::Control>(&event)) {
     if (control->control.type == rtmp::UserControlType::kStreamEof) {
-      playback_.on_stream_eof();
+      stream_.playback.on_stream_eof();
     }
   } else if (auto* length = std::get_if<rtmp::event::StreamLength>(&event)) {
     if (length->seconds > 0 && length->seconds < 1e9) {
@@ -118,17 +130,23 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
 
 void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
   const rtmp::Time now = monotonic_now();
-  last_arrival_ = now;
+  stream_.last_arrival = now;
   std::optional<Tag> tag = make_tag(std::move(media), now);
   if (!tag) {
     return;
   }
+  if (may_return_ && stream_.playback.over()) {
+    return_here(now);
+  }
   if (tag->is_media()) {
-    playback_.on_media();
-    last_media_ms_ = tag->timestamp;
-    const int64_t before = std::exchange(run_ms_, tag->timestamp).value_or(tag->timestamp);
-    if (playback_.seeking() && std::abs(tag->timestamp - before) > kSeekJump.count()) {
-      playback_.on_jump();
+    if (!std::exchange(stream_.plays, true)) {
+      reconnector_.on_running(now);
+    }
+    stream_.playback.on_media();
+    stream_.last_media_ms = tag->timestamp;
+    const int64_t before = std::exchange(stream_.run_ms, tag->timestamp).value_or(tag->timestamp);
+    if (stream_.playback.seeking() && std::abs(tag->timestamp - before) > kSeekJump.count()) {
+      stream_.playback.on_jump();
       send_wanted(locked);
     }
   }
@@ -139,17 +157,17 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
     }
     tag->timestamp = static_cast<int64_t>(wanted_.value_or(sought_) / GST_MSECOND);
   }
-  if (!joined_) {
-    joined_ = now;
+  if (!stream_.joined) {
+    stream_.joined = now;
   }
-  if (phase_ == Phase::kJoining) {
+  if (stream_.phase == Phase::kJoining) {
     tag->noted = true;
-    caps_due_ |= header_.note(*tag);
-    if (header_.has_video()) {
-      queue_.expect_video(*joined_ + TagQueue::kKeyFrameWait);
+    caps_due_ |= stream_.header.note(*tag);
+    if (stream_.header.has_video()) {
+      queue_.expect_video(*stream_.joined + TagQueue::kKeyFrameWait);
     }
     if (tag->is_media()) {
-      edge_.arrived(tag->timestamp, now);
+      stream_.edge.arrived(tag->timestamp, now);
     }
   }
   queue_.push(std::move(*tag));
@@ -162,12 +180,12 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
 
 void Player::send_pause(Connection::Locked& locked, bool pause) {
   const rtmp::Time now = monotonic_now();
-  rtmp::Pause request{pause, static_cast<double>(last_media_ms_)};
+  rtmp::Pause request{pause, static_cast<double>(stream_.last_media_ms)};
   GST_DEBUG_OBJECT(element_, "%" G_GINT64_FORMAT " ms wait: asking the server to %s",
                    queue_.media_span_ms(), pause ? "pause" : "go on");
   if (link_->client(locked).request(link_->stream(locked), request, now) == rtmp::Misuse::kNone) {
-    playback_.pause_sent(pause, now);
-    last_arrival_ = now;
+    stream_.playback.pause_sent(pause, now);
+    stream_.last_arrival = now;
   }
 }
 
@@ -176,11 +194,11 @@ void Player::send_pause(Connection::Locked& locked, bool pause) {
 void Player::throttle(Connection::Locked& locked) {
   const auto bound = static_cast<int64_t>(settings_.max_queue_time / GST_MSECOND);
   const int64_t span = queue_.media_span_ms();
-  if (playback_.over() || link_->state(locked) != LinkState::kRunning) {
+  if (stream_.playback.over() || link_->state(locked) != LinkState::kRunning) {
     // There is nothing to wait for.
-  } else if (!playback_.paused() && (span > bound || queue_.bytes() > kMaxQueueBytes / 2)) {
+  } else if (!stream_.playback.paused() && (span > bound || queue_.bytes() > kMaxQueueBytes / 2)) {
     send_pause(locked, true);
-  } else if (playback_.paused() && !playback_.pausing() && span <= bound / 2 &&
+  } else if (stream_.playback.paused() && !stream_.playback.pausing() && span <= bound / 2 &&
              queue_.bytes() <= kMaxQueueBytes / 4) {
     send_pause(locked, false);
   }
@@ -194,10 +212,10 @@ bool Player::send_seek(Connection::Locked& locked, GstClockTime position) {
   if (link_->client(locked).request(link_->stream(locked), seek, now) != rtmp::Misuse::kNone) {
     return false;
   }
-  playback_.seek_sent(now);
+  stream_.playback.seek_sent(now);
   sought_ = position;
   begun_ = true;
-  last_arrival_ = now;
+  stream_.last_arrival = now;
   queue_.clear(static_cast<int64_t>(position / GST_MSECOND));
   discont_due_ = true;
   throttle(locked);
@@ -206,18 +224,19 @@ bool Player::send_seek(Connection::Locked& locked, GstClockTime position) {
 
 /// send_wanted() sends the seek that waits, if it need not any more.
 void Player::send_wanted(Connection::Locked& locked) {
-  if (wanted_ && !playback_.seeking() && link_->state(locked) == LinkState::kRunning) {
+  if (wanted_ && !stream_.playback.seeking() && link_->state(locked) == LinkState::kRunning) {
     send_seek(locked, *std::exchange(wanted_, std::nullopt));
   }
 }
 
 bool Player::can_seek() {
-  auto locked = link_->lock();
-  return link_->state(locked) <= LinkState::kRunning;
+  Held held(*this);
+  return link_->state(held.locked) <= LinkState::kRunning;
 }
 
 bool Player::seek(GstClockTime position) {
-  auto locked = link_->lock();
+  Held held(*this);
+  Connection::Locked& locked = held.locked;
   const LinkState state = link_->state(locked);
   if (state > LinkState::kRunning) {
     return false;
@@ -227,10 +246,10 @@ bool Player::seek(GstClockTime position) {
     return true;
   }
   queue_.clear(static_cast<int64_t>(position / GST_MSECOND));
-  if (playback_.seeking() && position == sought_) {
+  if (stream_.playback.seeking() && position == sought_) {
     return true;  // each sink of a pipeline sends the seek
   }
-  if (state < LinkState::kRunning || playback_.seeking()) {
+  if (state < LinkState::kRunning || stream_.playback.seeking()) {
     wanted_ = position;
     return true;
   }
@@ -249,33 +268,35 @@ int64_t Player::running_time(rtmp::Time at, rtmp::Time now) const {
 /// the first, and the sound that leads it. Sound alone would fill the queues of a pipeline whose
 /// sinks wait for each other.
 bool Player::ready_at_key_frame(rtmp::Time now) {
-  const bool may_cut = joins_at_key_frame() ? edge_.reached(now) || now - *joined_ >= kLongestBurst
-                                            : queue_.has_video(now);
-  if (!cut_ && may_cut) {
-    cut_ = true;
+  const bool may_cut = joins_at_key_frame()
+                           ? stream_.edge.reached(now) || now - *stream_.joined >= kLongestBurst
+                           : queue_.has_video(now);
+  if (!stream_.cut && may_cut) {
+    stream_.cut = true;
     if (joins_at_key_frame()) {
       queue_.begin_at_key_frame(lateness());
     } else {
       queue_.begin_at_key_frame(rtmp::Duration::max(), kLead);
     }
   }
-  return cut_ ? queue_.has_media() : !joins_at_key_frame();
+  return stream_.cut ? queue_.has_media() : !joins_at_key_frame();
 }
 
 bool Player::ready_to_flow(rtmp::Time now) {
   if (queue_.empty() || elsewhere()) {
     return false;
   }
-  if (playback_.over() || ended_) {
-    return true;
+  if (stream_.playback.over() || stream_.ended) {
+    return !may_return_;  // of a stream that has not begun, nothing is missed
   }
   if (live() && !ready_at_key_frame(now)) {
     return false;
   }
-  if (now - *joined_ >= std::chrono::nanoseconds(settings_.header_wait)) {
+  if (now - *stream_.joined >= std::chrono::nanoseconds(settings_.header_wait)) {
     return true;
   }
-  return (header_.announced() || header_.both_seen()) && (!live() || edge_.reached(now));
+  return (stream_.header.announced() || stream_.header.both_seen()) &&
+         (!live() || stream_.edge.reached(now));
 }
 
 /// Of all that waits, the packet that was least late shows where the live edge is. If only headers
@@ -306,14 +327,16 @@ void Player::rejoin(rtmp::Time now) {
   discont_due_ = true;
 }
 
-/// place() answers the tag's time stamp, milliseconds.
-int64_t Player::place(Tag& tag, rtmp::Time now, Output& output) {
+/// place() answers the tag's time stamp, milliseconds; nothing if it is not to be passed on. After
+/// a loss servers may send again what there was since the last key frame. Pictures are needed to
+/// decode those that follow; sound would be heard twice.
+std::optional<int64_t> Player::place(Tag& tag, rtmp::Time now) {
   if (!live()) {
     return std::max<int64_t>(0, tag.timestamp);
   }
   if (!tag.is_media()) {
     // Encoders stamp headers with zero, or with whatever they like.
-    return timeline_.begun() ? timeline_.header_time_ms() : std::max<int64_t>(0, tag.timestamp);
+    return timeline_.has_time() ? timeline_.header_time_ms() : std::max<int64_t>(0, tag.timestamp);
   }
   const int64_t arrival = running_time(tag.arrival, now);
   if (!timeline_.begun()) {
@@ -322,22 +345,30 @@ int64_t Player::place(Tag& tag, rtmp::Time now, Output& output) {
   }
   LiveTimeline::Place place = timeline_.place(tag.timestamp, arrival);
   tag.discont |= place.jump;
-  output.segment = place.segment;
+  segment_due_ = place.segment ? place.segment : segment_due_;
+  if (place.past && !tag.is_video()) {
+    return std::nullopt;
+  }
   // flvdemux makes its first segment from the first frame of a kind, wherever ours begins, and
   // passes on only those that come later.
-  if (std::exchange(segment_again_, false) && !output.segment) {
-    output.segment = timeline_.mapping();
+  if (std::exchange(segment_again_, false)) {
+    segment_due_ = timeline_.mapping();
   }
   bool& passed = tag.is_video() ? video_passed_ : audio_passed_;
   segment_again_ = !std::exchange(passed, true);
   return place.time_ms;
 }
 
-void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
+/// emit() answers whether there is a buffer.
+bool Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
   if (!tag.noted) {
-    caps_due_ |= header_.note(tag);
+    caps_due_ |= stream_.header.note(tag);
   }
-  const int64_t time_ms = place(tag, now, output);
+  const std::optional<int64_t> placed = place(tag, now);
+  if (!placed) {
+    return false;
+  }
+  const int64_t time_ms = *placed;
   if (tag.is_media()) {
     tag.discont |= std::exchange(discont_due_, false);
   }
@@ -348,7 +379,7 @@ void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
     auto header = rtmp::media::parse_video_header(body);
     composition_ms = header ? header->composition_time : 0;
   }
-  const bool timed = tag.is_media() || timeline_.begun() || !live();
+  const bool timed = tag.is_media() || timeline_.has_time() || !live();
   GstBuffer* buffer = write_tag(std::move(tag), time_ms);
   if (timed) {
     GST_BUFFER_DTS(buffer) = static_cast<GstClockTime>(time_ms) * GST_MSECOND;
@@ -356,11 +387,13 @@ void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
         static_cast<GstClockTime>(std::max<int64_t>(0, time_ms + composition_ms)) * GST_MSECOND;
   }
   output.buffer = adopt(buffer);
+  output.segment = std::exchange(segment_due_, std::nullopt);
   tags_out_++;
+  return true;
 }
 
 void Player::tell_duration(Output& output) {
-  const std::optional<GstClockTime> known = duration_ ? duration_ : header_.duration();
+  const std::optional<GstClockTime> known = duration_ ? duration_ : stream_.header.duration();
   if (known != duration_told_) {
     duration_told_ = known;
     output.duration = known;
@@ -368,16 +401,16 @@ void Player::tell_duration(Output& output) {
 }
 
 bool Player::take_tag(Connection::Locked& locked, rtmp::Time now, Output& output) {
-  if (phase_ != Phase::kFlowing || queue_.empty()) {
+  if (stream_.phase != Phase::kFlowing || queue_.empty()) {
     return false;
   }
   if (std::exchange(file_header_due_, false)) {
-    output.buffer = adopt(header_.file_header());
-  } else {
-    emit(*queue_.pop(), now, output);
+    output.buffer = adopt(stream_.header.file_header());
+  } else if (!emit(*queue_.pop(), now, output)) {
+    return take_tag(locked, now, output);
   }
   if (std::exchange(caps_due_, false)) {
-    output.caps = header_.caps();
+    output.caps = stream_.header.caps();
   }
   if (!live()) {
     tell_duration(output);
@@ -386,38 +419,19 @@ bool Player::take_tag(Connection::Locked& locked, rtmp::Time now, Output& output
   return true;
 }
 
-void Player::take_end(Connection::Locked& locked, Output& output) {
-  const Failure* failure = link_->failure(locked);
-  const bool closed = failure == nullptr || failure->kind == FailureKind::kClosed;
-  if (closed && !settings_.no_eof_is_error) {
-    output.flow = GST_FLOW_EOS;
-    return;
-  }
-  output.flow = GST_FLOW_ERROR;
-  output.failure = failure != nullptr
-                       ? *failure
-                       : failure_closed(Role::kSource, link_->settings(), LinkStep::kRunning);
-}
-
-bool Player::is_idle(Connection::Locked& locked, rtmp::Time now) {
-  const auto bound = std::chrono::seconds(settings_.idle_timeout_seconds);
-  return bound > 0s && link_->state(locked) == LinkState::kRunning && !playback_.paused() &&
-         now - last_arrival_ >= bound;
-}
-
 /// produce_locked() answers whether there is an output.
 bool Player::produce_locked(Connection::Locked& locked, Output& output) {
   const rtmp::Time now = monotonic_now();
-  playback_.expire(now);
+  stream_.playback.expire(now);
   send_wanted(locked);
   if (!live()) {
     throttle(locked);
   }
-  if (rejoin_.exchange(false) && live() && phase_ == Phase::kFlowing) {
+  if (rejoin_.exchange(false) && live() && stream_.phase == Phase::kFlowing) {
     rejoin(now);
   }
-  if (phase_ == Phase::kJoining && ready_to_flow(now)) {
-    phase_ = Phase::kFlowing;
+  if (stream_.phase == Phase::kJoining && ready_to_flow(now)) {
+    stream_.phase = Phase::kFlowing;
     if (live()) {
       begin_timeline(now);
     }
@@ -425,40 +439,32 @@ bool Player::produce_locked(Connection::Locked& locked, Output& output) {
   if (take_tag(locked, now, output)) {
     return true;
   }
-  if (playback_.over() && queue_.empty() && !elsewhere()) {
-    output.flow = GST_FLOW_EOS;
-    return true;
-  }
   if (is_idle(locked, now)) {
-    link_->fail(locked, failure_stalled(Role::kSource, link_->settings(), now - last_arrival_));
+    link_->fail(locked,
+                failure_stalled(Role::kSource, link_->settings(), now - stream_.last_arrival));
   }
-  if (ended_) {
-    take_end(locked, output);
-    return true;
-  }
-  return false;
+  return take_end(locked, now, output);
 }
 
 /// When produce() has to look again although nothing arrives.
 rtmp::Time Player::deadline(rtmp::Time now) const {
   rtmp::Time until = now + 1s;
-  if (phase_ == Phase::kJoining && !queue_.empty()) {
-    const auto waited = now - *joined_;
+  if (stream_.phase == Phase::kJoining && !queue_.empty()) {
+    const auto waited = now - *stream_.joined;
     const std::chrono::nanoseconds wait(settings_.header_wait);
     until = now + (waited < wait ? std::min<rtmp::Duration>(wait - waited, LiveEdge::kGap)
                                  : LiveEdge::kGap);
   }
-  if (auto answer = playback_.deadline()) {
+  if (auto answer = stream_.playback.deadline()) {
     until = std::min(until, std::max(*answer, now + 1ms));
   }
-  return until;
+  return std::min(until, retry_at_.value_or(until));
 }
 
 Player::Output Player::produce() {
   open();
   for (;;) {
     Output output;
-    rtmp::Time until{};
     {
       auto locked = link_->lock();
       if (interrupted_) {
@@ -469,9 +475,14 @@ Player::Output Player::produce() {
         begun_ = true;
         return output;
       }
-      until = deadline(monotonic_now());
+      const rtmp::Time now = monotonic_now();
+      if (!retry_at_ || now < *retry_at_) {
+        wait(locked, deadline(now));
+        continue;
+      }
+      retry_at_.reset();
     }
-    link_->connection().read_here(until);
+    connect_again();
   }
 }
 
@@ -480,27 +491,6 @@ void Player::take_back(const Output& output) {
   caps_due_ |= static_cast<bool>(output.caps);
   // The file header is no tag, and the first of all.
   file_header_due_ |= tags_out_ == 0;
-}
-
-// ---- statistics ----
-
-void Player::add_stats(GstStructure* stats) {
-  auto locked = link_->lock();
-  link_->add_stats(locked, stats);
-  gst_structure_set(stats, "tags", G_TYPE_UINT64, static_cast<guint64>(tags_out_), "queue-time",
-                    G_TYPE_UINT64, static_cast<guint64>(queue_.media_span_ms()) * GST_MSECOND,
-                    "queue-bytes", G_TYPE_UINT64, static_cast<guint64>(queue_.bytes()),
-                    "dropped-video", G_TYPE_UINT64, static_cast<guint64>(queue_.dropped().video),
-                    "dropped-audio", G_TYPE_UINT64, static_cast<guint64>(queue_.dropped().audio),
-                    nullptr);
-}
-
-void Player::add_idle_stats(GstStructure* stats) {
-  ClientLink::add_idle_stats(stats);
-  gst_structure_set(stats, "tags", G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "queue-time",
-                    G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "queue-bytes", G_TYPE_UINT64,
-                    G_GUINT64_CONSTANT(0), "dropped-video", G_TYPE_UINT64, G_GUINT64_CONSTANT(0),
-                    "dropped-audio", G_TYPE_UINT64, G_GUINT64_CONSTANT(0), nullptr);
 }
 
 }  // namespace gstrtmp

@@ -4,26 +4,31 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <string>
 
 #include <gst/gst.h>
 
 #include "common/glue.h"
 #include "rtmp/liveedge.h"
 #include "rtmp/livetimeline.h"
+#include "rtmp/notices.h"
 #include "rtmp/playback.h"
 #include "rtmp/playsettings.h"
+#include "rtmp/reconnector.h"
 #include "rtmp/rtmpclientlink.h"
 #include "rtmp/streamheader.h"
 #include "rtmp/tagqueue.h"
 
 namespace gstrtmp {
 
-/// Player turns one playing connection into FLV for a streaming thread: it waits for the stream's
-/// header, places tags in time, keeps what arrives while downstream is busy, and knows how it ends.
+/// Player turns a playing connection into FLV for a streaming thread: it waits for the stream's
+/// header, places tags in time, keeps what arrives while downstream is busy, knows how it ends, and
+/// with `auto-reconnect` makes the next connection go on where the last one was lost.
 ///
 /// The streaming thread calls produce(); interrupt() makes it return. Everything else happens under
-/// the connection's lock, in whichever thread reads the socket.
+/// the lock of the connection that there is, in whichever thread reads the socket.
 class Player final : private ClientLink::Observer {
  public:
   /// Output is what one call to produce() yields, in the order in which it goes downstream.
@@ -61,8 +66,32 @@ class Player final : private ClientLink::Observer {
   static void add_idle_stats(GstStructure* stats);
 
  private:
+  /// Held is the right to the state for who is not the streaming thread, and none of the
+  /// connection's: the link stays as long.
+  struct Held {
+    explicit Held(Player& player) : lock(player.link_mutex_), locked(player.link_->lock()) {}
+    const std::lock_guard<std::mutex> lock;
+    Connection::Locked locked;
+  };
+
   /// Phase: until it is known what the stream holds, and where its live edge is; then it flows.
   enum class Phase : uint8_t { kJoining, kFlowing };
+
+  /// Stream is what holds from one beginning of the stream to its end: a connection's, or the
+  /// publisher's on a connection that stays.
+  struct Stream {
+    Phase phase = Phase::kJoining;
+    StreamHeader header;
+    LiveEdge edge;
+    Playback playback;
+    bool cut = false;    // live: what came before the first key frame is gone
+    bool plays = false;  // media has come
+    bool ended = false;  // the link is gone
+    rtmp::Time last_arrival{};
+    std::optional<rtmp::Time> joined;  // arrival of the first tag
+    int64_t last_media_ms = 0;         // received
+    std::optional<int64_t> run_ms;     // the same, since the last seek was answered
+  };
 
   void on_link_state(Connection::Locked& locked, LinkState state) override;
   void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
@@ -77,18 +106,23 @@ class Player final : private ClientLink::Observer {
   /// longest_wait() is what the LATENCY query says: a sink holds each tag for `latency`, and what
   /// waits for max-queue-time beyond that shows that downstream is busy.
   rtmp::Duration longest_wait() const;
+  std::shared_ptr<ClientLink> make_link(const ConnectionSettings& connection);
+  void connect_again();
+  void forget_stream();
+  void return_here(rtmp::Time now);
+  void wait(Connection::Locked& locked, rtmp::Time until);
   bool produce_locked(Connection::Locked& locked, Output& output);
   bool take_tag(Connection::Locked& locked, rtmp::Time now, Output& output);
-  void take_end(Connection::Locked& locked, Output& output);
+  bool take_end(Connection::Locked& locked, rtmp::Time now, Output& output);
   bool is_idle(Connection::Locked& locked, rtmp::Time now);
   bool ready_to_flow(rtmp::Time now);
   bool ready_at_key_frame(rtmp::Time now);
   void begin_timeline(rtmp::Time now);
   void rejoin(rtmp::Time now);
-  int64_t place(Tag& tag, rtmp::Time now, Output& output);
+  std::optional<int64_t> place(Tag& tag, rtmp::Time now);
   void tell_duration(Output& output);
-  void emit(Tag&& tag, rtmp::Time now, Output& output);
-  bool elsewhere() const { return wanted_ || playback_.seeking(); }
+  bool emit(Tag&& tag, rtmp::Time now, Output& output);
+  bool elsewhere() const { return wanted_ || stream_.playback.seeking(); }
   bool send_seek(Connection::Locked& locked, GstClockTime position);
   void send_wanted(Connection::Locked& locked);
   void send_pause(Connection::Locked& locked, bool pause);
@@ -98,36 +132,40 @@ class Player final : private ClientLink::Observer {
 
   GstElement* const element_;
   const PlaySettings settings_;
+  /// may_return_: the end of a connection or of a publisher is a gap in the stream.
+  const bool may_return_;
   rtmp::HeapBlocks blocks_{kMaxIdleBytes};
-  std::shared_ptr<ClientLink> link_;
+  Notices notices_;
   std::atomic<bool> interrupted_ = false;
   std::atomic<bool> rejoin_ = false;
   std::atomic<bool> opened_ = false;
 
-  // From here on: under the connection's lock.
-  Phase phase_ = Phase::kJoining;
+  // A link is one attempt. The streaming thread alone replaces it, under the mutex and when it is
+  // closed; so that thread, and the link's own observer, need no mutex to use it. Lock order: the
+  // mutex, then the connection's lock.
+  std::mutex link_mutex_;
+  std::shared_ptr<ClientLink> link_;
+
+  // From here on: under the lock of the link's connection, or under the mutex with the link closed.
+  Reconnector reconnector_;
+  std::optional<rtmp::Time> retry_at_;  // lost; the next attempt
+  unsigned connections_ = 0;            // that came to play
+  std::string last_error_;
+  Stream stream_;
   TagQueue queue_;
-  StreamHeader header_;
-  LiveEdge edge_;
   LiveTimeline timeline_;
-  Playback playback_;
   bool caps_due_ = true;
   bool file_header_due_ = true;
   bool discont_due_ = false;
-  bool cut_ = false;                    // live: what came before the first key frame is gone
-  bool ended_ = false;                  // the link is gone
   bool begun_ = false;                  // produce() has yielded something, or a seek was sent
   std::optional<GstClockTime> wanted_;  // a seek that waits for the stream, or for the one before
   GstClockTime sought_ = 0;             // the last seek that was sent
   std::optional<GstClockTime> duration_;
   std::optional<GstClockTime> duration_told_;
-  rtmp::Time last_arrival_{};
-  std::optional<rtmp::Time> joined_;  // arrival of the first tag
-  int64_t last_media_ms_ = 0;         // received
-  std::optional<int64_t> run_ms_;     // the same, since the last seek was answered
   bool audio_passed_ = false;
   bool video_passed_ = false;
   bool segment_again_ = false;
+  std::optional<LiveTimeline::Mapping> segment_due_;
   uint64_t tags_out_ = 0;
 };
 

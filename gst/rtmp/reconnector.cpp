@@ -17,6 +17,13 @@ void Reconnector::on_running(rtmp::Time now) {
   lost_since_.reset();
 }
 
+std::optional<rtmp::Time> Reconnector::gives_up_at() const {
+  if (!settings_.enabled || settings_.timeout_seconds == 0 || !lost_since_) {
+    return std::nullopt;
+  }
+  return *lost_since_ + std::chrono::seconds(settings_.timeout_seconds);
+}
+
 /// What a person has to mend is never tried again: it would lock an account, or go on for months.
 /// Other refusals are final only at first: a server that let us in once is restarting, or has not
 /// noticed yet that our last connection is gone.
@@ -25,7 +32,7 @@ bool Reconnector::worth_trying(const Failure& failure, rtmp::Time now) const {
   if (!settings_.enabled) {
     return false;
   }
-  if (settings_.timeout_seconds > 0 && lost >= std::chrono::seconds(settings_.timeout_seconds)) {
+  if (const auto end = gives_up_at(); end && now >= *end) {
     return false;
   }
   switch (failure.kind) {
@@ -40,6 +47,7 @@ bool Reconnector::worth_trying(const Failure& failure, rtmp::Time now) const {
     case FailureKind::kTimeout:
     case FailureKind::kClosed:
     case FailureKind::kStalled:
+    case FailureKind::kUnpublished:
       return true;
     case FailureKind::kNotFound:  // a stream that nobody publishes yet
       return has_run_ || failure.role == Role::kSource;
@@ -68,7 +76,7 @@ std::optional<rtmp::Duration> Reconnector::on_end(const Failure& failure, rtmp::
   }
   attempt_++;
   const unsigned failures = failures_++;
-  if (lost_now && failures == 0) {
+  if (lost_now && failures == 0 && failure.kind != FailureKind::kUnpublished) {
     return rtmp::Duration::zero();
   }
   const rtmp::Duration most = std::chrono::milliseconds(settings_.max_delay_ms);

@@ -15,7 +15,8 @@ namespace gstrtmp {
 /// Reconnector decides whether a connection that has ended is tried again, and when. It has no
 /// effects; the owner calls it under its own lock, and feeds it the time.
 ///
-/// The first attempt after a loss comes at once. Those that fail wait, each twice as long as the
+/// The first attempt after a loss comes at once, unless it is the publisher who left: then there is
+/// no hurry, and nobody to blame. Those that fail wait, each twice as long as the
 /// one before, with some chance in it, so that a thousand clients do not come back in step. A
 /// connection that did not hold for kHealthy does not end that series: a server that accepts and
 /// hangs up is no reason for a storm.
@@ -30,7 +31,10 @@ class Reconnector {
       const ReconnectSettings& settings,
       std::function<double()> chance = [] { return g_random_double(); });
 
-  /// on_running() tells that the stream is published, or plays.
+  /// on_accepted() tells that the server lets us play, though nothing may come yet: what it refuses
+  /// from now on need not be for good.
+  void on_accepted() { has_run_ = true; }
+  /// on_running() tells that the stream is published, or comes.
   void on_running(rtmp::Time now);
   /// on_end() answers how long to wait until the next attempt; nothing = give up, and report the
   /// failure.
@@ -42,6 +46,8 @@ class Reconnector {
   /// lost_since() is when the stream was lost, or, before it ever ran, when the first attempt
   /// failed; nothing while it runs.
   std::optional<rtmp::Time> lost_since() const { return lost_since_; }
+  /// gives_up_at() is when nothing is tried any more if the stream does not run by then.
+  std::optional<rtmp::Time> gives_up_at() const;
 
  private:
   bool worth_trying(const Failure& failure, rtmp::Time now) const;

@@ -22,7 +22,7 @@ struct KindRow {
 };
 
 // One row a FailureKind, in its order.
-constexpr std::array<KindRow, 16> kKinds = {{
+constexpr std::array<KindRow, 17> kKinds = {{
     {"settings", Domain::kResource, GST_RESOURCE_ERROR_SETTINGS, GST_RESOURCE_ERROR_SETTINGS},
     {"unknown-host", Domain::kResource, GST_RESOURCE_ERROR_OPEN_READ_WRITE,
      GST_RESOURCE_ERROR_OPEN_READ_WRITE},
@@ -44,6 +44,7 @@ constexpr std::array<KindRow, 16> kKinds = {{
     {"closed-early", Domain::kResource, GST_RESOURCE_ERROR_CLOSE, GST_RESOURCE_ERROR_CLOSE},
     {"closed", Domain::kResource, GST_RESOURCE_ERROR_WRITE, GST_RESOURCE_ERROR_READ},
     {"stalled", Domain::kResource, GST_RESOURCE_ERROR_WRITE, GST_RESOURCE_ERROR_READ},
+    {"unpublished", Domain::kResource, GST_RESOURCE_ERROR_NOT_FOUND, GST_RESOURCE_ERROR_NOT_FOUND},
 }};
 
 // A server may send megabytes.
@@ -372,6 +373,16 @@ Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Dur
                  std::to_string(seconds) + " s. It or the network to it is down" +
                  (sink ? "." : ", or nobody publishes.");
   failure.debug = sink ? "no progress of sent bytes" : "idle-timeout";
+  return failure;
+}
+
+Failure failure_unpublished(Role role, const ConnectionSettings& settings) {
+  Failure failure;
+  failure.kind = FailureKind::kUnpublished;
+  failure.role = role;
+  failure.step = LinkStep::kRunning;
+  failure.text = "The server " + server(settings) + " says that the stream has ended.";
+  failure.debug = "the publisher has left";
   return failure;
 }
 

@@ -51,6 +51,7 @@ enum class FailureKind : uint8_t {
   kClosedEarly,     ///< the server hung up before publishing or playing began
   kClosed,          ///< the connection was lost in mid-stream
   kStalled,         ///< the server takes no bytes any more
+  kUnpublished,     ///< the server says that the stream has ended
 };
 
 /// Failure is one reason why a connection cannot go on. No member holds a secret.
@@ -91,6 +92,7 @@ Failure failure_from_refusal(Role role, const ConnectionSettings& settings, Fail
 /// failure_closed() is a connection that the server ended in good order, but unasked.
 Failure failure_closed(Role role, const ConnectionSettings& settings, LinkStep step);
 Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Duration silence);
+Failure failure_unpublished(Role role, const ConnectionSettings& settings);
 Failure failure_from_settings(Role role, const std::string& sentence);
 
 /// failure_message() is an ERROR or WARNING with the failure's domain, code, text and details.

@@ -146,6 +146,12 @@ void TagQueue::clear(int64_t header_ms) {
   discont_ = false;
 }
 
+void TagQueue::start_over() {
+  const Dropped dropped = dropped_;
+  *this = TagQueue();
+  dropped_ = dropped;
+}
+
 int64_t TagQueue::media_span_ms() const {
   return media_.empty() ? 0
                         : std::max<int64_t>(0, media_.back().timestamp - media_.front().timestamp);

@@ -73,6 +73,9 @@ class TagQueue {
   /// come without. They get the time stamp `header_ms`, where it goes on.
   void clear(int64_t header_ms);
 
+  /// start_over() forgets everything but what it has counted.
+  void start_over();
+
   bool empty() const { return tags_.empty(); }
   bool has_media() const { return !media_.empty(); }
   /// expect_video() tells that the stream has video, though none may come until then: some servers

@@ -275,6 +275,69 @@ class Source {
   int tickets_ = 0;
 };
 
+/// SinkWatch notes at a sink's pad how much before its due time each buffer comes.
+class SinkWatch {
+ public:
+  SinkWatch(Source& source, const char* name) : pipeline_(source.pipeline) {
+    GstElement* sink = gst_bin_get_by_name(GST_BIN(source.pipeline), name);
+    GstPad* pad = gst_element_get_static_pad(sink, "sink");
+    gst_pad_add_probe(
+        pad, GST_PAD_PROBE_TYPE_BUFFER,
+        [](GstPad* at, GstPadProbeInfo* info, gpointer self) {
+          static_cast<SinkWatch*>(self)->note(at, GST_PAD_PROBE_INFO_BUFFER(info));
+          return GST_PAD_PROBE_OK;
+        },
+        this, nullptr);
+    gst_object_unref(pad);
+    sink_ = sink;
+  }
+  ~SinkWatch() {
+    gst_element_set_state(pipeline_, GST_STATE_NULL);  // the probe is called no more
+    gst_object_unref(sink_);
+  }
+  SinkWatch(const SinkWatch&) = delete;
+  SinkWatch& operator=(const SinkWatch&) = delete;
+
+  /// early() is, for each buffer, its running time less the time when it came.
+  std::vector<int64_t> early() const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return early_;
+  }
+  guint64 stat(const char* name) const {
+    GstStructure* raw = nullptr;
+    g_object_get(sink_, "stats", &raw, nullptr);
+    gstrtmp::GstStructurePtr stats(raw);
+    guint64 value = G_MAXUINT64;
+    gst_structure_get_uint64(stats.get(), name, &value);
+    return value;
+  }
+
+ private:
+  void note(GstPad* pad, GstBuffer* buffer) {
+    GstEvent* event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
+    const GstSegment* segment = nullptr;
+    gst_event_parse_segment(event, &segment);
+    guint64 running = 0;
+    const GstClockTime time =
+        GST_BUFFER_DTS_IS_VALID(buffer) ? GST_BUFFER_DTS(buffer) : GST_BUFFER_PTS(buffer);
+    const int sign = gst_segment_to_running_time_full(segment, GST_FORMAT_TIME, time, &running);
+    gst_event_unref(event);
+    const auto due = static_cast<int64_t>(running) * (sign >= 0 ? 1 : -1);
+    const auto now = static_cast<int64_t>(gst_element_get_current_running_time(pipeline_));
+    std::lock_guard<std::mutex> lock(mutex_);
+    early_.push_back(due - now);
+  }
+
+  GstElement* pipeline_;
+  GstElement* sink_;
+  mutable std::mutex mutex_;
+  std::vector<int64_t> early_;
+};
+
+inline constexpr const char* kStockDemuxer =
+    "flvdemux name=d  d.video ! queue ! fakesink name=video sync=true qos=true max-lateness=0  "
+    "d.audio ! queue ! fakesink name=audio sync=true qos=true max-lateness=0";
+
 /// to_messages() is what went in, if what came out is right.
 inline std::vector<Message> to_messages(const std::vector<Passed>& passed) {
   std::vector<Message> messages;

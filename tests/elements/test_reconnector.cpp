@@ -143,7 +143,44 @@ TEST(Reconnector, GivesUpWhenToldTo) {
   const rtmp::Time lost = kStart + 1h;
   EXPECT_TRUE(reconnector.on_end(failure(FailureKind::kClosed), lost));
   EXPECT_TRUE(reconnector.on_end(failure(FailureKind::kRefused), lost + 9s));
+  EXPECT_EQ(reconnector.gives_up_at(), lost + 10s);
   EXPECT_FALSE(reconnector.on_end(failure(FailureKind::kRefused), lost + 10s));
+}
+
+TEST(Reconnector, NeverGivesUpUnlessToldTo) {
+  Reconnector reconnector(enabled());
+  EXPECT_TRUE(reconnector.on_end(failure(FailureKind::kRefused), kStart));
+  EXPECT_FALSE(reconnector.gives_up_at());
+  EXPECT_TRUE(reconnector.on_end(failure(FailureKind::kRefused), kStart + 10000h));
+}
+
+TEST(Reconnector, WhoeverIsLetInButGetsNothingIsStillWithoutAStream) {
+  ReconnectSettings settings = enabled();
+  settings.timeout_seconds = 10;
+  Reconnector reconnector(settings);
+  EXPECT_FALSE(reconnector.gives_up_at());
+  reconnector.on_running(kStart);
+  EXPECT_TRUE(reconnector.on_end(failure(FailureKind::kClosed), kStart + 60s));
+  reconnector.on_accepted();
+  EXPECT_EQ(reconnector.gives_up_at(), kStart + 70s);
+  EXPECT_GE(reconnector.on_end(failure(FailureKind::kClosed), kStart + 61s), 500ms);
+  EXPECT_EQ(reconnector.attempt(), 2u);
+  reconnector.on_running(kStart + 62s);
+  EXPECT_FALSE(reconnector.gives_up_at());
+}
+
+TEST(Reconnector, WhatAServerRefusesOnceItLetUsInIsNotForGood) {
+  Reconnector stranger(enabled());
+  EXPECT_FALSE(stranger.on_end(failure(FailureKind::kConnectRejected), kStart));
+  Reconnector known(enabled());
+  known.on_accepted();
+  EXPECT_TRUE(known.on_end(failure(FailureKind::kConnectRejected), kStart));
+}
+
+TEST(Reconnector, IsInNoHurryWhenThePublisherLeft) {
+  Reconnector reconnector(enabled(), [] { return 0.0; });
+  reconnector.on_running(kStart);
+  EXPECT_EQ(reconnector.on_end(failure(FailureKind::kUnpublished), kStart + 60s), 500ms);
 }
 
 TEST(Reconnector, BoundsThatContradictEachOtherAreNoTrap) {

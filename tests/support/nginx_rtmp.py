@@ -125,6 +125,16 @@ class NginxRtmp:
     def log(self):
         return self.child.output() + (self.dir / "error.log").read_text(errors="replace")
 
+    def kill(self):
+        """Ends the server at once, as a crash does: its connections are closed, its port refuses."""
+        self.child.process.kill()
+        self.child.process.wait()
+
+    def restart(self):
+        """Starts it again after kill(), on the same port."""
+        self._wanted_port = self.port
+        self._start()
+
     def _start(self):
         for attempt in range(5):
             self.port = self._wanted_port or procs.free_port()

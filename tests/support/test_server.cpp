@@ -40,8 +40,12 @@ size_t Log::count(const std::string& command) const {
 
 TestServer::TestServer(Script script) : loop_(gstrtmp::Loop::create()), script_(std::move(script)) {
   alarm_ = loop_->alarm([this] { run_due(); });
-  auto listener =
-      gstrtmp::Listener::listen(loop_, "127.0.0.1", 0, 64, [this](auto socket) { accept(socket); });
+  listen();
+}
+
+void TestServer::listen() {
+  auto listener = gstrtmp::Listener::listen(loop_, "127.0.0.1", port_, 64,
+                                            [this](auto socket) { accept(socket); });
   must(static_cast<bool>(listener), "listen");
   listener_ = std::move(*listener);
   port_ = listener_->port();
@@ -69,6 +73,10 @@ void TestServer::set_script(Script script) {
 
 void TestServer::stop_listening() {
   run([this] { listener_.reset(); });
+}
+
+void TestServer::listen_again() {
+  run([this] { listen(); });
 }
 
 Log TestServer::log() const {

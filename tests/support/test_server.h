@@ -115,6 +115,8 @@ class TestServer {
   void set_script(Script script);
   /// stop_listening() refuses connections from now on; those that exist stay.
   void stop_listening();
+  /// listen_again() accepts connections on the same port once more.
+  void listen_again();
 
   Log log() const;
   /// wait() is true once `condition` holds for the log; false after `limit`.
@@ -149,6 +151,7 @@ class TestServer {
     std::vector<Message> since_key_frame;
   };
 
+  void listen();
   void run(const std::function<void()>& task) const;
   void later(std::chrono::nanoseconds delay, std::function<void()> task);
   void run_due();

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// How what a Player plays ends, how it comes back, and what it has to tell about itself.
+#include <chrono>
+#include <utility>
+
+#include "rtmp/player.h"
+#include "rtmp/rtmplog.h"
+
+namespace gstrtmp {
+
+using namespace std::chrono_literals;  // NOLINT: durations
+
+// ---- the end of a connection, or of what it plays ----
+
+/// Nobody publishes, or what is published does not come: neither is seen by the connection itself.
+bool Player::is_idle(Connection::Locked& locked, rtmp::Time now) {
+  if (retry_at_ || link_->state(locked) != LinkState::kRunning || stream_.playback.paused() ||
+      stream_.playback.over()) {
+    return false;
+  }
+  const auto bound = std::chrono::seconds(settings_.idle_timeout_seconds);
+  const auto give_up = reconnector_.gives_up_at();
+  return (bound > 0s && now - stream_.last_arrival >= bound) || (give_up && now >= *give_up);
+}
+
+/// take_end() answers whether there is an output. If another attempt is worth while there is none
+/// yet, and retry_at_ says when it comes. All that was queued has been passed on by then.
+bool Player::take_end(Connection::Locked& locked, rtmp::Time now, Output& output) {
+  const bool over = stream_.playback.over() && !elsewhere();
+  if (retry_at_ || !(over || stream_.ended)) {
+    return false;
+  }
+  if (over && !may_return_) {
+    output.flow = GST_FLOW_EOS;
+    return true;
+  }
+  const Failure* known = link_->failure(locked);
+  const Failure failure =
+      !stream_.ended     ? failure_unpublished(Role::kSource, link_->settings())
+      : known != nullptr ? *known
+                         : failure_closed(Role::kSource, link_->settings(), LinkStep::kRunning);
+  last_error_ = failure.text;
+
+  const bool first = !reconnector_.lost_since();
+  if (auto delay = reconnector_.on_end(failure, now)) {
+    GST_INFO_OBJECT(element_, "lost (%s): attempt %u in %" GST_TIME_FORMAT, failure.reason(),
+                    reconnector_.attempt(),
+                    GST_TIME_ARGS(std::chrono::nanoseconds(*delay).count()));
+    if (first) {
+      notices_.post_loss(failure);
+    }
+    notices_.post_waiting(reconnector_.attempt(), *delay, failure);
+    retry_at_ = now + *delay;
+    queue_.start_over();  // if it ended before it began
+    return false;
+  }
+  if (failure.kind == FailureKind::kClosed && !may_return_ && !settings_.no_eof_is_error) {
+    output.flow = GST_FLOW_EOS;
+    return true;
+  }
+  output.flow = GST_FLOW_ERROR;
+  output.failure = failure;
+  return true;
+}
+
+// ---- the way back ----
+
+/// forget_stream() makes ready for the stream's next beginning. The pad and its time go on.
+void Player::forget_stream() {
+  queue_.start_over();
+  stream_ = Stream();
+  timeline_.lose();
+  discont_due_ = true;
+}
+
+/// connect_again() is the streaming thread's, and the only one that changes the link: whoever holds
+/// the mutex has one that stays.
+void Player::connect_again() {
+  link_->close();
+  std::shared_ptr<ClientLink> link = make_link(link_->settings());
+  unsigned attempt = 0;
+  {
+    std::lock_guard<std::mutex> lock(link_mutex_);
+    std::swap(link_, link);
+    forget_stream();
+    attempt = reconnector_.attempt();
+  }
+  link.reset();
+  notices_.post_connecting(attempt);
+  link_->open();
+}
+
+/// return_here() is for a server that kept the connection when the publisher left, and now has one
+/// again.
+void Player::return_here(rtmp::Time now) {
+  if (queue_.empty() || stream_.phase == Phase::kJoining) {
+    forget_stream();
+    stream_.last_arrival = now;
+  } else {
+    stream_.playback = Playback();  // there was no gap
+  }
+  if (std::exchange(retry_at_, std::nullopt)) {
+    notices_.post_connected(0);
+  }
+}
+
+/// wait() reads while there is something to read.
+void Player::wait(Connection::Locked& locked, rtmp::Time until) {
+  if (stream_.ended) {
+    locked.wait(until);
+  } else {
+    locked.read_here(until);
+  }
+}
+
+// ---- statistics ----
+
+void Player::add_stats(GstStructure* stats) {
+  Held held(*this);
+  link_->add_stats(held.locked, stats);
+  if (retry_at_) {
+    gst_structure_set(stats, "state", G_TYPE_STRING, "waiting", nullptr);
+  }
+  const guint reconnects = connections_ > 0 ? connections_ - 1 : 0;
+  gst_structure_set(stats, "tags", G_TYPE_UINT64, static_cast<guint64>(tags_out_), "queue-time",
+                    G_TYPE_UINT64, static_cast<guint64>(queue_.media_span_ms()) * GST_MSECOND,
+                    "queue-bytes", G_TYPE_UINT64, static_cast<guint64>(queue_.bytes()),
+                    "dropped-video", G_TYPE_UINT64, static_cast<guint64>(queue_.dropped().video),
+                    "dropped-audio", G_TYPE_UINT64, static_cast<guint64>(queue_.dropped().audio),
+                    "reconnects", G_TYPE_UINT, reconnects, "last-error", G_TYPE_STRING,
+                    last_error_.c_str(), nullptr);
+}
+
+void Player::add_idle_stats(GstStructure* stats) {
+  ClientLink::add_idle_stats(stats);
+  gst_structure_set(stats, "tags", G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "queue-time",
+                    G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "queue-bytes", G_TYPE_UINT64,
+                    G_GUINT64_CONSTANT(0), "dropped-video", G_TYPE_UINT64, G_GUINT64_CONSTANT(0),
+                    "dropped-audio", G_TYPE_UINT64, G_GUINT64_CONSTANT(0), "reconnects",
+                    G_TYPE_UINT, 0u, "last-error", G_TYPE_STRING, "", nullptr);
+}
+
+}  // namespace gstrtmp
