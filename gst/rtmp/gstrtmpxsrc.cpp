@@ -53,6 +53,41 @@
  * server said (`server-code`, `server-description`). Downstream gets EOS then, so that files are
  * finished.
  *
+ * ## Reconnecting
+ *
+ * With #GstRtmpxSrc:auto-reconnect the source stays when it loses a stream, and when a live one is
+ * not there yet. It posts one WARNING for each loss, whose details are those of the error that it
+ * would have been, and tries again: at once, then after #GstRtmpxSrc:reconnect-min-delay, then
+ * after delays that double up to #GstRtmpxSrc:reconnect-max-delay, each with some chance in it. It
+ * gives up, with one error, when #GstRtmpxSrc:reconnect-timeout has passed without media, and at
+ * once when the server refuses our credentials or the settings cannot be used; what else a server
+ * refuses is tried again if it has let us play before, and a stream that it does not have always.
+ *
+ * A loss is the end of the connection, the silence of #GstRtmpxSrc:idle-timeout, and of live
+ * streams also what is EOS otherwise: that the publisher has left. Then the source stays on the
+ * connection for the first delay, and goes on if the stream returns there; if not it connects anew,
+ * and waits there for the stream's return as long as the server lets it.
+ *
+ * When a live stream is back it goes on on the same pad: the next buffer is marked DISCONT, the
+ * pictures begin with a key frame, and the time stamps go on, by as much as time has passed.
+ * (#GstRtmpxSrc:clock-mode sender leaves them as they are, even if they step back.) There is no
+ * second FLV header, and caps only if they have changed. What a server sends again of what was
+ * there before the loss is passed on without time of its own if it is pictures, which those that
+ * follow need, and left out if it is sound. What was queued is passed on before a loss is looked
+ * at; so while downstream is blocked nothing is lost, and nobody connects.
+ *
+ * A recorded stream goes on at the position that was reached: the server is asked for it by a seek,
+ * and what it sends once more is left out. It can be sought meanwhile. One that is not there at
+ * first is an error, and one of which a further connection brings nothing new has ended.
+ *
+ * Element messages `rtmp-connection` tell the state, also without #GstRtmpxSrc:auto-reconnect:
+ *
+ * - `state` (string): connecting; connected: the server plays the stream, though media may be yet
+ *   to come; waiting
+ * - `attempt` (guint): since the stream was lost; 0 is the first connection, or one that holds
+ * - `delay` (guint64): waiting only: nanoseconds until the next attempt
+ * - `reason`, `cause` (string): waiting only: why, as in the details of errors, and a sentence
+ *
  * With `rtmps://` the connection is encrypted; see #GstRtmpxSink about certificates. Logins
  * (#GstRtmpxSrc:username, #GstRtmpxSrc:password, #GstRtmpxSrc:authmod, #GstRtmpxSrc:secure-token)
  * and redirects are as described there, too. Live streams are subscribed to before they are played
@@ -74,6 +109,10 @@
  * gst-launch-1.0 rtmpsrc location=rtmp://localhost/vod/film.flv play-type=recorded \
  *   ! decodebin ! videoconvert ! autovideosink
  * ]| Plays the pictures of a recorded one.
+ * |[
+ * gst-launch-1.0 -m rtmpsrc location=rtmp://localhost/live/stream auto-reconnect=true \
+ *   idle-timeout=10 ! flvdemux ! queue ! decodebin ! videoconvert ! autovideosink
+ * ]| Waits for a stream and shows it, over losses of the server and of the publisher; prints them.
  */
 #include "rtmp/gstrtmpxsrc.h"
 
@@ -316,12 +355,6 @@ GstFlowReturn create(GstPushSrc* push, GstBuffer** buffer) {
     return GST_FLOW_FLUSHING;
   }
   Player::Output output = player->produce();
-  if (output.failure) {
-    gstrtmp::post_failure(GST_ELEMENT(self), *output.failure);
-    // On GST_FLOW_ERROR the base class would post a second error, which tells less. Downstream gets
-    // EOS either way, so that files are finished.
-    return GST_FLOW_EOS;
-  }
   if (output.flow != GST_FLOW_OK) {
     return output.flow;
   }
@@ -384,6 +417,31 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
   object_class->set_property = set_property;
   object_class->get_property = get_property;
   gstrtmp::Private<GstRtmpxSrc>::install(klass);
+  /**
+   * GstRtmpxSrc:auto-reconnect:
+   *
+   * Whether the source waits for a stream that is lost, or for a live one that is not there yet,
+   * instead of ending with an error or EOS. See the part on reconnecting.
+   */
+  /**
+   * GstRtmpxSrc:reconnect-timeout:
+   *
+   * After how many seconds without any media of the stream to give up; 0 = never. They count from a
+   * loss, or from the first attempt that failed: who is let in at once may wait for ever.
+   */
+  /**
+   * GstRtmpxSrc:ghost-timeout:
+   *
+   * Of no use here: only publishers can be in their own way.
+   */
+  /**
+   * GstRtmpxSrc:peer-timeout:
+   *
+   * How many milliseconds the system of a server from which nothing comes may leave our system's
+   * question whether it is there without an answer before the connection counts as lost; 0 = the
+   * operating system's hours. Counted in whole seconds, two at least. A server that is there and
+   * sends nothing is #GstRtmpxSrc:idle-timeout's.
+   */
   gstrtmp::install_connection_properties(object_class);
   /**
    * GstRtmpxSrc::accept-certificate:

@@ -46,10 +46,11 @@ Player::Player(GstElement* element, const ConnectionSettings& connection,
                const PlaySettings& settings)
     : element_(element),
       settings_(settings),
-      may_return_(live() && connection.reconnect.enabled),
+      reconnects_(connection.reconnect.enabled),
+      may_return_(live() && reconnects_),
       notices_(element),
       link_(make_link(connection)),
-      reconnector_(may_return_ ? connection.reconnect : ReconnectSettings()),
+      reconnector_(connection.reconnect),
       timeline_(settings.clock_mode == ClockMode::kPipeline) {}
 
 Player::~Player() {
@@ -135,7 +136,7 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
   if (!tag) {
     return;
   }
-  if (may_return_ && stream_.playback.over()) {
+  if (may_return_ && stream_.playback.over() && !given_up_) {
     return_here(now);
   }
   if (tag->is_media()) {
@@ -229,19 +230,23 @@ void Player::send_wanted(Connection::Locked& locked) {
   }
 }
 
+bool Player::takes_seeks(const Connection::Locked& locked) const {
+  return link_->state(locked) <= LinkState::kRunning || (reconnects_ && !given_up_);
+}
+
 bool Player::can_seek() {
   Held held(*this);
-  return link_->state(held.locked) <= LinkState::kRunning;
+  return takes_seeks(held.locked);
 }
 
 bool Player::seek(GstClockTime position) {
   Held held(*this);
   Connection::Locked& locked = held.locked;
-  const LinkState state = link_->state(locked);
-  if (state > LinkState::kRunning) {
+  if (!takes_seeks(locked)) {
     return false;
   }
   wanted_.reset();
+  reached_ = stream_.before = {};
   if (!begun_ && position == 0) {
     return true;
   }
@@ -249,7 +254,7 @@ bool Player::seek(GstClockTime position) {
   if (stream_.playback.seeking() && position == sought_) {
     return true;  // each sink of a pipeline sends the seek
   }
-  if (state < LinkState::kRunning || stream_.playback.seeking()) {
+  if (link_->state(locked) != LinkState::kRunning || stream_.playback.seeking()) {
     wanted_ = position;
     return true;
   }
@@ -287,7 +292,8 @@ bool Player::ready_to_flow(rtmp::Time now) {
     return false;
   }
   if (stream_.playback.over() || stream_.ended) {
-    return !may_return_;  // of a stream that has not begun, nothing is missed
+    // Of a stream that has not begun, and will come again, nothing is missed.
+    return stream_.playback.over() ? !may_return_ : !reconnects_;
   }
   if (live() && !ready_at_key_frame(now)) {
     return false;
@@ -332,7 +338,7 @@ void Player::rejoin(rtmp::Time now) {
 /// decode those that follow; sound would be heard twice.
 std::optional<int64_t> Player::place(Tag& tag, rtmp::Time now) {
   if (!live()) {
-    return std::max<int64_t>(0, tag.timestamp);
+    return place_recorded(tag);
   }
   if (!tag.is_media()) {
     // Encoders stamp headers with zero, or with whatever they like.
@@ -359,17 +365,18 @@ std::optional<int64_t> Player::place(Tag& tag, rtmp::Time now) {
   return place.time_ms;
 }
 
-/// emit() answers whether there is a buffer.
-bool Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
+/// emit() makes the tag the output, unless it is not to be passed on.
+void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
   if (!tag.noted) {
     caps_due_ |= stream_.header.note(tag);
   }
   const std::optional<int64_t> placed = place(tag, now);
   if (!placed) {
-    return false;
+    return;
   }
   const int64_t time_ms = *placed;
   if (tag.is_media()) {
+    stream_.passed = true;
     tag.discont |= std::exchange(discont_due_, false);
   }
 
@@ -389,7 +396,6 @@ bool Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
   output.buffer = adopt(buffer);
   output.segment = std::exchange(segment_due_, std::nullopt);
   tags_out_++;
-  return true;
 }
 
 void Player::tell_duration(Output& output) {
@@ -406,8 +412,12 @@ bool Player::take_tag(Connection::Locked& locked, rtmp::Time now, Output& output
   }
   if (std::exchange(file_header_due_, false)) {
     output.buffer = adopt(stream_.header.file_header());
-  } else if (!emit(*queue_.pop(), now, output)) {
-    return take_tag(locked, now, output);
+  }
+  while (!output.buffer && !queue_.empty()) {
+    emit(*queue_.pop(), now, output);
+  }
+  if (!output.buffer) {
+    return false;
   }
   if (std::exchange(caps_due_, false)) {
     output.caps = stream_.header.caps();

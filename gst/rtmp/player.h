@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -38,7 +39,6 @@ class Player final : private ClientLink::Observer {
     std::optional<GstClockTime> duration;          ///< a new duration
     std::optional<LiveTimeline::Mapping> segment;  ///< a new segment
     GstPtr<GstBuffer> buffer;                      ///< set if flow is GST_FLOW_OK
-    std::optional<Failure> failure;                ///< set if flow is GST_FLOW_ERROR
   };
 
   /// `element` is borrowed; it gives the running time.
@@ -47,7 +47,9 @@ class Player final : private ClientLink::Observer {
 
   /// open() starts connecting, once; further calls do nothing.
   void open();
-  /// produce() waits for the next buffer. Streaming thread only. Flow: OK, EOS, ERROR, FLUSHING.
+  /// produce() waits for the next buffer. Streaming thread only. Flow: OK, FLUSHING, or EOS, which
+  /// comes behind the ERROR message if there is one: GST_FLOW_ERROR would have the base class post
+  /// another, which tells less, and downstream gets EOS either way, so that files are finished.
   Output produce();
   /// take_back() is for an output that met a flush: what the stream cannot do without comes again.
   void take_back(const Output& output);
@@ -56,7 +58,7 @@ class Player final : private ClientLink::Observer {
   /// seek() asks a recorded stream for another position; what was queued is gone. Before the stream
   /// plays, it will begin there. False if the server cannot be asked any more.
   bool seek(GstClockTime position);
-  /// can_seek() is false once the connection is gone.
+  /// can_seek() is false once the connection is gone for good.
   bool can_seek();
   /// resume() tells that the pipeline runs again after a pause: a live stream joins anew.
   void resume();
@@ -77,6 +79,14 @@ class Player final : private ClientLink::Observer {
   /// Phase: until it is known what the stream holds, and where its live edge is; then it flows.
   enum class Phase : uint8_t { kJoining, kFlowing };
 
+  /// Reached is, of a recorded stream, the last time stamps that went downstream since a seek.
+  struct Reached {
+    std::optional<int64_t> audio_ms;
+    std::optional<int64_t> video_ms;
+
+    int64_t latest() const { return std::max(audio_ms.value_or(0), video_ms.value_or(0)); }
+  };
+
   /// Stream is what holds from one beginning of the stream to its end: a connection's, or the
   /// publisher's on a connection that stays.
   struct Stream {
@@ -84,9 +94,11 @@ class Player final : private ClientLink::Observer {
     StreamHeader header;
     LiveEdge edge;
     Playback playback;
-    bool cut = false;    // live: what came before the first key frame is gone
-    bool plays = false;  // media has come
-    bool ended = false;  // the link is gone
+    bool cut = false;     // live: what came before the first key frame is gone
+    bool plays = false;   // media has come
+    bool ended = false;   // the link is gone
+    bool passed = false;  // produce() has yielded some of its media
+    Reached before;       // on the connections before: not to be passed on again
     rtmp::Time last_arrival{};
     std::optional<rtmp::Time> joined;  // arrival of the first tag
     int64_t last_media_ms = 0;         // received
@@ -120,8 +132,13 @@ class Player final : private ClientLink::Observer {
   void begin_timeline(rtmp::Time now);
   void rejoin(rtmp::Time now);
   std::optional<int64_t> place(Tag& tag, rtmp::Time now);
+  std::optional<int64_t> place_recorded(const Tag& tag);
+  void go_on_from_there();
+  bool is_final(const Failure& failure) const;
+  void fail(const Failure& failure);
   void tell_duration(Output& output);
-  bool emit(Tag&& tag, rtmp::Time now, Output& output);
+  void emit(Tag&& tag, rtmp::Time now, Output& output);
+  bool takes_seeks(const Connection::Locked& locked) const;
   bool elsewhere() const { return wanted_ || stream_.playback.seeking(); }
   bool send_seek(Connection::Locked& locked, GstClockTime position);
   void send_wanted(Connection::Locked& locked);
@@ -132,7 +149,8 @@ class Player final : private ClientLink::Observer {
 
   GstElement* const element_;
   const PlaySettings settings_;
-  /// may_return_: the end of a connection or of a publisher is a gap in the stream.
+  const bool reconnects_;
+  /// may_return_: what the server calls the end is a gap in the stream.
   const bool may_return_;
   rtmp::HeapBlocks blocks_{kMaxIdleBytes};
   Notices notices_;
@@ -151,6 +169,8 @@ class Player final : private ClientLink::Observer {
   std::optional<rtmp::Time> retry_at_;  // lost; the next attempt
   unsigned connections_ = 0;            // that came to play
   std::string last_error_;
+  bool given_up_ = false;
+  std::shared_ptr<std::atomic<bool>> error_posted_;  // false while it is under way
   Stream stream_;
   TagQueue queue_;
   LiveTimeline timeline_;
@@ -160,6 +180,7 @@ class Player final : private ClientLink::Observer {
   bool begun_ = false;                  // produce() has yielded something, or a seek was sent
   std::optional<GstClockTime> wanted_;  // a seek that waits for the stream, or for the one before
   GstClockTime sought_ = 0;             // the last seek that was sent
+  Reached reached_;
   std::optional<GstClockTime> duration_;
   std::optional<GstClockTime> duration_told_;
   bool audio_passed_ = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // How what a Player plays ends, how it comes back, and what it has to tell about itself.
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -23,10 +24,22 @@ bool Player::is_idle(Connection::Locked& locked, rtmp::Time now) {
   return (bound > 0s && now - stream_.last_arrival >= bound) || (give_up && now >= *give_up);
 }
 
+/// A recording that is not there will not come, and one of which a further connection brings
+/// nothing new is over: not all servers say so before they hang up.
+bool Player::is_final(const Failure& failure) const {
+  return !live() && ((failure.kind == FailureKind::kNotFound && connections_ == 0) ||
+                     (failure.kind == FailureKind::kClosed && connections_ > 1 && stream_.plays &&
+                      !stream_.passed));
+}
+
 /// take_end() answers whether there is an output. If another attempt is worth while there is none
 /// yet, and retry_at_ says when it comes. All that was queued has been passed on by then.
 bool Player::take_end(Connection::Locked& locked, rtmp::Time now, Output& output) {
   const bool over = stream_.playback.over() && !elsewhere();
+  if (error_posted_) {
+    output.flow = GST_FLOW_EOS;
+    return *error_posted_;
+  }
   if (retry_at_ || !(over || stream_.ended)) {
     return false;
   }
@@ -39,10 +52,10 @@ bool Player::take_end(Connection::Locked& locked, rtmp::Time now, Output& output
       !stream_.ended     ? failure_unpublished(Role::kSource, link_->settings())
       : known != nullptr ? *known
                          : failure_closed(Role::kSource, link_->settings(), LinkStep::kRunning);
-  last_error_ = failure.text;
 
   const bool first = !reconnector_.lost_since();
-  if (auto delay = reconnector_.on_end(failure, now)) {
+  const bool over_at_last = is_final(failure);
+  if (auto delay = over_at_last ? std::nullopt : reconnector_.on_end(failure, now)) {
     GST_INFO_OBJECT(element_, "lost (%s): attempt %u in %" GST_TIME_FORMAT, failure.reason(),
                     reconnector_.attempt(),
                     GST_TIME_ARGS(std::chrono::nanoseconds(*delay).count()));
@@ -51,19 +64,42 @@ bool Player::take_end(Connection::Locked& locked, rtmp::Time now, Output& output
     }
     notices_.post_waiting(reconnector_.attempt(), *delay, failure);
     retry_at_ = now + *delay;
+    last_error_ = failure.text;
     queue_.start_over();  // if it ended before it began
     return false;
   }
-  if (failure.kind == FailureKind::kClosed && !may_return_ && !settings_.no_eof_is_error) {
+  given_up_ = true;
+  if (failure.kind == FailureKind::kClosed && (over_at_last || !reconnects_) &&
+      !settings_.no_eof_is_error) {
     output.flow = GST_FLOW_EOS;
     return true;
   }
-  output.flow = GST_FLOW_ERROR;
-  output.failure = failure;
-  return true;
+  fail(failure);
+  return false;
+}
+
+/// fail() posts the error behind all that has been told. Downstream must not have EOS on the bus
+/// before; so the streaming thread waits, and can be interrupted.
+void Player::fail(const Failure& failure) {
+  last_error_ = failure.text;
+  error_posted_ = std::make_shared<std::atomic<bool>>(false);
+  notices_.post_error(failure, [posted = error_posted_, link = link_] {
+    *posted = true;
+    link->connection().wake();
+  });
 }
 
 // ---- the way back ----
+
+/// go_on_from_there() is for a recorded stream, which is asked for the position that was reached. A
+/// seek that was under way has left none.
+void Player::go_on_from_there() {
+  stream_.before = reached_;
+  if (!wanted_ && begun_) {
+    const bool reached = reached_.audio_ms || reached_.video_ms;
+    wanted_ = reached ? static_cast<GstClockTime>(reached_.latest()) * GST_MSECOND : sought_;
+  }
+}
 
 /// forget_stream() makes ready for the stream's next beginning. The pad and its time go on.
 void Player::forget_stream() {
@@ -71,6 +107,22 @@ void Player::forget_stream() {
   stream_ = Stream();
   timeline_.lose();
   discont_due_ = true;
+}
+
+/// place_recorded() leaves out what comes twice: servers go on at a key frame before the position
+/// that was reached.
+std::optional<int64_t> Player::place_recorded(const Tag& tag) {
+  const int64_t time_ms = std::max<int64_t>(0, tag.timestamp);
+  if (!tag.is_media()) {
+    return std::max(time_ms, stream_.before.latest());
+  }
+  auto& before_ms = tag.is_video() ? stream_.before.video_ms : stream_.before.audio_ms;
+  if (before_ms && time_ms <= *before_ms) {
+    return std::nullopt;
+  }
+  before_ms.reset();
+  (tag.is_video() ? reached_.video_ms : reached_.audio_ms) = time_ms;
+  return time_ms;
 }
 
 /// connect_again() is the streaming thread's, and the only one that changes the link: whoever holds
@@ -83,6 +135,9 @@ void Player::connect_again() {
     std::lock_guard<std::mutex> lock(link_mutex_);
     std::swap(link_, link);
     forget_stream();
+    if (!live()) {
+      go_on_from_there();
+    }
     attempt = reconnector_.attempt();
   }
   link.reset();

@@ -117,7 +117,8 @@ void install_play_properties(GObjectClass* klass) {
   /**
    * GstRtmpxSrc:idle-timeout:
    *
-   * After how many seconds without any media playing fails with an error; 0 = never.
+   * After how many seconds without any media playing fails with an error, or counts as lost with
+   * #GstRtmpxSrc:auto-reconnect; 0 = never.
    */
   g_object_class_install_property(
       klass, kPropIdleTimeout,
@@ -128,7 +129,7 @@ void install_play_properties(GObjectClass* klass) {
    * GstRtmpxSrc:no-eof-is-error:
    *
    * Whether a connection that is closed although the server has not said that the stream ends is an
-   * error rather than EOS.
+   * error rather than EOS. With #GstRtmpxSrc:auto-reconnect it is neither.
    */
   g_object_class_install_property(
       klass, kPropNoEofIsError,
@@ -145,7 +146,11 @@ void install_play_properties(GObjectClass* klass) {
    * - `queue-time` (guint64): media time that waits, in nanoseconds
    * - `queue-bytes` (guint64): memory that what waits takes
    * - `dropped-video`, `dropped-audio` (guint64): frames dropped because downstream was busy
+   * - `reconnects` (guint): how often the server let us play again after a loss
+   * - `last-error` (string): why the stream was lost last, or could not be had; empty = never
    *
+   * With #GstRtmpxSrc:auto-reconnect the connection's fields are those of the last one, the others
+   * of all; `state` is waiting from a loss until the next attempt.
    * After the source has stopped they are those of its end.
    */
   g_object_class_install_property(

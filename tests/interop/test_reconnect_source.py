@@ -201,3 +201,24 @@ class Reconnect(unittest.TestCase):
             with self.publisher(url):
                 watched.wait_frames(30)
             self.check(watched, 0)
+
+    def test_recorded_stream_goes_on(self):
+        """The server is killed while it plays a file: each frame comes once all the same."""
+        with nginx_rtmp.NginxRtmp() as server:
+            # Without a list of the key frames nginx-rtmp seeks to the beginning, whatever it is asked for.
+            film = server.vod / "film.flv"
+            pipelines.run(f"filesrc location={media.flv(seconds=6, gop=15)} ! video/x-flv ! flvchunk ! "
+                          f"filesink location={film}")
+            record = self.dir / "record.flv"
+            with pipelines.start(
+                    f"rtmpsrc auto-reconnect=true play-type=recorded max-queue-time=200000000 "
+                    f"location={server.url}/vod/film.flv ! identity sync=true ! filesink buffer-mode=unbuffered "
+                    f"location={record}") as child:
+                procs.wait_until(lambda: record.exists() and record.stat().st_size > film.stat().st_size // 3,
+                                 timeout=15, what="a third of the film")
+                server.kill()
+                server.restart()
+                self.assertEqual(child.wait(20), 0, child.output())
+            received, sent = flvfile.read(record), flvfile.read(film)
+            for kind in (flvfile.VIDEO, flvfile.AUDIO):
+                self.assertEqual(flvfile.differences(sent.packets(kind), received.packets(kind)), [])
