@@ -186,6 +186,56 @@ TEST(RtmpSrcReconnect, WhatWaitsIsPassedOnBeforeTheLossMatters) {
   EXPECT_EQ(expect_gap(source.media()), 19u);
 }
 
+TEST(RtmpSrcReconnect, WhatHadNotBegunIsNotPassedOn) {
+  TestServer server;
+  Back source(server.url());
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  server.send("key", video_header());
+  for (uint32_t i = 1; i < 5; i++) {
+    server.send("key", video_frame(i));  // no key frame
+  }
+  ASSERT_TRUE(eventually([&] { return source.stat("in-messages") >= 5; }));
+  server.disconnect();
+  ASSERT_TRUE(source.wait_note("connecting")) << "the first";
+  ASSERT_TRUE(source.wait_note("connecting"));
+  ASSERT_TRUE(wait_player(server));
+  EXPECT_TRUE(source.passed().empty());
+  Publisher publisher(server, "key", kHour);
+  ASSERT_TRUE(source.wait_media(10));
+  // The file's header, which tells of both kinds, before PreviousTagSize0.
+  rtmp::Buffer header = source.passed().front().bytes;
+  header.resize(flv_file_header().size());
+  EXPECT_EQ(header, flv_file_header());
+  EXPECT_EQ(source.caps().size(), 1u);
+}
+
+TEST(RtmpSrcReconnect, SoundAloneGoesOnTooAndIsMarked) {
+  TestServer server;
+  Back source(server.url());
+  source.set("header-wait", "50000000");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  server.send("key", audio_header());
+  for (uint32_t i = 0; i < 5; i++) {
+    server.send("key", audio_frame(i));
+  }
+  ASSERT_TRUE(source.wait_media(5));
+  server.disconnect();
+  ASSERT_TRUE(source.wait_note("connecting")) << "the first";
+  ASSERT_TRUE(source.wait_note("connecting"));
+  ASSERT_TRUE(wait_player(server));
+  for (uint32_t i = 0; i < 5; i++) {
+    server.send("key", audio_frame(10 + i));
+  }
+  ASSERT_TRUE(source.wait_media(10));
+  auto media = source.media();
+  for (size_t i = 1; i < media.size(); i++) {
+    EXPECT_EQ(media[i].discont, i == 5) << i;
+    EXPECT_GE(media[i].dts, media[i - 1].dts) << i;
+  }
+}
+
 TEST(RtmpSrcReconnect, NewDecoderConfigurationIsPassedOn) {
   TestServer server;
   Back source(server.url());

@@ -3,6 +3,8 @@
 // counts references with atomics, all in code that is not instrumented: without this, whatever they
 // protect looks like a race. These definitions stand in front of GLib's in every program they are
 // linked to.
+#include <atomic>
+
 #include <dlfcn.h>
 #include <gst/base/gstadapter.h>
 #include <gst/gst.h>
@@ -184,11 +186,11 @@ void gst_adapter_flush(GstAdapter* adapter, gsize size) {
 
 // GStreamer drops its own references without a call that could be seen here. So what a bus hands
 // out is freed by a function that comes after all who dropped theirs.
-static GstMiniObjectFreeFunction free_message;
+static std::atomic<GstMiniObjectFreeFunction> free_message;
 
 static void free_after_all(GstMiniObject* message) {
   __tsan_acquire(message);
-  free_message(message);
+  free_message.load()(message);
 }
 
 GstMessage* gst_bus_timed_pop_filtered(GstBus* bus, GstClockTime timeout, GstMessageType types) {
