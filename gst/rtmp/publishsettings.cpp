@@ -212,9 +212,9 @@ void install_publish_properties(GObjectClass* klass) {
     g_object_class_install_property(
         klass, id, g_param_spec_uint(name, nick, blurb, least, G_MAXUINT, standard, kReady));
   };
-  number(kPropMinBitrate, "min-bitrate", "Minimum bitrate",
+  number(kPropMinBitrate, "bitrate-min", "Minimum bitrate",
          "Bits a second below which estimated-bitrate does not fall", 0, defaults.min_bitrate);
-  number(kPropMaxBitrate, "max-bitrate", "Maximum bitrate",
+  number(kPropMaxBitrate, "bitrate-max", "Maximum bitrate",
          "Bits a second above which estimated-bitrate does not rise (0 = no bound)", 0,
          defaults.max_bitrate);
   /**
@@ -223,7 +223,7 @@ void install_publish_properties(GObjectClass* klass) {
    * The video encoder, or any other object, whose #GstRtmpxSink:bitrate-property is to follow
    * #GstRtmpxSink:estimated-bitrate, less what the sound takes, from the first time that media
    * had to wait. It is never asked for more than it
-   * had at first, unless #GstRtmpxSink:max-bitrate is set. Unset = nothing is touched.
+   * had at first, unless #GstRtmpxSink:bitrate-max is set. Unset = nothing is touched.
    */
   g_object_class_install_property(
       klass, kPropBitrateTarget,

@@ -54,7 +54,9 @@ class Owner : public Connection::Handler {
   }
   rtmp::Client& client() { return *client_; }
 
-  void open(const TestServer& server) { connection_->open({"127.0.0.1", server.port(), 10s}); }
+  void open(const TestServer& server) {
+    connection_->open({.host = "127.0.0.1", .port = server.port(), .connect_timeout = 10s});
+  }
 
   /// wait() is true once `condition` holds, looked at under the lock.
   bool wait(const std::function<bool()>& condition, std::chrono::milliseconds limit = kLimit) {

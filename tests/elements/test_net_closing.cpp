@@ -139,7 +139,7 @@ TEST(Connection, EndClosesTheSocketAtOnce) {
 TEST(Connection, ReopensForAnotherSession) {
   TestServer server;
   Owner player(Owner::Wish::kPlay);
-  const Target target{"127.0.0.1", server.port(), 10s};
+  const Target target{.host = "127.0.0.1", .port = server.port(), .connect_timeout = 10s};
   player.at_end = [&](Connection::Locked& locked) {
     if (player.ends < 3) {
       player.started = rtmp::kNoStream;
@@ -177,7 +177,7 @@ TEST(Connection, ReopensFromAnEvent) {
       refusing.hang_up_with_refusal = hangs_up;
       TestServer server(refusing);
       Owner player(Owner::Wish::kPlay);
-      const Target target{"127.0.0.1", server.port(), 10s};
+      const Target target{.host = "127.0.0.1", .port = server.port(), .connect_timeout = 10s};
       int refusals = 0;
       player.at_refusal = [&](Connection::Locked& locked, const rtmp::event::Refused& refused) {
         EXPECT_EQ(refused.status.description, "not yet");
@@ -213,7 +213,7 @@ TEST(Connection, CloseWhileReopening) {
   std::mt19937 random(11);
   for (int i = 0; i < 100; i++) {
     Owner player(Owner::Wish::kPlay);
-    const Target target{"127.0.0.1", server.port(), 10s};
+    const Target target{.host = "127.0.0.1", .port = server.port(), .connect_timeout = 10s};
     player.at_end = [&](Connection::Locked& locked) {
       player.closed = false;
       locked.reopen(player.make_client(), target);
@@ -320,7 +320,7 @@ TEST(Connection, HandlerMayDropTheLastReference) {
       std::make_unique<rtmp::Client>(rtmp::ClientOptions(), gstrtmp::glib_environment()), dropper);
   auto held = dropper.connection;  // for the call; the handler may be quicker
   std::weak_ptr<Connection> weak = held;
-  held->open({"127.0.0.1", server.port(), 5s});
+  held->open({.host = "127.0.0.1", .port = server.port(), .connect_timeout = 5s});
   held.reset();
   ASSERT_EQ(dropper.dropped.get_future().wait_for(kLimit), std::future_status::ready);
   EXPECT_TRUE(server.wait([](const Log& log) { return log.ended == 1; }));
@@ -381,7 +381,7 @@ TEST(Connection, LingerGivesUp) {
 TEST(Connection, LingerWithoutASocketIsClose) {
   Blackhole hole;
   Owner owner;
-  owner.connection().open({"127.0.0.1", hole.port(), 1h});
+  owner.connection().open({.host = "127.0.0.1", .port = hole.port(), .connect_timeout = 1h});
   owner.connection().linger(monotonic_now() + 1h);
   auto connection = owner.release();
   std::weak_ptr<Connection> weak = connection;

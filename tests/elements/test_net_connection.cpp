@@ -225,7 +225,7 @@ TEST(Connection, RefusedConnection) {
     port = server.port();
   }
   Owner owner;
-  owner.connection().open({"127.0.0.1", port, 5s});
+  owner.connection().open({.host = "127.0.0.1", .port = port, .connect_timeout = 5s});
   ASSERT_TRUE(owner.wait_end());
   auto locked = owner.connection().lock();
   ASSERT_TRUE(owner.end_error);
@@ -249,7 +249,7 @@ TEST(Connection, ConnectDeadline) {
   Blackhole hole;
   Owner owner;
   auto begun = monotonic_now();
-  owner.connection().open({"127.0.0.1", hole.port(), 150ms});
+  owner.connection().open({.host = "127.0.0.1", .port = hole.port(), .connect_timeout = 150ms});
   ASSERT_TRUE(owner.wait_end());
   EXPECT_LT(monotonic_now() - begun, 5s);
   EXPECT_GE(monotonic_now() - begun, 150ms);
@@ -263,7 +263,7 @@ TEST(Connection, ConnectDeadline) {
 TEST(Connection, CloseEndsConnectingAtOnce) {
   Blackhole hole;
   Owner owner;
-  owner.connection().open({"127.0.0.1", hole.port(), 1h});
+  owner.connection().open({.host = "127.0.0.1", .port = hole.port(), .connect_timeout = 1h});
   std::this_thread::sleep_for(20ms);
   auto begun = monotonic_now();
   owner.connection().close();

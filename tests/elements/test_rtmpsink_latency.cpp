@@ -171,7 +171,7 @@ TEST(RtmpSinkLatency, TheEncoderFollowsTheEstimate) {
   ASSERT_TRUE(encoder);
   g_object_set(encoder.get(), "bitrate", 4000u, nullptr);
   Sink sink(server.url(), false);
-  g_object_set(sink.element, "max-latency", 60000u, "min-bitrate", 500000u, "bitrate-target",
+  g_object_set(sink.element, "max-latency", 60000u, "bitrate-min", 500000u, "bitrate-target",
                encoder.get(), nullptr);
   static std::atomic<int> notified;
   notified = 0;
