@@ -27,6 +27,9 @@ uint64_t BitrateEstimate::bounded(double value) const {
 }
 
 void BitrateEstimate::measure(uint64_t delivered, rtmp::Time now) {
+  if (!samples_.empty() && now - samples_.back().at >= kWindow) {
+    samples_.clear();  // a pause is no measure
+  }
   samples_.push_back({now, delivered});
   while (samples_.size() > 2 && now - samples_[1].at >= kWindow) {
     samples_.pop_front();

@@ -26,8 +26,10 @@ class BitrateEstimate {
   /// After congestion nothing is tried for so long.
   static constexpr rtmp::Duration kCalm = std::chrono::seconds(4);
 
-  /// The bounds of what is answered; `most` 0 = none.
-  BitrateEstimate(uint64_t least, uint64_t most) : least_(least), most_(most) {}
+  /// The bounds of what is answered; `most` 0 = none. `first` is what is known already; 0 =
+  /// nothing.
+  BitrateEstimate(uint64_t least, uint64_t most, uint64_t first = 0)
+      : least_(least), most_(most), value_(first), told_(first) {}
 
   /// update() is for every 50 to 250 ms: `delivered` octets have got there in all, and the oldest
   /// media that has not is `age` old. Answers the estimate if it has changed by 2 percent or more.
@@ -36,8 +38,6 @@ class BitrateEstimate {
   uint64_t value() const { return value_; }
   /// limited() is true once media had to wait: until then the estimate is only what was sent.
   bool limited() const { return ceiling_.has_value(); }
-  /// rate() is what got there lately.
-  uint64_t rate() const { return rate_; }
 
  private:
   struct Sample {
@@ -52,8 +52,8 @@ class BitrateEstimate {
   const uint64_t most_;
   std::deque<Sample> samples_;
   uint64_t rate_ = 0;
-  uint64_t value_ = 0;
-  uint64_t told_ = 0;
+  uint64_t value_;
+  uint64_t told_;
   std::optional<uint64_t> ceiling_;  // the rate at which it was congested last
   std::optional<rtmp::Time> congested_;
   std::optional<rtmp::Time> raised_;

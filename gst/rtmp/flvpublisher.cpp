@@ -204,14 +204,16 @@ bool FlvPublisher::cut() {
     error_ = "the tag is encrypted";
     return false;
   }
+  video_seen_ |= is((*next)->header.type, TagType::kVideo);
   waiting_bytes_ += (*next)->body.size();
   waiting_.push_back({**std::move(next), monotonic_now()});
   return true;
 }
 
 bool FlvPublisher::has_video() const {
-  return std::any_of(headers_.begin(), headers_.end(),
-                     [](const Header& header) { return is(header.type, TagType::kVideo); });
+  return video_seen_ || std::any_of(headers_.begin(), headers_.end(), [](const Header& header) {
+           return is(header.type, TagType::kVideo);
+         });
 }
 
 /// A player can begin with the tag: a key frame, or sound if there are no pictures.
@@ -241,10 +243,11 @@ void FlvPublisher::keep(Publication& publication, const PublishLink& link) {
          (waiting_.front().since <= oldest || waiting_bytes_ > LatencyBound::kMaxBytes)) {
     forget_oldest(publication);
   }
-  for (auto at = waiting_.rbegin(); at != waiting_.rend() && at->tag.borrowed; ++at) {
-    HoldPtr copy(BufferHold::copy(flatten(at->tag.body)));
-    at->tag.body = rtmp::GatherPayload(copy->piece(0), copy->owner());
-    at->tag.borrowed = false;
+  for (Waiting& waiting : waiting_) {
+    if (std::exchange(waiting.tag.borrowed, false)) {
+      HoldPtr copy(BufferHold::copy(flatten(waiting.tag.body)));
+      waiting.tag.body = rtmp::GatherPayload(copy->piece(0), copy->owner());
+    }
   }
 }
 
@@ -307,6 +310,7 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
 void FlvPublisher::begin_stream() {
   headers_.clear();
   headers_fresh_ = false;
+  video_seen_ = false;
 }
 
 void FlvPublisher::flush() {

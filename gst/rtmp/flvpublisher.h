@@ -43,8 +43,6 @@ class FlvPublisher {
   Outcome proceed(Publication& publication, PublishLink& link, bool live);
   const std::string& error() const { return error_; }
 
-  /// empty() is true if nothing waits for a connection.
-  bool empty() const { return waiting_.empty(); }
   /// flush() forgets input that is not sent yet; in_tag() tells whether the stream was cut off.
   void flush();
   bool in_tag() const { return input_.in_tag(); }
@@ -84,6 +82,7 @@ class FlvPublisher {
   FlvInput input_;
   std::deque<Waiting> waiting_;
   uint64_t waiting_bytes_ = 0;
+  bool video_seen_ = false;
   bool gap_ = false;         // something is missing before what waits
   uint64_t connection_ = 0;  // serial of the link's attempt; 0 = none yet
   std::vector<Header> headers_;

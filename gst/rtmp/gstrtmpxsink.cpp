@@ -173,6 +173,7 @@ class RtmpxSink {
   // The streaming thread's, or the state changes' while there is none.
   FlvPublisher publisher_;
   std::optional<bool> live_;
+  std::shared_ptr<EncoderBitrate> encoder_;
 };
 
 }  // namespace gstrtmp
@@ -247,11 +248,14 @@ PublicationPtr RtmpxSink::connect() {
     return nullptr;
   }
   GST_INFO_OBJECT(element_, "connecting to %s", rtmp::mask(connection.url).c_str());
+  if (!encoder_ || !(encoder_->settings() == publish.encoder)) {
+    encoder_ = std::make_shared<EncoderBitrate>(publish.encoder);
+  }
   PublicationPtr publication =
-      Publication::create(element(), std::move(connections), publish, interrupted_);
-  PublicationPtr old = std::exchange(*publication_.lock(), publication);
+      Publication::create(element(), std::move(connections), publish, encoder_, interrupted_);
   publisher_.begin_publication();
-  publication->open();
+  publication->open();  // before others see it: from here on it has a link
+  PublicationPtr old = std::exchange(*publication_.lock(), publication);
   return publication;
 }
 
@@ -457,7 +461,15 @@ bool RtmpxSink::handle_eos(GstEvent* event) {
     GST_WARNING_OBJECT(element_, "the stream ends inside a tag, which is not sent");
   }
   PublicationPtr publication = current();
-  if (!publication || !publication->begin_end()) {
+  if (!publication) {
+    return true;
+  }
+  if (!publication->begin_end()) {
+    GST_ELEMENT_WARNING(
+        element_, RESOURCE, WRITE,
+        ("The stream ended while there was no connection. What was not sent is lost."), (nullptr));
+    *publication_.lock() = nullptr;  // what comes after a flush is a new stream
+    publication->abandon();
     return true;
   }
   const auto link = publication->link();
@@ -480,6 +492,7 @@ bool RtmpxSink::handle_eos(GstEvent* event) {
 void RtmpxSink::handle_flush_stop() {
   publisher_.flush();
   if (PublicationPtr publication = current()) {
+    publication->go_on();
     publication->link()->drop_media();
   }
 }

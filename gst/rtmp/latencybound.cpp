@@ -36,6 +36,10 @@ bool is_disposable(MessageType type, uint32_t tag) {
 
 void LatencyBound::note(uint64_t bytes_out, std::optional<rtmp::Time> oldest, rtmp::Time now) {
   const rtmp::Time queued = oldest.value_or(now);
+  if (!oldest && !marks_.empty() && marks_.back().position == bytes_out) {
+    marks_.back().queued = now;  // nothing has come since: a pause does not make it old
+    return;
+  }
   if (!marks_.empty() && queued - marks_.back().queued < kMarkInterval) {
     return;
   }

@@ -26,10 +26,20 @@ void Notices::work(GstElement* element, gpointer data) {
   }
 }
 
+void Notices::close() {
+  auto locked = queue_->lock();
+  locked->closed = true;
+  locked->items.clear();
+}
+
 void Notices::post(GstMessage* message, std::function<void()> posted) {
   {
     auto locked = queue_->lock();
-    locked->items.push_back({adopt(message), std::move(posted)});
+    GstPtr<GstMessage> owned = adopt(message);
+    if (locked->closed) {
+      return;
+    }
+    locked->items.push_back({std::move(owned), std::move(posted)});
     if (std::exchange(locked->worker, true)) {
       return;
     }

@@ -21,6 +21,8 @@ class Notices {
   /// `element` is borrowed; what is under way keeps a reference of its own.
   explicit Notices(GstElement* element) : element_(element) {}
 
+  /// close() forgets what is not posted yet, and what comes later.
+  void close();
   /// post() takes the message. `posted` is called, on the worker, when it is on the bus.
   void post(GstMessage* message, std::function<void()> posted = {});
   /// post_state() posts the element message `rtmp-connection`:
@@ -44,6 +46,7 @@ class Notices {
   struct Queue {
     std::deque<Item> items;
     bool worker = false;
+    bool closed = false;
   };
   static void work(GstElement* element, gpointer queue);
 

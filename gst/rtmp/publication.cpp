@@ -14,9 +14,10 @@ namespace gstrtmp {
 std::shared_ptr<Publication> Publication::create(GstElement* element,
                                                  std::vector<ConnectionSettings> connections,
                                                  const PublishSettings& settings,
+                                                 std::shared_ptr<EncoderBitrate> encoder,
                                                  const std::atomic<bool>& interrupted) {
   std::shared_ptr<Publication> made(
-      new Publication(element, std::move(connections), settings, interrupted));
+      new Publication(element, std::move(connections), settings, std::move(encoder), interrupted));
   made->alarm_ = made->loop_->alarm([weak = std::weak_ptr<Publication>(made)] {
     if (auto self = weak.lock()) {
       self->on_alarm();
@@ -26,27 +27,26 @@ std::shared_ptr<Publication> Publication::create(GstElement* element,
 }
 
 Publication::Publication(GstElement* element, std::vector<ConnectionSettings> connections,
-                         const PublishSettings& settings, const std::atomic<bool>& interrupted)
+                         const PublishSettings& settings, std::shared_ptr<EncoderBitrate> encoder,
+                         const std::atomic<bool>& interrupted)
     : element_(element),
       connections_(std::move(connections)),
       interrupted_(interrupted),
       max_bitrate_(settings.max_bitrate),
-      encoder_(settings.encoder.target ? std::make_shared<EncoderBitrate>(settings.encoder)
-                                       : nullptr),
+      encoder_(std::move(encoder)),
       notices_(element),
       state_(std::in_place, connections_.front().reconnect) {
   state_.lock()->settings = settings;
 }
 
 Publication::~Publication() {
-  alarm_.reset();
   auto state = state_.lock();
-  const LinkPtr links[] = {state->link, state->successor};
+  state->abandoned = true;
+  const std::vector<LinkPtr> links = take_all(state);
   state.unlock();
+  alarm_.reset();
   for (const LinkPtr& link : links) {
-    if (link) {
-      link->detach();
-    }
+    link->detach();
   }
 }
 
@@ -55,18 +55,35 @@ void Publication::open() {
 }
 
 Publication::LinkPtr Publication::link() {
-  return state_.lock()->link;
+  return state_.lock()->current.link;
+}
+
+/// take_all() answers every link there is. The current one stays what link() answers.
+std::vector<Publication::LinkPtr> Publication::take_all(Lock& state) {
+  std::vector<LinkPtr> links = std::exchange(state->left, {});
+  for (const LinkPtr& link : {state->current.link, std::exchange(state->successor, {}).link}) {
+    if (link) {
+      links.push_back(link);
+    }
+  }
+  return links;
 }
 
 // ---- attempts ----
 
 void Publication::set_alarm(Lock& state) {
   std::optional<rtmp::Time> next = state->attempt_at;
-  if (state->return_at && (!next || *state->return_at < *next)) {
-    next = state->return_at;
+  auto sooner = [&next](std::optional<rtmp::Time> at) {
+    if (at && (!next || *at < *next)) {
+      next = at;
+    }
+  };
+  sooner(state->return_at);
+  if (state->move && !state->successor.link) {
+    sooner(state->moved_at ? *state->moved_at + kMoveInterval : monotonic_now());
   }
-  if (state->moved || !state->left.empty()) {
-    next = monotonic_now();
+  if (!state->left.empty()) {
+    sooner(monotonic_now());
   }
   if (!state->abandoned) {
     alarm_->set(next);
@@ -75,19 +92,26 @@ void Publication::set_alarm(Lock& state) {
 
 void Publication::on_alarm() {
   std::vector<LinkPtr> left;
-  std::optional<ConnectionSettings> moved;
   LinkPtr leaving;
+  std::optional<ConnectionSettings> move;
+  size_t target = 0;
   bool attempt_due = false;
   bool return_due = false;
   {
     auto state = state_.lock();
     const rtmp::Time now = monotonic_now();
     left.swap(state->left);
-    moved = std::exchange(state->moved, std::nullopt);
-    leaving = std::exchange(state->leave_first, false) ? state->link : nullptr;
     attempt_due = state->attempt_at && *state->attempt_at <= now;
-    return_due = !attempt_due && state->return_at && *state->return_at <= now;
-    if (return_due) {
+    if (attempt_due && std::exchange(state->leave_first, false)) {
+      leaving = state->current.link;
+    }
+    if (state->move && !state->successor.link &&
+        (!state->moved_at || now - *state->moved_at >= kMoveInterval)) {
+      state->moved_at = now;
+      target = state->current.target;
+      move = std::exchange(state->move, std::nullopt);
+    } else if (state->return_at && *state->return_at <= now) {
+      return_due = state->current.target > 0;
       state->plan_return(now);
     }
   }
@@ -99,21 +123,20 @@ void Publication::on_alarm() {
   }
   if (attempt_due) {
     attempt();
-  } else if (moved) {
-    begin_successor(*moved, 0);
-  } else if (return_due) {
-    begin_successor(connections_.front(), 0);
+  } else if (move || return_due) {
+    begin_successor(target, std::move(move));
   }
   auto state = state_.lock();
   set_alarm(state);
 }
 
-Publication::LinkPtr Publication::make_link(Lock& state, const ConnectionSettings& connection) {
+Publication::LinkPtr Publication::make_link(Lock& state, const Way& way) {
   const guint hold = state->reconnector.has_run() ? state->settings.reconnect_buffer_ms
                                                   : state->settings.max_latency_ms;
-  return PublishLink::create(element_, connection, state->settings,
-                             {++state->serial, std::chrono::milliseconds(hold), dropped_}, *this,
-                             interrupted_);
+  return PublishLink::create(
+      element_, way.moved ? *way.moved : connections_[way.target], state->settings,
+      {++state->serial, std::chrono::milliseconds(hold), dropped_, estimated_bitrate_}, *this,
+      interrupted_);
 }
 
 /// attempt() makes the next link, in the place of one that has ended.
@@ -124,11 +147,12 @@ void Publication::attempt() {
     auto state = state_.lock();
     state->attempt_at.reset();
     if (state->abandoned || state->ending) {
+      changed_.notify_all();
       return;
     }
-    const auto moved = std::exchange(state->successor_connection, std::nullopt);
-    made = make_link(state, moved && !state->successor ? *moved : connections_[state->target]);
-    old = std::exchange(state->link, made);
+    made = make_link(state, state->current);
+    old = std::exchange(state->current.link, made);
+    tell_dropping(state, false, {});
     notices_.post_connecting(state->reconnector.attempt());
   }
   if (old) {
@@ -140,19 +164,18 @@ void Publication::attempt() {
 }
 
 /// begin_successor() makes a connection beside the one that runs.
-void Publication::begin_successor(const ConnectionSettings& connection, size_t target) {
+void Publication::begin_successor(size_t target, std::optional<ConnectionSettings> moved) {
   LinkPtr made;
   {
     auto state = state_.lock();
-    if (state->abandoned || state->ending || state->waiting() || state->successor) {
+    if (state->abandoned || state->ending || state->waiting() || state->successor.link) {
       return;
     }
-    GST_INFO_OBJECT(element_, "connecting to %s beside the connection that runs",
-                    rtmp::mask(connection.url).c_str());
-    made = make_link(state, connection);
-    state->successor = made;
-    state->successor_target = target;
-    state->successor_connection = connection;
+    Way way{nullptr, target, std::move(moved)};
+    GST_INFO_OBJECT(element_, "another connection, beside the one that runs: to %s",
+                    way.moved ? "where the server sends us" : "the first location");
+    made = way.link = make_link(state, way);
+    state->successor = std::move(way);
   }
   made->open();
 }
@@ -170,20 +193,25 @@ bool Publication::take_key_frame_wish() {
   return true;
 }
 
+void Publication::change_over(Lock& state) {
+  successor_ready_ = false;
+  state->current = std::exchange(state->successor, {});
+  state->plan_return(monotonic_now());
+  state->reconnects++;
+  tell_dropping(state, false, {});
+  notices_.post_connected(0);
+  set_alarm(state);
+}
+
 void Publication::take_over() {
   LinkPtr old;
   {
     auto state = state_.lock();
-    if (!successor_ready_.exchange(false) || !state->successor) {
+    if (!successor_ready_ || !state->successor.link) {
       return;
     }
-    old = std::exchange(state->link, std::exchange(state->successor, nullptr));
-    state->successor_connection.reset();
-    state->target = state->successor_target;
-    state->plan_return(monotonic_now());
-    state->reconnects++;
-    notices_.post_connected(0);
-    set_alarm(state);
+    old = state->current.link;
+    change_over(state);
   }
   old->retire();
 }
@@ -192,77 +220,84 @@ void Publication::take_over() {
 
 void Publication::on_published(uint64_t serial) {
   auto state = state_.lock();
-  if (state->successor && state->successor->attempt().serial == serial) {
-    successor_ready_ = true;
-    return;
+  if (state->successor.is(serial)) {
+    successor_ready_ = !state->ending;
+  } else if (state->current.is(serial)) {
+    notices_.post_connected(state->reconnector.attempt());
+    state->reconnects += state->reconnector.has_run() ? 1 : 0;
+    state->reconnector.on_running(monotonic_now());
+    state->plan_return(monotonic_now());
+    set_alarm(state);
   }
-  notices_.post_connected(state->reconnector.attempt());
-  state->reconnects += state->reconnector.has_run() ? 1 : 0;
-  state->reconnector.on_running(monotonic_now());
-  state->plan_return(monotonic_now());
+}
+
+/// A successor that comes to nothing leaves the connection that runs as it is. But if a server has
+/// sent us to where our name is in use, which is by us, that connection goes first, if we may come
+/// back.
+void Publication::drop_successor(Lock& state, const Failure& failure) {
+  GST_INFO_OBJECT(element_, "the other connection did not come about: %s", failure.text.c_str());
+  successor_ready_ = false;
+  Way dropped = std::exchange(state->successor, {});
+  state->left.push_back(std::move(dropped.link));
+  if (dropped.moved && failure.kind == FailureKind::kBadName &&
+      connections_.front().reconnect.enabled) {
+    state->current.moved = std::move(dropped.moved);
+    state->leave_first = true;
+    state->attempt_at = monotonic_now();
+  }
   set_alarm(state);
 }
 
-/// A successor that comes to nothing leaves the connection that runs as it is. But if it was
-/// refused since the name is in use, which is by us, that connection goes first.
-bool Publication::drop_successor(Lock& state, uint64_t serial, const Failure& failure) {
-  if (!state->successor || state->successor->attempt().serial != serial) {
-    return false;
-  }
-  GST_INFO_OBJECT(element_, "the other connection did not come about: %s", failure.text.c_str());
-  successor_ready_ = false;
-  state->left.push_back(std::exchange(state->successor, nullptr));
-  if (failure.kind == FailureKind::kBadName) {
-    state->leave_first = true;
-    state->target = state->successor_target;
-    state->attempt_at = monotonic_now();
-  } else {
-    state->successor_connection.reset();
-  }
-  set_alarm(state);
-  return true;
+void Publication::give_up(Lock& state, const Failure& failure) {
+  state->failed = true;
+  notices_.post_error(failure, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) {
+      self->state_.lock()->posted = true;
+      self->changed_.notify_all();
+    }
+  });
+  changed_.notify_all();
 }
 
 bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) {
   auto state = state_.lock();
-  state->last_error = failure.text;
-  if (state->abandoned || drop_successor(state, serial, failure)) {
+  if (state->abandoned) {
     return false;
+  }
+  if (state->successor.is(serial)) {
+    drop_successor(state, failure);
+    return false;
+  }
+  if (!state->current.is(serial)) {
+    return false;  // it has been left
+  }
+  state->last_error = failure.text;
+  if (successor_ready_) {
+    notices_.post_loss(failure);
+    state->left.push_back(state->current.link);
+    change_over(state);
+    changed_.notify_all();
+    return true;
+  }
+  if (state->successor.link) {
+    state->left.push_back(std::exchange(state->successor, {}).link);
   }
   const rtmp::Time now = monotonic_now();
-  if (LinkPtr successor = std::exchange(state->successor, nullptr)) {
-    state->successor_connection.reset();
-    if (successor_ready_.exchange(false)) {
-      notices_.post_loss(failure);
-      notices_.post_connected(0);
-      state->left.push_back(std::exchange(state->link, std::move(successor)));
-      state->target = state->successor_target;
-      state->reconnects++;
-      set_alarm(state);
-      changed_.notify_all();
-      return true;
-    }
-    state->left.push_back(std::move(successor));
-  }
   auto delay = state->ending ? std::nullopt : state->reconnector.on_end(failure, now);
   if (!delay) {
-    state->failed = true;
-    notices_.post_error(failure, [weak = weak_from_this()] {
-      if (auto self = weak.lock()) {
-        self->state_.lock()->posted = true;
-        self->changed_.notify_all();
-      }
-    });
-    changed_.notify_all();
+    give_up(state, failure);
     return false;
-  }
-  // A fallback is tried at once: the delays are between rounds.
-  state->target = (state->target + 1) % connections_.size();
-  if (state->target > 0) {
-    delay = rtmp::Duration::zero();
   }
   if (socket) {
     state->lost = std::move(socket);
+    state->lost_target = state->current.target;
+  }
+  if (!std::exchange(state->current.moved, std::nullopt)) {
+    // A fallback is tried at once: the delays are between rounds.
+    state->current.target = (state->current.target + 1) % connections_.size();
+    if (state->current.target > 0) {
+      delay = rtmp::Duration::zero();
+    }
   }
   const unsigned attempt = state->reconnector.attempt();
   GST_INFO_OBJECT(
@@ -273,6 +308,7 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
     notices_.post_loss(failure);
   }
   notices_.post_waiting(attempt, *delay, failure);
+  state->move.reset();
   state->return_at.reset();
   state->attempt_at = now + *delay;
   set_alarm(state);
@@ -281,8 +317,12 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
 
 /// The way is there again: now a reset of the last connection arrives, and the server gives our
 /// name free before we ask for it.
-void Publication::on_reached() {
-  state_.lock()->lost = {};
+void Publication::on_reached(uint64_t serial) {
+  auto state = state_.lock();
+  const Way& way = state->successor.is(serial) ? state->successor : state->current;
+  if (way.is(serial) && way.target == state->lost_target) {
+    state->lost = {};
+  }
 }
 
 /// The server wants us elsewhere (Enhanced RTMP, NetConnection.Connect.ReconnectRequest): `tc_url`
@@ -297,13 +337,16 @@ void Publication::on_move_request(const ConnectionSettings& from, const std::str
     moved.tc_url.clear();
   }
   auto state = state_.lock();
-  state->moved = std::move(moved);
+  state->move = std::move(moved);
   set_alarm(state);
 }
 
-void Publication::on_dropping(bool begins, rtmp::Duration age) {
+void Publication::tell_dropping(Lock& state, bool active, rtmp::Duration age) {
+  if (std::exchange(state->dropping, active) == active) {
+    return;
+  }
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(age).count();
-  if (begins) {
+  if (active) {
     GST_WARNING_OBJECT(element_,
                        "the server or the network is too slow: what waits is %d ms old, dropping",
                        static_cast<int>(ms));
@@ -312,24 +355,23 @@ void Publication::on_dropping(bool begins, rtmp::Duration age) {
   }
   notices_.post(gst_message_new_element(
       GST_OBJECT(element_),
-      gst_structure_new("rtmp-dropping", "active", G_TYPE_BOOLEAN, static_cast<gboolean>(begins),
+      gst_structure_new("rtmp-dropping", "active", G_TYPE_BOOLEAN, static_cast<gboolean>(active),
                         "age", G_TYPE_UINT64, static_cast<guint64>(ms) * GST_MSECOND, nullptr)));
+}
+
+void Publication::on_dropping(uint64_t serial, bool begins, rtmp::Duration age) {
+  auto state = state_.lock();
+  if (state->current.is(serial)) {
+    tell_dropping(state, begins, age);
+  }
 }
 
 void Publication::on_bitrate(uint64_t bits, uint64_t audio, bool limited) {
   estimated_bitrate_ = static_cast<guint>(std::min<uint64_t>(bits, G_MAXUINT));
-  const uint64_t video = bits - std::min(bits, audio);
-  notices_.post(
-      gst_message_new_element(GST_OBJECT(element_),
-                              gst_structure_new("rtmp-bitrate", "estimated-bitrate", G_TYPE_UINT,
-                                                estimated_bitrate_.load(), nullptr)),
-      [element = element_, encoder = limited ? encoder_ : nullptr, video,
-       exceed = max_bitrate_ > 0] {
-        g_object_notify(G_OBJECT(element), "estimated-bitrate");
-        if (encoder) {
-          encoder->set(video, exceed);
-        }
-      });
+  notices_.post(gst_message_new_element(
+      GST_OBJECT(element_), gst_structure_new("rtmp-bitrate", "estimated-bitrate", G_TYPE_UINT,
+                                              estimated_bitrate_.load(), nullptr)));
+  encoder_->follow(element_, bits - std::min(bits, audio), limited, max_bitrate_ > 0);
 }
 
 /// An INFO, once: the stream is sent all the same, but what a user would have to do is not obvious.
@@ -357,7 +399,7 @@ Publication::Next Publication::next(const PublishLink& ended) {
       state.wait(changed_, [&] { return state->posted || state->abandoned || interrupted_; });
       return Next::kFailed;
     }
-    if (state->link.get() != &ended) {
+    if (state->current.link.get() != &ended) {
       return Next::kLink;
     }
     if (!state->waiting() || state->abandoned) {
@@ -374,50 +416,41 @@ bool Publication::begin_end() {
   auto state = state_.lock();
   state->ending = true;
   successor_ready_ = false;
-  if (state->successor) {
-    state->left.push_back(std::exchange(state->successor, nullptr));
+  if (state->successor.link) {
+    state->left.push_back(std::exchange(state->successor, {}).link);
     set_alarm(state);
   }
-  if (!state->waiting()) {
-    return true;
-  }
-  GErrorPtr error(g_error_new_literal(
-      GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE,
-      "The stream ended while there was no connection. What was not sent is lost."));
-  notices_.post(
-      gst_message_new_warning(GST_OBJECT(element_), error.get(), state->last_error.c_str()));
-  return false;
+  return !state->waiting();
+}
+
+void Publication::go_on() {
+  state_.lock()->ending = false;
 }
 
 void Publication::abandon() {
-  {
-    auto state = state_.lock();
-    state->abandoned = true;
-  }
+  auto state = state_.lock();
+  state->abandoned = true;
+  const std::vector<LinkPtr> links = take_all(state);
+  state.unlock();
+  notices_.close();
   changed_.notify_all();
   alarm_.reset();  // no attempt is being made from here on
-  auto state = state_.lock();
-  const LinkPtr links[] = {state->link, state->successor};
-  state.unlock();
+  LinkPtr last = link();
   for (const LinkPtr& link : links) {
-    if (link) {
-      link->abandon();
-    }
+    link->abandon();
+  }
+  if (last) {
+    last->abandon();
   }
 }
 
 void Publication::reconnect() {
-  LinkPtr old;
-  {
-    auto state = state_.lock();
-    if (state->abandoned || state->ending || state->failed) {
-      return;
-    }
-    old = state->link;
+  auto state = state_.lock();
+  if (!state->abandoned && !state->ending && !state->failed) {
+    state->leave_first = true;
     state->attempt_at = monotonic_now();
     set_alarm(state);
   }
-  old->abandon();
 }
 
 void Publication::wake() {
@@ -429,16 +462,26 @@ void Publication::wake() {
 }
 
 void Publication::set_chunk_size(guint chunk_size) {
-  state_.lock()->settings.chunk_size = chunk_size;
-  if (LinkPtr current = link()) {
-    current->set_chunk_size(chunk_size);
+  auto state = state_.lock();
+  state->settings.chunk_size = chunk_size;
+  const LinkPtr links[] = {state->current.link, state->successor.link};
+  state.unlock();
+  for (const LinkPtr& each : links) {
+    if (each) {
+      each->set_chunk_size(chunk_size);
+    }
   }
 }
 
 void Publication::set_peak_kbps(guint peak_kbps) {
-  state_.lock()->settings.peak_kbps = peak_kbps;
-  if (LinkPtr current = link()) {
-    current->set_peak_kbps(peak_kbps);
+  auto state = state_.lock();
+  state->settings.peak_kbps = peak_kbps;
+  const LinkPtr links[] = {state->current.link, state->successor.link};
+  state.unlock();
+  for (const LinkPtr& each : links) {
+    if (each) {
+      each->set_peak_kbps(peak_kbps);
+    }
   }
 }
 

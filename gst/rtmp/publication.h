@@ -27,16 +27,22 @@ namespace gstrtmp {
 /// order gets a successor beside it first; the streaming thread changes over in front of a key
 /// frame, when successor_ready(), by take_over(): nothing is lost, and nothing doubled.
 ///
-/// Lock order: a link's connection lock, then this class's, under which nothing is called.
+/// Lock order: a link's connection lock, then this class's, under which only leaves are called: the
+/// notices, the alarm, and what makes a link.
 class Publication final : private PublishLink::Owner,
                           public std::enable_shared_from_this<Publication> {
  public:
   using LinkPtr = std::shared_ptr<PublishLink>;
 
-  /// As PublishLink::create(); `connections` are the location and its fallbacks, one at least.
+  /// A server may send us on that often.
+  static constexpr rtmp::Duration kMoveInterval = std::chrono::seconds(10);
+
+  /// As PublishLink::create(); `connections` are the location and its fallbacks, one at least;
+  /// `encoder` is told what the way carries.
   static std::shared_ptr<Publication> create(GstElement* element,
                                              std::vector<ConnectionSettings> connections,
                                              const PublishSettings& settings,
+                                             std::shared_ptr<EncoderBitrate> encoder,
                                              const std::atomic<bool>& interrupted);
   ~Publication() override;
 
@@ -60,8 +66,10 @@ class Publication final : private PublishLink::Owner,
   /// take_over() makes the successor the link(). The one before sends what it has, and ends.
   void take_over();
   /// begin_end() tells that the stream ends: from here on a loss is final. False if there is no
-  /// connection just now that could be waited for; then a warning tells what is lost.
+  /// connection just now that could be waited for.
   bool begin_end();
+  /// go_on() takes that back: a flush has brought a new stream.
+  void go_on();
   /// abandon() ends at once. Nothing is reported any more.
   void abandon();
   /// reconnect() lets go of the connection in good order, and makes another at once.
@@ -80,27 +88,34 @@ class Publication final : private PublishLink::Owner,
   guint estimated_bitrate() const { return estimated_bitrate_; }
 
  private:
+  /// Way is a connection, and where it goes.
+  struct Way {
+    LinkPtr link;
+    size_t target = 0;                        // of connections_
+    std::optional<ConnectionSettings> moved;  // where the server sent us instead
+
+    bool is(uint64_t serial) const { return link && link->attempt().serial == serial; }
+  };
+
   struct State {
     explicit State(const ReconnectSettings& reconnect) : reconnector(reconnect) {}
     PublishSettings settings;
     Reconnector reconnector;
     uint64_t serial = 0;
-    LinkPtr link;
-    size_t target = 0;  // of connections_, which `link` goes to
-    LinkPtr successor;
-    size_t successor_target = 0;
-    std::optional<ConnectionSettings> successor_connection;
-    /// The name is in use, by us: the link is to go first, then the successor's address is tried.
-    bool leave_first = false;
-    std::vector<LinkPtr> left;  // successors that came to nothing, to be closed by the loop
+    Way current;
+    Way successor;
+    std::vector<LinkPtr> left;  // to be let go by the loop: not by whoever may be inside them
     std::optional<rtmp::Time> attempt_at;
+    bool leave_first = false;  // the attempt is made in the place of a link that is in good order
     std::optional<rtmp::Time> return_at;
-    /// Where the server wants us, if it has asked; taken up by the loop.
-    std::optional<ConnectionSettings> moved;
-    OpenSocket lost;  // of the last connection, whose end its peer may not know of
+    std::optional<ConnectionSettings> move;  // the server has asked for it
+    std::optional<rtmp::Time> moved_at;
     std::optional<rtmp::Time> asked_at;  // for the successor's key frame
+    OpenSocket lost;  // of the last connection, whose end its peer may not know of
+    size_t lost_target = 0;
     guint reconnects = 0;
-    bool ending = false;  // begin_end()
+    bool dropping = false;  // as the application was told
+    bool ending = false;    // begin_end()
     bool abandoned = false;
     bool failed = false;  // for good
     bool posted = false;  // the error
@@ -111,26 +126,32 @@ class Publication final : private PublishLink::Owner,
     /// plan_return() sets when the first location is tried again, if another is in use.
     void plan_return(rtmp::Time now) {
       const rtmp::Duration interval = std::chrono::milliseconds(settings.return_interval_ms);
-      return_at = target > 0 && interval > rtmp::Duration::zero() ? std::optional(now + interval)
-                                                                  : std::nullopt;
+      return_at = current.target > 0 && interval > rtmp::Duration::zero()
+                      ? std::optional(now + interval)
+                      : std::nullopt;
     }
   };
   using Lock = Guarded<State>::Lock;
 
   Publication(GstElement* element, std::vector<ConnectionSettings> connections,
-              const PublishSettings& settings, const std::atomic<bool>& interrupted);
+              const PublishSettings& settings, std::shared_ptr<EncoderBitrate> encoder,
+              const std::atomic<bool>& interrupted);
   void on_published(uint64_t serial) override;
   bool on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) override;
-  void on_reached() override;
+  void on_reached(uint64_t serial) override;
   void on_move_request(const ConnectionSettings& from, const std::string& tc_url) override;
-  void on_dropping(bool begins, rtmp::Duration age) override;
+  void on_dropping(uint64_t serial, bool begins, rtmp::Duration age) override;
   void on_bitrate(uint64_t bits, uint64_t audio, bool limited) override;
   void on_congestion_control_refused(const std::string& name, int error) override;
   void on_alarm();
   void attempt();
-  void begin_successor(const ConnectionSettings& connection, size_t target);
-  LinkPtr make_link(Lock& state, const ConnectionSettings& connection);
-  bool drop_successor(Lock& state, uint64_t serial, const Failure& failure);
+  void begin_successor(size_t target, std::optional<ConnectionSettings> moved);
+  LinkPtr make_link(Lock& state, const Way& way);
+  void change_over(Lock& state);
+  void drop_successor(Lock& state, const Failure& failure);
+  void give_up(Lock& state, const Failure& failure);
+  std::vector<LinkPtr> take_all(Lock& state);
+  void tell_dropping(Lock& state, bool active, rtmp::Duration age);
   void set_alarm(Lock& state);
 
   GstElement* const element_;
@@ -140,7 +161,7 @@ class Publication final : private PublishLink::Owner,
   std::atomic<bool> successor_ready_ = false;
   std::atomic<guint> estimated_bitrate_ = 0;
   const guint max_bitrate_;
-  const std::shared_ptr<EncoderBitrate> encoder_;  // null = none; the notices' worker's
+  const std::shared_ptr<EncoderBitrate> encoder_;
   Notices notices_;
   const std::shared_ptr<Loop> loop_ = Loop::shared();  // an alarm does not keep it
   std::unique_ptr<Loop::Alarm> alarm_;

@@ -169,9 +169,9 @@ void install_publish_properties(GObjectClass* klass) {
   /**
    * GstRtmpxSink:abandon-after:
    *
-   * With auto-reconnect: what the kernel has taken cannot be called back. When it is older than
-   * that, milliseconds, the connection is reset and another one takes its place, which begins with
-   * a key frame. 0 = never.
+   * Of a live stream with auto-reconnect and max-latency: what the kernel has taken cannot be
+   * called back. When it is older than that, milliseconds, the connection is reset and another one
+   * takes its place, which begins with a key frame. 0 = never.
    */
   g_object_class_install_property(
       klass, kPropAbandonAfter,

@@ -84,8 +84,10 @@ std::optional<rtmp::Duration> Reconnector::on_end(const Failure& failure, rtmp::
       std::min<rtmp::Duration>(std::chrono::milliseconds(settings_.min_delay_ms), most);
   // Not shifted by more than that: the bound is long reached.
   const unsigned doublings = std::min(failures - (failures > 0 ? 1u : 0u), 16u);
-  rtmp::Duration delay = std::min(least * (1 << doublings), most);
-  delay += std::chrono::duration_cast<rtmp::Duration>(delay * (chance_() / 2));
+  const rtmp::Duration base = std::min(least * (1 << doublings), most);
+  // Up to half as much more; where that would go beyond the bound, as much less.
+  const rtmp::Duration spread = std::chrono::duration_cast<rtmp::Duration>(base * (chance_() / 2));
+  rtmp::Duration delay = base + spread <= most ? base + spread : base - spread / 2;
   if (failure.kind == FailureKind::kBadName) {
     delay = std::min(delay, kGhostDelay);
   }

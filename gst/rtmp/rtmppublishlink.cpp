@@ -73,7 +73,7 @@ PublishLink::PublishLink(GstElement* element, const PublishSettings& settings, A
       settings_(settings),
       owner_(&owner),
       bound_(std::chrono::milliseconds(settings.max_latency_ms), attempt_.dropped),
-      estimate_(settings.min_bitrate, settings.max_bitrate) {}
+      estimate_(settings.min_bitrate, settings.max_bitrate, attempt_.bitrate) {}
 
 PublishLink::~PublishLink() {
   link_->close();  // before the alarm goes, which the link's news set
@@ -94,7 +94,7 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
       (void)link_->client(locked).set_chunk_size(chunk_size(locked));
     }
     if (owner_ != nullptr) {
-      owner_->on_reached();
+      owner_->on_reached(attempt_.serial);
     }
     apply_congestion_control(locked);
     set_pacing_rate(locked.fd(), uint64_t{settings_.peak_kbps} * 1000 / 8);
@@ -208,7 +208,9 @@ PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked, bool li
       return Outcome::kReady;
     } else {
       watch_progress(locked, now);
-      locked.write_here(now + kWatchInterval);
+      if (link_->state(locked) == LinkState::kRunning) {
+        locked.write_here(now + kWatchInterval);
+      }
     }
   }
 }
@@ -235,7 +237,7 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
                        rtmp::GatherPayload payload, PacketClass packet_class, bool borrowed) {
   rtmp::Time now = monotonic_now();
   const uint32_t tag = make_tag(packet_class, borrowed);
-  if (live_ && !bound_.admits(type, tag, now)) {
+  if (!bound_.admits(type, tag, now)) {
     return;
   }
   note_pace(locked, now);
@@ -256,7 +258,8 @@ void PublishLink::send(Connection::Locked& locked, rtmp::MessageType type, int64
 
 bool PublishLink::send_data(rtmp::MessageType type, rtmp::Bytes body) {
   auto locked = lock();
-  if (link_->state(locked) != LinkState::kRunning) {
+  if (link_->state(locked) != LinkState::kRunning ||
+      link_->client(locked).backlog().bytes > LatencyBound::kMaxBytes) {
     return false;
   }
   HoldPtr hold(BufferHold::copy(body));
@@ -303,7 +306,7 @@ void PublishLink::watch_latency(Connection::Locked& locked, rtmp::Time now) {
   if (bound_.overloaded() != dropping_) {
     dropping_ = bound_.overloaded();
     if (owner_ != nullptr) {
-      owner_->on_dropping(dropping_, old);
+      owner_->on_dropping(attempt_.serial, dropping_, old);
     }
   }
   const rtmp::Duration abandon = std::chrono::milliseconds(settings_.abandon_after_ms);
@@ -356,7 +359,8 @@ void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
   // What comes in is none: a server may ping for ever and read nothing.
   const uint64_t progress = session.bytes_out - std::min(session.bytes_out, in_kernel);
   const bool under_way = in_kernel > 0 || link_->client(locked).wants_write();
-  if (progress != progress_ || !under_way) {
+  const bool was_under_way = std::exchange(under_way_, under_way);
+  if (progress != progress_ || !under_way || !was_under_way) {
     progress_ = progress;
     progressed_at_ = now;
     return;
@@ -601,6 +605,7 @@ void PublishLink::retire() {
   {
     auto locked = lock();
     owner_ = nullptr;
+    copy_borrowed(locked, monotonic_now() + kMaxBorrowed);  // nobody will be there to do it later
     locked.hold_writing(false);
     link_->stop(locked, settings_.stop_commands);
   }

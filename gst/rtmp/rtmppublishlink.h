@@ -58,11 +58,11 @@ class PublishLink final : private ClientLink::Observer,
     /// is reset when that is closed.
     virtual bool on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) = 0;
     /// TCP has connected.
-    virtual void on_reached() = 0;
+    virtual void on_reached(uint64_t serial) = 0;
     /// The server wants us to connect anew: to `tc_url`, whole, relative or empty.
     virtual void on_move_request(const ConnectionSettings& from, const std::string& tc_url) = 0;
     /// Media begins, or has ceased, to be dropped since it became too old.
-    virtual void on_dropping(bool begins, rtmp::Duration age) = 0;
+    virtual void on_dropping(uint64_t serial, bool begins, rtmp::Duration age) = 0;
     /// What the way carries is estimated anew, bits a second; `audio` is what sound takes of it.
     /// Not `limited`: it is only what has been sent so far.
     virtual void on_bitrate(uint64_t bits, uint64_t audio, bool limited) = 0;
@@ -76,6 +76,7 @@ class PublishLink final : private ClientLink::Observer,
     /// A live stream waits for the connection for so long; what is older is dropped.
     rtmp::Duration hold_time{};
     std::shared_ptr<LatencyBound::Dropped> dropped;
+    uint64_t bitrate = 0;  ///< the estimate of the attempt before; 0 = unknown
   };
 
   /// `element` is borrowed until abandon() has returned, or this is destroyed. `interrupted` is the
@@ -191,6 +192,7 @@ class PublishLink final : private ClientLink::Observer,
   std::optional<rtmp::Time> gather_until_;
   uint64_t unflushed_ = 0;      // octets since the last flush
   uint64_t progress_ = 0;       // octets that the peer's kernel had
+  bool under_way_ = false;      // when that was looked at
   rtmp::Time progressed_at_{};  // when that last grew, or nothing was under way
   rtmp::Time watched_at_{};
   uint64_t delivered_ = 0;  // octets that the peer's kernel had at `fitted_at_`

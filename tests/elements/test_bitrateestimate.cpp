@@ -88,6 +88,27 @@ TEST(BitrateEstimate, KeepsItsBounds) {
   EXPECT_EQ(estimate.value(), 500'000u);
 }
 
+TEST(BitrateEstimate, APauseIsNoMeasure) {
+  BitrateEstimate estimate(0, 0);
+  uint64_t delivered = 0;
+  rtmp::Time now(1000s);
+  for (int i = 0; i < 100; i++) {
+    now += 50ms;
+    delivered += 12500;  // 2 Mbit/s
+    estimate.update(delivered, 0ms, now);
+  }
+  const uint64_t before = estimate.value();
+  EXPECT_GT(before, 1'900'000u);
+  now += 20s;
+  estimate.update(delivered, 350ms, now);  // a large first key frame
+  EXPECT_EQ(estimate.value(), before);
+}
+
+TEST(BitrateEstimate, BeginsWithWhatIsKnown) {
+  BitrateEstimate estimate(0, 0, 3'000'000);
+  EXPECT_EQ(estimate.value(), 3'000'000u);
+}
+
 TEST(BitrateEstimate, ALinkThatIsCutLeavesTheLeast) {
   BitrateEstimate estimate(100'000, 0);
   Simulation link(estimate);

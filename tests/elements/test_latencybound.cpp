@@ -172,6 +172,15 @@ TEST(Age, IsThatOfTheOldestOctetThatHasNotGotThere) {
   EXPECT_EQ(bound.age(4000, 10000, std::nullopt, now), 600ms);
 }
 
+TEST(Age, APauseMakesNothingOld) {
+  LatencyBound bound(2s, std::make_shared<LatencyBound::Dropped>());
+  bound.note(0, std::nullopt, kStart);
+  bound.note(1000, std::nullopt, kStart + 50ms);  // all is sent
+  const rtmp::Time later = kStart + 12s;
+  bound.note(1000, std::nullopt, later);
+  EXPECT_EQ(bound.age(1000, 3000, std::nullopt, later + 50ms), 50ms);
+}
+
 TEST(Age, CountsTheQueueBehindAFullSocket) {
   LatencyBound bound(2s, std::make_shared<LatencyBound::Dropped>());
   bound.note(0, std::nullopt, kStart);
