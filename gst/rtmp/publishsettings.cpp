@@ -80,7 +80,7 @@ void install_publish_properties(GObjectClass* klass) {
    * Size of the chunks that messages are cut into, told to the server before the first one. Between
    * the chunks of a key frame audio and control messages pass, so large ones are for fast links;
    * less than 128 counts as 128. 0 = automatic: 4096 until the rate is known, then the largest
-   * power of two up to 65536 that passes in 20 ms.
+   * power of two up to 65536 that passes in 20 ms; it only grows.
    */
   g_object_class_install_property(
       klass, kPropChunkSize,

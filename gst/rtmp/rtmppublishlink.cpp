@@ -26,9 +26,6 @@ constexpr uint32_t kSmallestUnsentMark = 16u << 10;
 constexpr uint32_t kLargestUnsentMark = 4u << 20;
 constexpr rtmp::Duration kTick = 1s;
 constexpr rtmp::Duration kFirstTick = 250ms;
-constexpr rtmp::Duration kWatchInterval = 250ms;
-// How often the age of what waits is looked at, while something does.
-constexpr rtmp::Duration kLatencyInterval = 50ms;
 // A list of many buffers is handed to the socket in pieces of that size.
 constexpr uint64_t kFlushAt = 512u << 10;
 constexpr rtmp::Duration kLingerAfterEos = 2s;
@@ -268,116 +265,11 @@ bool PublishLink::send_data(rtmp::MessageType type, rtmp::Bytes body) {
                                           kKeptTag, monotonic_now()) == rtmp::Misuse::kNone;
 }
 
-void PublishLink::await_key_frame(Connection::Locked& /*locked*/) {
-  bound_.await_key_frame(true, monotonic_now());
-}
-
-bool PublishLink::take_key_frame_wish() {
-  auto locked = lock();
-  const rtmp::Time now = monotonic_now();
-  return link_->state(locked) == LinkState::kRunning && bound_.awaits_key_frame() &&
-         bound_.wants_key_frame(age(locked, now, false), now);
-}
-
-/// age() is how old the oldest octet is that the kernel has not sent; `acknowledged`: that the
-/// peer's kernel has not acknowledged.
-rtmp::Duration PublishLink::age(Connection::Locked& locked, rtmp::Time now, bool acknowledged) {
-  const SocketStats socket = locked.socket_stats();
-  const uint64_t out = bytes_out(locked);
-  const uint64_t short_of = socket.unsent_bytes + (acknowledged ? socket.unacknowledged_bytes : 0);
-  return bound_.age(out - std::min(out, short_of), out, link_->client(locked).backlog().oldest,
-                    now);
-}
-
-void PublishLink::watch_latency(Connection::Locked& locked, rtmp::Time now) {
-  bound_.note(bytes_out(locked), link_->client(locked).backlog().oldest, now);
-  if (!latency_due_) {
-    latency_due_ = now + kLatencyInterval;
-    set_alarm();
-  }
-  if (now < *latency_due_) {
-    return;
-  }
-  latency_due_ = now + kLatencyInterval;
-  const rtmp::Duration old = age(locked, now, false);
-  bound_.shed(locked.session().writer(), old, now);
-  estimate_bitrate(locked, old, now);
-  bound_.forget(delivered(locked));
-  if (bound_.overloaded() != dropping_) {
-    dropping_ = bound_.overloaded();
-    if (owner_ != nullptr) {
-      owner_->on_dropping(attempt_.serial, dropping_, old);
-    }
-  }
-  const rtmp::Duration abandon = std::chrono::milliseconds(settings_.abandon_after_ms);
-  if (link_->settings().reconnect.enabled && abandon > rtmp::Duration::zero()) {
-    const rtmp::Duration oldest = age(locked, now, true);
-    if (oldest >= abandon) {
-      fail_stalled(locked, oldest);
-    }
-  }
-}
-
 void PublishLink::drop_media() {
   auto locked = lock();
   size_t dropped = locked.session().writer().drop(
       [](const rtmp::OutgoingMessage& message) { return !is_kept(message.tag); });
   GST_DEBUG_OBJECT(element_, "flushed %" G_GSIZE_FORMAT " messages", dropped);
-}
-
-void PublishLink::estimate_bitrate(Connection::Locked& locked, rtmp::Duration age, rtmp::Time now) {
-  const auto told = estimate_.update(delivered(locked), age, now);
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now - running_since_).count();
-  if (told && ms > 0 && owner_ != nullptr) {
-    owner_->on_bitrate(*told, audio_bytes_ * 8 * 1000 / static_cast<uint64_t>(ms),
-                       estimate_.limited());
-  }
-}
-
-/// What the kernel has is not to reach a server that has another connection of ours by then. The
-/// reset that tells the server so is for the owner to send when the way is there again: before, it
-/// would be lost, and the server would keep our name for a dead connection.
-void PublishLink::fail_stalled(Connection::Locked& locked, rtmp::Duration silence) {
-  Failure failure = failure_stalled(Role::kSink, link_->settings(), silence);
-  failure.step = link_->step(locked);
-  if (link_->settings().reconnect.enabled) {
-    last_socket_ = OpenSocket(locked.fd());
-    set_reset_on_close(locked.fd());
-  }
-  link_->fail(locked, std::move(failure));
-}
-
-void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
-  if (now - watched_at_ < kWatchInterval) {
-    return;
-  }
-  watched_at_ = now;
-  const SocketStats socket = locked.socket_stats();
-  const rtmp::SessionStats session = link_->client(locked).stats();
-  const uint64_t in_kernel = socket.unsent_bytes + socket.unacknowledged_bytes;
-  // What comes in is none: a server may ping for ever and read nothing.
-  const uint64_t progress = session.bytes_out - std::min(session.bytes_out, in_kernel);
-  const bool under_way = in_kernel > 0 || link_->client(locked).wants_write();
-  const bool was_under_way = std::exchange(under_way_, under_way);
-  if (progress != progress_ || !under_way || !was_under_way) {
-    progress_ = progress;
-    progressed_at_ = now;
-    return;
-  }
-  const rtmp::Duration silence = now - progressed_at_;
-  const guint timeout = link_->settings().timeout_seconds;
-  if (timeout > 0 && silence >= std::chrono::seconds(timeout) * kStalledTimeouts) {
-    fail_stalled(locked, silence);
-    return;
-  }
-  // A peer that reads nothing acknowledges what has come nevertheless; one that does not is gone.
-  const rtmp::Duration dead =
-      std::chrono::milliseconds(link_->settings().reconnect.peer_timeout_ms);
-  if (dead > rtmp::Duration::zero() && socket.unacknowledged_bytes > 0 &&
-      silence + kWatchInterval >= dead) {
-    fail_stalled(locked, dead);
-  }
 }
 
 uint32_t PublishLink::chunk_size(Connection::Locked& locked) const {
@@ -401,18 +293,6 @@ void PublishLink::apply_unsent_mark(Connection::Locked& locked) {
   uint64_t mark = std::max<uint64_t>(amount_in(rate_, kUnsentTime), kSmallestUnsentMark);
   mark = std::max<uint64_t>(mark, uint64_t{2} * std::min(chunk_size(locked), kLargestChunkSize));
   set_unsent_mark(locked.fd(), static_cast<uint32_t>(std::min<uint64_t>(mark, kLargestUnsentMark)));
-}
-
-/// bytes_out() is how much the kernel has been given, octets.
-uint64_t PublishLink::bytes_out(Connection::Locked& locked) const {
-  return link_->client(locked).stats().bytes_out;
-}
-
-/// delivered() is how much the peer's kernel has, octets.
-uint64_t PublishLink::delivered(Connection::Locked& locked) const {
-  const SocketStats socket = locked.socket_stats();
-  const uint64_t out = bytes_out(locked);
-  return out - std::min(out, socket.unsent_bytes + socket.unacknowledged_bytes);
 }
 
 void PublishLink::fit_to_rate(Connection::Locked& locked, rtmp::Time now) {

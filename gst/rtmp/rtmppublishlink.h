@@ -39,6 +39,8 @@ class PublishLink final : private ClientLink::Observer,
   static constexpr rtmp::Duration kBackToBack = std::chrono::microseconds(200);
   static constexpr int kBackToBackMessages = 8;
   static constexpr rtmp::Duration kGatherTime = std::chrono::milliseconds(5);
+  /// How often that is looked at.
+  static constexpr rtmp::Duration kWatchInterval = std::chrono::milliseconds(250);
   /// Without any progress for that many `timeout`s a running connection counts as dead. More than
   /// one, since a slow receiver with a large window opens it seldom.
   static constexpr int kStalledTimeouts = 2;
