@@ -45,11 +45,12 @@ LinkRequest make_request(GstElement* element, const PlaySettings& settings,
 Player::Player(GstElement* element, const ConnectionSettings& connection,
                const PlaySettings& settings)
     : element_(element),
+      connection_(connection),
       settings_(settings),
       reconnects_(connection.reconnect.enabled),
       may_return_(live() && reconnects_),
       notices_(element),
-      link_(make_link(connection)),
+      link_(make_link()),
       reconnector_(connection.reconnect),
       timeline_(settings.clock_mode == ClockMode::kPipeline) {}
 
@@ -57,8 +58,8 @@ Player::~Player() {
   link_->close();
 }
 
-std::shared_ptr<ClientLink> Player::make_link(const ConnectionSettings& connection) {
-  return ClientLink::create(connection, make_request(element_, settings_, blocks_), *this);
+std::shared_ptr<ClientLink> Player::make_link() {
+  return ClientLink::create(connection_, make_request(element_, settings_, blocks_), *this);
 }
 
 void Player::open() {

@@ -118,7 +118,7 @@ class Player final : private ClientLink::Observer {
   /// longest_wait() is what the LATENCY query says: a sink holds each tag for `latency`, and what
   /// waits for max-queue-time beyond that shows that downstream is busy.
   rtmp::Duration longest_wait() const;
-  std::shared_ptr<ClientLink> make_link(const ConnectionSettings& connection);
+  std::shared_ptr<ClientLink> make_link();
   void connect_again();
   void forget_stream();
   void return_here(rtmp::Time now);
@@ -148,6 +148,8 @@ class Player final : private ClientLink::Observer {
   int64_t running_time(rtmp::Time at, rtmp::Time now) const;
 
   GstElement* const element_;
+  /// connection_: where each attempt begins. What a redirect or a login has made of it is a link's.
+  const ConnectionSettings connection_;
   const PlaySettings settings_;
   const bool reconnects_;
   /// may_return_: what the server calls the end is a gap in the stream.

@@ -129,7 +129,7 @@ std::optional<int64_t> Player::place_recorded(const Tag& tag) {
 /// the mutex has one that stays.
 void Player::connect_again() {
   link_->close();
-  std::shared_ptr<ClientLink> link = make_link(link_->settings());
+  std::shared_ptr<ClientLink> link = make_link();
   unsigned attempt = 0;
   {
     std::lock_guard<std::mutex> lock(link_mutex_);

@@ -199,14 +199,14 @@ bool ClientLink::log_in(Connection::Locked& locked, const rtmp::Status& status) 
   const Credentials credentials{settings_.authmod, settings_.url.user, settings_.url.password,
                                 settings_.url.app};
   auto problem = login_.proceed(*demand, credentials, make_nonce());
-  const std::vector<std::string>& secrets = login_.secrets();
-  settings_.derived_secrets.insert(settings_.derived_secrets.end(), secrets.begin(), secrets.end());
   if (problem) {
     demand->reason = settings_.masked(demand->reason);
     fail(locked, failure_from_refusal(role(), settings_, FailureKind::kUnauthorized,
                                       login_sentence(*problem, *demand), status, step(locked)));
     return true;
   }
+  const std::vector<std::string>& secrets = login_.secrets();
+  settings_.derived_secrets.insert(settings_.derived_secrets.end(), secrets.begin(), secrets.end());
   GST_INFO("%s wants a login (%s)", settings_.url.host.c_str(), demand->authmod.c_str());
   // Such servers look the user up before they take anything else.
   ask_ahead_ = false;

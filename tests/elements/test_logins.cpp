@@ -369,6 +369,26 @@ TEST(Redirects, PlayersFollow) {
   EXPECT_TRUE(wait_player(there));
 }
 
+TEST(Redirects, PlayersBeginAtTheLocationAgain) {
+  TestServer there;
+  TestServer here(scripted([&](Script& s) { s.refuse_connect = moved(tc_url(there, "edge")); }));
+  Source source(here.url() + " tcUrl=rtmp://configured/live");
+  source.set("auto-reconnect", "true");
+  source.set("reconnect-min-delay", "50");
+  source.play();
+  ASSERT_TRUE(wait_player(there));
+  send_headers(there, "key");
+  there.send("key", video_frame(0));
+  ASSERT_TRUE(source.wait_media(1));
+  there.disconnect();
+  EXPECT_TRUE(here.wait([](const Log& log) { return log.connects.size() == 2; }));
+  EXPECT_TRUE(there.wait([](const Log& log) { return log.plays.size() == 2; }));
+  const Log log = here.log();
+  ASSERT_EQ(log.connects.size(), 2u);
+  EXPECT_EQ(log.connects[1].app, "live");
+  EXPECT_EQ(log.connects[1].tc_url, "rtmp://configured/live");
+}
+
 TEST(Redirects, LeadToALogin) {
   TestServer there(wanting_login({}));
   TestServer here(wanting_login({}, [&](Script& s) {
