@@ -78,7 +78,8 @@
  *
  * A recorded stream goes on at the position that was reached: the server is asked for it by a seek,
  * and what it sends once more is left out. It can be sought meanwhile. One that is not there at
- * first is an error, and one of which a further connection brings nothing new has ended.
+ * first is an error. One has ended if a further connection is closed just where the one before was,
+ * or three in a row at the same place before that, without anything new.
  *
  * Element messages `rtmp-connection` tell the state, also without #GstRtmpxSrc:auto-reconnect:
  *

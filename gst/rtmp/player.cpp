@@ -158,6 +158,8 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
       return;
     }
     tag->timestamp = static_cast<int64_t>(wanted_.value_or(sought_) / GST_MSECOND);
+  } else if (tag->is_media()) {
+    stream_.came.note(*tag);
   }
   if (!stream_.joined) {
     stream_.joined = now;
@@ -247,7 +249,8 @@ bool Player::seek(GstClockTime position) {
     return false;
   }
   wanted_.reset();
-  reached_ = stream_.before = {};
+  reached_ = stream_.before = stream_.came = {};
+  fruitless_ = 0;
   if (!begun_ && position == 0) {
     return true;
   }
@@ -293,8 +296,9 @@ bool Player::ready_to_flow(rtmp::Time now) {
     return false;
   }
   if (stream_.playback.over() || stream_.ended) {
-    // Of a stream that has not begun, and will come again, nothing is missed.
-    return stream_.playback.over() ? !may_return_ : !reconnects_;
+    // Of a stream that has not begun, and will come again, nothing is missed. What a recorded one
+    // has brought further will not come in another way.
+    return stream_.playback.over() ? !may_return_ : !reconnects_ || (!live() && begun_);
   }
   if (live() && !ready_at_key_frame(now)) {
     return false;
@@ -373,6 +377,7 @@ void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
   }
   const std::optional<int64_t> placed = place(tag, now);
   if (!placed) {
+    discont_due_ |= tag.discont;
     return;
   }
   const int64_t time_ms = *placed;
@@ -451,8 +456,7 @@ bool Player::produce_locked(Connection::Locked& locked, Output& output) {
     return true;
   }
   if (is_idle(locked, now)) {
-    link_->fail(locked,
-                failure_stalled(Role::kSource, link_->settings(), now - stream_.last_arrival));
+    link_->fail(locked, failure_idle(locked, now));
   }
   return take_end(locked, now, output);
 }

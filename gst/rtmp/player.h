@@ -79,12 +79,17 @@ class Player final : private ClientLink::Observer {
   /// Phase: until it is known what the stream holds, and where its live edge is; then it flows.
   enum class Phase : uint8_t { kJoining, kFlowing };
 
-  /// Reached is, of a recorded stream, the last time stamps that went downstream since a seek.
+  /// Reached is, of a recorded stream, the last time stamps since a seek.
   struct Reached {
     std::optional<int64_t> audio_ms;
     std::optional<int64_t> video_ms;
 
+    bool operator==(const Reached&) const = default;
     int64_t latest() const { return std::max(audio_ms.value_or(0), video_ms.value_or(0)); }
+    void note(const Tag& tag) {
+      auto& last_ms = tag.is_video() ? video_ms : audio_ms;
+      last_ms = std::max(last_ms.value_or(tag.timestamp), tag.timestamp);
+    }
   };
 
   /// Stream is what holds from one beginning of the stream to its end: a connection's, or the
@@ -98,7 +103,8 @@ class Player final : private ClientLink::Observer {
     bool plays = false;   // media has come
     bool ended = false;   // the link is gone
     bool passed = false;  // produce() has yielded some of its media
-    Reached before;       // on the connections before: not to be passed on again
+    Reached before;       // passed on the connections before: not to be passed on again
+    Reached came;         // received, of where we are
     rtmp::Time last_arrival{};
     std::optional<rtmp::Time> joined;  // arrival of the first tag
     int64_t last_media_ms = 0;         // received
@@ -109,6 +115,8 @@ class Player final : private ClientLink::Observer {
   void on_link_event(Connection::Locked& locked, rtmp::Event&& event) override;
   void on_media(Connection::Locked& locked, rtmp::event::Media&& media);
 
+  /// A server that hangs up so often at the same place, without anything new, has no more.
+  static constexpr unsigned kMostFruitless = 3;
   /// Memory kept for the messages to come: what a few of the largest key frames take.
   static constexpr size_t kMaxIdleBytes = 16u << 20;
 
@@ -127,6 +135,7 @@ class Player final : private ClientLink::Observer {
   bool take_tag(Connection::Locked& locked, rtmp::Time now, Output& output);
   bool take_end(Connection::Locked& locked, rtmp::Time now, Output& output);
   bool is_idle(Connection::Locked& locked, rtmp::Time now);
+  Failure failure_idle(Connection::Locked& locked, rtmp::Time now) const;
   bool ready_to_flow(rtmp::Time now);
   bool ready_at_key_frame(rtmp::Time now);
   void begin_timeline(rtmp::Time now);
@@ -134,7 +143,7 @@ class Player final : private ClientLink::Observer {
   std::optional<int64_t> place(Tag& tag, rtmp::Time now);
   std::optional<int64_t> place_recorded(const Tag& tag);
   void go_on_from_there();
-  bool is_final(const Failure& failure) const;
+  bool is_final(const Failure& failure);
   void fail(const Failure& failure);
   void tell_duration(Output& output);
   void emit(Tag&& tag, rtmp::Time now, Output& output);
@@ -169,6 +178,7 @@ class Player final : private ClientLink::Observer {
   // From here on: under the lock of the link's connection, or under the mutex with the link closed.
   Reconnector reconnector_;
   std::optional<rtmp::Time> retry_at_;  // lost; the next attempt
+  rtmp::Time attempted_{};              // when the link that there is was opened again
   unsigned connections_ = 0;            // that came to play
   std::string last_error_;
   bool given_up_ = false;
@@ -182,7 +192,9 @@ class Player final : private ClientLink::Observer {
   bool begun_ = false;                  // produce() has yielded something, or a seek was sent
   std::optional<GstClockTime> wanted_;  // a seek that waits for the stream, or for the one before
   GstClockTime sought_ = 0;             // the last seek that was sent
-  Reached reached_;
+  Reached reached_;          // went downstream
+  Reached came_to_nothing_;  // Stream::came of the last connection that brought nothing new
+  unsigned fruitless_ = 0;   // how many in a row had the same
   std::optional<GstClockTime> duration_;
   std::optional<GstClockTime> duration_told_;
   bool audio_passed_ = false;

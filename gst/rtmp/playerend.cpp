@@ -8,28 +8,62 @@
 #include "rtmp/rtmplog.h"
 
 namespace gstrtmp {
+namespace {
 
 using namespace std::chrono_literals;  // NOLINT: durations
 
+/// So long has an attempt that begins at the last moment, to come to something or to tell why not.
+constexpr rtmp::Duration kLastAttempt = 1s;
+
+}  // namespace
+
 // ---- the end of a connection, or of what it plays ----
 
-/// Nobody publishes, or what is published does not come: neither is seen by the connection itself.
+/// Nobody publishes, or what is published does not come, or the server does not let us in before we
+/// give up: none of it is seen by the connection itself, whose steps may have no time limit.
 bool Player::is_idle(Connection::Locked& locked, rtmp::Time now) {
-  if (retry_at_ || link_->state(locked) != LinkState::kRunning || stream_.playback.paused() ||
-      stream_.playback.over()) {
+  const LinkState state = link_->state(locked);
+  if (retry_at_ || state >= LinkState::kEnded || stream_.playback.over()) {
     return false;
   }
-  const auto bound = std::chrono::seconds(settings_.idle_timeout_seconds);
   const auto give_up = reconnector_.gives_up_at();
-  return (bound > 0s && now - stream_.last_arrival >= bound) || (give_up && now >= *give_up);
+  if (give_up && now >= std::max(*give_up, attempted_ + kLastAttempt)) {
+    return true;
+  }
+  const auto bound = std::chrono::seconds(settings_.idle_timeout_seconds);
+  return state == LinkState::kRunning && !stream_.playback.paused() && bound > 0s &&
+         now - stream_.last_arrival >= bound;
 }
 
-/// A recording that is not there will not come, and one of which a further connection brings
-/// nothing new is over: not all servers say so before they hang up.
-bool Player::is_final(const Failure& failure) const {
-  return !live() && ((failure.kind == FailureKind::kNotFound && connections_ == 0) ||
-                     (failure.kind == FailureKind::kClosed && connections_ > 1 && stream_.plays &&
-                      !stream_.passed));
+Failure Player::failure_idle(Connection::Locked& locked, rtmp::Time now) const {
+  const bool running = link_->state(locked) == LinkState::kRunning;
+  const rtmp::Time since =
+      running ? stream_.last_arrival : reconnector_.lost_since().value_or(stream_.last_arrival);
+  Failure failure = failure_stalled(Role::kSource, link_->settings(), now - since);
+  failure.step = link_->step(locked);
+  if (!running) {
+    failure.debug = "reconnect-timeout";
+  }
+  return failure;
+}
+
+/// A recording that is not there will not come. It is over, since not all servers say so before they
+/// hang up, if a further connection came just as far as we were; or if several end at the same place
+/// before that, as they do where nothing is left behind the position that was sought.
+bool Player::is_final(const Failure& failure) {
+  if (live() || failure.kind != FailureKind::kClosed) {
+    return !live() && failure.kind == FailureKind::kNotFound && connections_ == 0;
+  }
+  const bool anything = stream_.came != Reached();
+  if (connections_ <= 1 || !begun_ || elsewhere() || stream_.passed) {
+    fruitless_ = 0;
+    return false;
+  }
+  if (stream_.came != std::exchange(came_to_nothing_, stream_.came)) {
+    fruitless_ = 0;
+  }
+  fruitless_++;
+  return (anything && stream_.came == stream_.before) || fruitless_ >= kMostFruitless;
 }
 
 /// take_end() answers whether there is an output. If another attempt is worth while there is none
@@ -69,8 +103,8 @@ bool Player::take_end(Connection::Locked& locked, rtmp::Time now, Output& output
     return false;
   }
   given_up_ = true;
-  if (failure.kind == FailureKind::kClosed && (over_at_last || !reconnects_) &&
-      !settings_.no_eof_is_error) {
+  const bool is_end = over_at_last || (!reconnects_ && !settings_.no_eof_is_error);
+  if (failure.kind == FailureKind::kClosed && is_end) {
     output.flow = GST_FLOW_EOS;
     return true;
   }
@@ -139,6 +173,7 @@ void Player::connect_again() {
       go_on_from_there();
     }
     attempt = reconnector_.attempt();
+    attempted_ = monotonic_now();
   }
   link.reset();
   notices_.post_connecting(attempt);

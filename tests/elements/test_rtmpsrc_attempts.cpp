@@ -71,6 +71,24 @@ TEST(RtmpSrcAttempts, GivesUpWithOneError) {
   EXPECT_FALSE(source.wait_note("connecting", 200ms)) << "it goes on all the same";
 }
 
+TEST(RtmpSrcAttempts, GivesUpOnASilentServerWithoutStepTimeouts) {
+  TestServer server;
+  Back source(server.url());
+  source.set("reconnect-timeout", "1");
+  source.set("timeout", "0");
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  server.send("key", video_frame(0));
+  ASSERT_TRUE(source.wait_media(1));
+  server.set_script(scripted([](Script& s) { s.silent_at = Script::Step::kAccept; }));
+  server.disconnect();
+  auto error = source.wait_note("ERROR", 5s);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->reason, "stalled");
+  EXPECT_FALSE(source.wait_note("connecting", 200ms)) << "it goes on all the same";
+}
+
 TEST(RtmpSrcAttempts, FirstConnectionIsTriedAgain) {
   TestServer server;
   server.stop_listening();
@@ -285,6 +303,73 @@ TEST(RtmpSrcAttempts, RecordedStreamThatBringsNothingNewIsOver) {
   server.disconnect();
   EXPECT_TRUE(source.wait_note("EOS"));
   EXPECT_EQ(source.count("ERROR"), 0u);
+}
+
+/// film() is two seconds with one key frame: what is asked for comes from the beginning.
+Recording film() {
+  std::vector<Message> messages = {metadata(), video_header(), audio_header()};
+  for (uint32_t i = 0; i < 50; i++) {
+    messages.push_back(video_frame(i == 0 ? 0 : i * 10 + 1, 3000, i * 40));
+    messages.push_back(audio_frame(i));
+  }
+  return {messages, 2, 1};
+}
+
+// A connection that breaks before it comes to where we were says nothing about the end.
+TEST(RtmpSrcAttempts, RecordedStreamsOutlastALossOnTheWayBack) {
+  TestServer server;
+  server.set_recording("key", film());
+  Back source(server.url());
+  source.set("play-type", "recorded");
+  source.play();
+  ASSERT_TRUE(source.wait_media(50));
+  server.disconnect();
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.count("seek") == 1; }));
+  std::this_thread::sleep_for(300ms);
+  server.disconnect();
+  ASSERT_TRUE(source.wait_note("EOS"));
+  EXPECT_EQ(source.media().size(), 100u);
+  EXPECT_EQ(source.stat("reconnects"), 2u);
+}
+
+/// expect_end_without_notice() plays a recording of which the server hangs up at the end, and again
+/// whenever `again` has been sent on a further connection.
+void expect_end_without_notice(const std::vector<Message>& again, const char* no_eof_is_error,
+                               unsigned reconnects) {
+  TestServer server;
+  Back source(server.url());
+  source.set("play-type", "recorded");
+  source.set("no-eof-is-error", no_eof_is_error);
+  source.play();
+  ASSERT_TRUE(wait_player(server));
+  send_headers(server, "key");
+  for (const Message& message : frames(0, 5)) {
+    server.send("key", message);
+  }
+  ASSERT_TRUE(source.wait_media(10));
+  server.disconnect();
+  for (unsigned i = 1; i <= reconnects; i++) {
+    ASSERT_TRUE(server.wait([i](const Log& log) { return log.count("seek") == i; })) << i;
+    std::this_thread::sleep_for(100ms);
+    EXPECT_FALSE(source.wait_note("EOS", 50ms)) << i;
+    server.send_status(rtmp::make_status(rtmp::StatusCode::kSeekNotify));
+    for (const Message& message : again) {
+      server.send("key", message);
+    }
+    std::this_thread::sleep_for(100ms);
+    server.disconnect();
+  }
+  EXPECT_TRUE(source.wait_note("EOS"));
+  EXPECT_EQ(source.count("ERROR"), 0u);
+  EXPECT_EQ(source.stat("reconnects"), reconnects);
+  EXPECT_EQ(source.media().size(), 10u);
+}
+
+TEST(RtmpSrcAttempts, RecordedStreamsEndThoughNobodySaysSo) {
+  expect_end_without_notice(frames(0, 5), "false", 1);
+  expect_end_without_notice(frames(0, 5), "true", 1);
+  expect_end_without_notice({}, "false", 3);
+  expect_end_without_notice(frames(0, 2), "false", 3);
 }
 
 TEST(RtmpSrcAttempts, RecordedStreamsThatAreNotThereAreAnError) {
