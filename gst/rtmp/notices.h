@@ -25,7 +25,8 @@ class Notices {
   void close();
   /// post() takes the message. `posted` is called, on the worker, when it is on the bus.
   void post(GstMessage* message, std::function<void()> posted = {});
-  /// post_state() posts the element message `rtmp-connection`:
+  /// post_connecting(), post_connected() and post_waiting() post the element message
+  /// `rtmp-connection`:
   ///   state (string)   connecting, connected, waiting
   ///   attempt (uint)   0 = the first connection, or the one that holds
   ///   delay (uint64)   waiting: nanoseconds until the next attempt
