@@ -192,7 +192,7 @@ class Player final : private ClientLink::Observer {
   bool begun_ = false;                  // produce() has yielded something, or a seek was sent
   std::optional<GstClockTime> wanted_;  // a seek that waits for the stream, or for the one before
   GstClockTime sought_ = 0;             // the last seek that was sent
-  Reached reached_;          // went downstream
+  Reached reached_;                     // went downstream
   Reached came_to_nothing_;  // Stream::came of the last connection that brought nothing new
   unsigned fruitless_ = 0;   // how many in a row had the same
   std::optional<GstClockTime> duration_;

@@ -47,9 +47,9 @@ Failure Player::failure_idle(Connection::Locked& locked, rtmp::Time now) const {
   return failure;
 }
 
-/// A recording that is not there will not come. It is over, since not all servers say so before they
-/// hang up, if a further connection came just as far as we were; or if several end at the same place
-/// before that, as they do where nothing is left behind the position that was sought.
+/// A recording that is not there will not come. It is over, since not all servers say so before
+/// they hang up, if a further connection came just as far as we were; or if several end at the same
+/// place before that, as they do where nothing is left behind the position that was sought.
 bool Player::is_final(const Failure& failure) {
   if (live() || failure.kind != FailureKind::kClosed) {
     return !live() && failure.kind == FailureKind::kNotFound && connections_ == 0;

@@ -36,6 +36,34 @@ void return_text(GValue* value, const std::string& text) {
   g_value_set_string(value, text.empty() ? nullptr : text.c_str());
 }
 
+/// take_back() is the settings without what options behind the location have set.
+void take_back(ConnectionSettings& settings) {
+  ConnectionSettings::Displaced& had = settings.displaced;
+  settings.secure_token = had.secure_token.value_or(settings.secure_token);
+  settings.flash_version = had.flash_version.value_or(settings.flash_version);
+  settings.extra_connect_args = had.extra_connect_args.value_or(settings.extra_connect_args);
+  settings.timeout_seconds = had.timeout_seconds.value_or(settings.timeout_seconds);
+  had = {};
+  settings.tc_url = settings.swf_url = settings.page_url = {};
+  settings.ignored_options.clear();
+}
+
+/// displaced_by() is what `before` had that options behind a location have changed.
+ConnectionSettings::Displaced displaced_by(const ConnectionSettings& changed,
+                                           const ConnectionSettings& before) {
+  auto note = [](auto& had, const auto& now, const auto& then) {
+    if (now != then) {
+      had = then;
+    }
+  };
+  ConnectionSettings::Displaced had;
+  note(had.secure_token, changed.secure_token, before.secure_token);
+  note(had.flash_version, changed.flash_version, before.flash_version);
+  note(had.extra_connect_args, changed.extra_connect_args, before.extra_connect_args);
+  note(had.timeout_seconds, changed.timeout_seconds, before.timeout_seconds);
+  return had;
+}
+
 void add_strings(const rtmp::amf::Value& value, std::vector<std::string>& out) {
   if (auto text = value.text()) {
     out.emplace_back(*text);
@@ -128,6 +156,12 @@ ConnectionSettings::ConnectionSettings() {
 std::vector<std::string> ConnectionSettings::secrets() const {
   const std::vector<std::string_view> parts = rtmp::secret_parts(url);
   std::vector<std::string> found(parts.begin(), parts.end());
+  for (const std::string& option : {tc_url, swf_url, page_url}) {
+    if (auto other = rtmp::parse_url(option)) {
+      const std::vector<std::string_view> its = rtmp::secret_parts(*other);
+      found.insert(found.end(), its.begin(), its.end());
+    }
+  }
   found.push_back(secure_token);
   found.insert(found.end(), derived_secrets.begin(), derived_secrets.end());
   if (auto arguments = parse_connect_args(extra_connect_args)) {
@@ -289,12 +323,14 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
         break;
       case kPropSecureToken:
         settings.secure_token = value_text(value);
+        settings.displaced.secure_token.reset();
         break;
       case kPropAuthmod:
         settings.authmod = static_cast<Authmod>(g_value_get_enum(value));
         break;
       case kPropTimeout:
         settings.timeout_seconds = g_value_get_uint(value);
+        settings.displaced.timeout_seconds.reset();
         break;
       case kPropTlsValidationFlags:
         settings.tls_validation_flags = static_cast<GTlsCertificateFlags>(g_value_get_flags(value));
@@ -307,9 +343,11 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
         break;
       case kPropFlashVersion:
         settings.flash_version = value_text(value);
+        settings.displaced.flash_version.reset();
         break;
       case kPropExtraConnectArgs:
         settings.extra_connect_args = value_text(value);
+        settings.displaced.extra_connect_args.reset();
         break;
       case kPropAsyncConnect:
         settings.async_connect = g_value_get_boolean(value);
@@ -418,16 +456,28 @@ std::optional<std::string> set_location(ConnectionSettings& settings, std::strin
   if (!is_supported(parsed->scheme)) {
     return "The scheme \"" + parsed->scheme + "\" is not supported. Use rtmp:// or rtmps://.";
   }
-  ConnectionSettings changed = settings;
+  ConnectionSettings before = settings;
+  take_back(before);
+  ConnectionSettings changed = before;
   changed.url = *std::move(parsed);
-  changed.tc_url = changed.swf_url = changed.page_url = {};
-  changed.ignored_options.clear();
   if (auto refused = apply_librtmp_options(changed, options)) {
     return refused;
   }
+  changed.displaced = displaced_by(changed, before);
   settings = std::move(changed);
   settings.location_error.clear();
   return std::nullopt;
+}
+
+ConnectionSettings fallback_settings(const ConnectionSettings& settings, std::string_view location,
+                                     std::optional<std::string>& refused) {
+  ConnectionSettings fallback = settings;
+  refused = set_location(fallback, location);
+  if (fallback.url.user.empty() && fallback.url.password.empty()) {
+    fallback.url.user = settings.url.user;
+    fallback.url.password = settings.url.password;
+  }
+  return fallback;
 }
 
 std::optional<std::string> check_settings(const ConnectionSettings& settings) {

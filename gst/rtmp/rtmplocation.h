@@ -39,6 +39,13 @@ struct ConnectionSettings {
   std::string tls_certificate_file;  ///< ours; empty = none
   std::string flash_version;         ///< empty = the role's default
   std::string extra_connect_args;
+  /// Displaced is what properties had before options behind the location took their place, until
+  /// the next location, or until the property is set.
+  struct Displaced {
+    std::optional<std::string> secure_token, flash_version, extra_connect_args;
+    std::optional<guint> timeout_seconds;
+  };
+  Displaced displaced;
   /// From options behind the location; empty = what follows from the URL and the role.
   std::string tc_url, swf_url, page_url;
   NetworkSettings network;
@@ -52,7 +59,8 @@ struct ConnectionSettings {
   rtmp::HandshakeKind handshake = rtmp::HandshakeKind::kSimple;
 
   /// secrets() are the texts that mask_secrets() must hide beside URLs: password, token, stream
-  /// key, `derived_secrets`, and what strings extra-connect-args has. The longest first.
+  /// key, those of the URLs in options, `derived_secrets`, and what strings extra-connect-args has.
+  /// The longest first.
   std::vector<std::string> secrets() const;
   /// masked() is `text` fit for logs and messages.
   std::string masked(std::string_view text) const;
@@ -113,9 +121,15 @@ bool get_connection_property(GObject* object, const ConnectionSettings& settings
                              GValue* value);
 
 /// set_location() splits a location into the settings' parts, and obeys the options that librtmp's
-/// elements took behind it. On an error nothing changes, and the answer is a sentence without
-/// secrets.
+/// elements took behind it; what options behind the location before had set is as it was. On an
+/// error nothing changes, and the answer is a sentence without secrets.
 std::optional<std::string> set_location(ConnectionSettings& settings, std::string_view location);
+
+/// fallback_settings() are `settings` for another location, beside their own: properties hold for
+/// it, options behind the first location do not. So does the login, if the location has none.
+/// `refused` becomes what set_location() answers.
+ConnectionSettings fallback_settings(const ConnectionSettings& settings, std::string_view location,
+                                     std::optional<std::string>& refused);
 
 /// check_settings() is why one cannot connect with these settings (no host, no application, an
 /// unusable location or extra-connect-args), or nothing. No secrets in the answer.

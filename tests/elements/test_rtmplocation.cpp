@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The properties and the URI handler that rtmpsink and rtmpsrc share.
+#include <optional>
 #include <string>
 
 #include <gst/gst.h>
@@ -7,12 +8,22 @@
 
 #include "common/glue.h"
 #include "rtmp/rtmpconnectargs.h"
+#include "rtmp/rtmplocation.h"
+#include "rtmp/rtmplog.h"
+
+// The link's category is not linked here.
+GstDebugCategory* gstrtmp::link_debug_category() {
+  return nullptr;
+}
 
 namespace {
 
+using gstrtmp::ConnectionSettings;
+using gstrtmp::fallback_settings;
 using gstrtmp::GCharPtr;
 using gstrtmp::GErrorPtr;
 using gstrtmp::parse_connect_args;
+using gstrtmp::set_location;
 using rtmp::amf::Value;
 
 class RtmpLocation : public testing::TestWithParam<const char*> {
@@ -100,6 +111,35 @@ TEST_P(RtmpLocation, OptionsOfLibrtmpBehindIt) {
   guint timeout = 0;
   g_object_get(element_, "timeout", &timeout, nullptr);
   EXPECT_EQ(timeout, 9u);
+}
+
+TEST_P(RtmpLocation, OptionsHoldForTheirLocationOnly) {
+  auto timeout = [&] {
+    guint seconds = 0;
+    g_object_get(element_, "timeout", &seconds, nullptr);
+    return seconds;
+  };
+  set("secure-token", "mine");
+  set("timeout", "7");
+  const char* with_options = "rtmp://h/a/b token=t0ken conn=S:text flashver=v timeout=9";
+  for (int i = 0; i < 2; i++) {
+    set("location", with_options);
+    EXPECT_EQ(text("secure-token"), "t0ken");
+    EXPECT_EQ(timeout(), 9u);
+  }
+  g_object_set(element_, "location", "http://refused/a/b", nullptr);
+  EXPECT_EQ(text("secure-token"), "t0ken") << "it goes with the location that stays";
+  set("location", "rtmp://other/a/b");
+  EXPECT_EQ(text("secure-token"), "mine");
+  EXPECT_EQ(timeout(), 7u);
+  EXPECT_EQ(text("extra-connect-args"), "(null)");
+  EXPECT_EQ(text("flash-version"), "(null)");
+
+  set("location", with_options);
+  set("secure-token", "later");
+  set("location", "rtmp://other/a/b");
+  EXPECT_EQ(text("secure-token"), "later") << "a property that was set since stays";
+  EXPECT_EQ(timeout(), 7u);
 }
 
 TEST_P(RtmpLocation, BlanksThatBeginNoOptionAreTheStreams) {
@@ -219,6 +259,48 @@ TEST_P(RtmpLocation, OtherNameOfTheSameType) {
 
 INSTANTIATE_TEST_SUITE_P(Elements, RtmpLocation, testing::Values("rtmpsink", "rtmpsrc"),
                          [](const auto& tested) { return std::string(tested.param); });
+
+ConnectionSettings fallback_of(const ConnectionSettings& settings, const char* location) {
+  std::optional<std::string> refused;
+  ConnectionSettings fallback = fallback_settings(settings, location, refused);
+  EXPECT_EQ(refused, std::nullopt);
+  return fallback;
+}
+
+TEST(Fallbacks, HaveThePropertiesAndTheLogin) {
+  ConnectionSettings first;
+  first.secure_token = "mine";
+  first.flash_version = "v1";
+  ASSERT_EQ(set_location(first, "rtmp://wilma:pa55@h/a/b token=t0ken timeout=9 tcUrl=rtmp://x/y"),
+            std::nullopt);
+  ConnectionSettings fallback = fallback_of(first, "rtmp://other/c/d");
+  EXPECT_EQ(fallback.url.host, "other");
+  EXPECT_EQ(fallback.url.user, "wilma");
+  EXPECT_EQ(fallback.url.password, "pa55");
+  EXPECT_EQ(fallback.secure_token, "mine");
+  EXPECT_EQ(fallback.flash_version, "v1");
+  EXPECT_EQ(fallback.timeout_seconds, 5u);
+  EXPECT_EQ(fallback.tc_url, "");
+
+  fallback = fallback_of(first, "rtmp://fred@other/c/d flashver=v2");
+  EXPECT_EQ(fallback.url.user, "fred");
+  EXPECT_EQ(fallback.url.password, "") << "another's login";
+  EXPECT_EQ(fallback.flash_version, "v2");
+  EXPECT_EQ(fallback_of(first, "rtmp://other/c/d pubUser=fred").url.password, "");
+
+  std::optional<std::string> refused;
+  (void)fallback_settings(first, "http://other/c/d", refused);
+  EXPECT_TRUE(refused);
+}
+
+TEST(Secrets, OfUrlsInOptions) {
+  ConnectionSettings settings;
+  ASSERT_EQ(set_location(settings,
+                         "rtmp://h/a/b tcUrl=rtmp://h/a?tok=s3cret1 "
+                         "pageUrl=http://h/p?session=s3cret2 swfUrl=http://u:s3cret3@h/p.swf"),
+            std::nullopt);
+  EXPECT_EQ(settings.masked("s3cret1 s3cret2 s3cret3 open"), "*** *** *** open");
+}
 
 TEST(ConnectArguments, Scalars) {
   auto parsed = parse_connect_args("conn=B:0  conn=B:1\tconn=N:-1.5e3 S:a\\20b\\5c Z: conn=S:");
