@@ -44,7 +44,28 @@ std::optional<std::string> redirect_of(const rtmp::Status& status) {
   return target && !target->empty() ? std::optional(std::string(*target)) : std::nullopt;
 }
 
-std::optional<std::string> Redirects::follow(rtmp::Url& url, std::string_view target) {
+std::string redirect_shown(const rtmp::Url& url) {
+  rtmp::Url shown = url;
+  shown.stream.clear();
+  shown.user.clear();
+  shown.password.clear();
+  return rtmp::mask(shown);
+}
+
+std::vector<std::string> redirect_secrets(const rtmp::Url& url) {
+  std::vector<std::string> parts;
+  std::string_view path = std::string_view(url.app).substr(0, url.app.find('?'));
+  for (size_t slash = path.find('/'); slash != path.npos; slash = path.find('/')) {
+    path.remove_prefix(slash + 1);
+    parts.emplace_back(path.substr(0, path.find('/')));
+  }
+  return parts;
+}
+
+std::optional<std::string> Redirects::follow(
+    rtmp::Url& url, std::string_view target,
+    const std::function<std::string(std::string_view)>& mask) {
+  secrets_.clear();
   // Messages will have the host's name.
   const bool is_text = target.size() <= kMaxTarget &&
                        g_utf8_validate(target.data(), static_cast<gssize>(target.size()), nullptr);
@@ -65,11 +86,8 @@ std::optional<std::string> Redirects::follow(rtmp::Url& url, std::string_view ta
   if (next.app.empty()) {
     next.app = url.app;
   }
-  rtmp::Url shown = next;
-  shown.stream.clear();
-  shown.user.clear();
-  shown.password.clear();
-  const std::string where = rtmp::mask(shown);
+  const std::string where = mask(redirect_shown(next));
+  secrets_ = redirect_secrets(next);
   if (url.scheme == "rtmps" && next.scheme != "rtmps") {
     return "sends us on to " + where +
            ", which is not encrypted. Stream key and login are not sent there; set location to it "

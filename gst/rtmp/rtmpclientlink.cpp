@@ -176,14 +176,19 @@ bool ClientLink::follow_redirect(Connection::Locked& locked, const rtmp::Status&
   // What belonged to the old address is no less secret at the new one.
   settings_.derived_secrets = settings_.secrets();
   const std::string from = settings_.url.host;
-  if (auto trouble = redirects_.follow(settings_.url, *to)) {
+  const auto trouble = redirects_.follow(
+      settings_.url, *to, [this](std::string_view text) { return settings_.masked(text); });
+  settings_.derived_secrets.insert(settings_.derived_secrets.end(), redirects_.secrets().begin(),
+                                   redirects_.secrets().end());
+  if (trouble) {
     fail(locked, failure_from_refusal(role(), settings_, FailureKind::kConnectRejected, *trouble,
                                       status, step(locked)));
     return true;
   }
   settings_.tc_url.clear();
   login_ = {};
-  GST_INFO("%s sends us on to %s", from.c_str(), rtmp::mask(settings_.url).c_str());
+  GST_INFO("%s sends us on to %s", from.c_str(),
+           settings_.masked(redirect_shown(settings_.url)).c_str());
   begin_again(locked);
   return true;
 }
@@ -199,8 +204,9 @@ bool ClientLink::log_in(Connection::Locked& locked, const rtmp::Status& status) 
   const Credentials credentials{settings_.authmod, settings_.url.user, settings_.url.password,
                                 settings_.url.app};
   auto problem = login_.proceed(*demand, credentials, make_nonce());
+  demand->authmod = settings_.masked(demand->authmod);
+  demand->reason = settings_.masked(demand->reason);
   if (problem) {
-    demand->reason = settings_.masked(demand->reason);
     fail(locked, failure_from_refusal(role(), settings_, FailureKind::kUnauthorized,
                                       login_sentence(*problem, *demand), status, step(locked)));
     return true;

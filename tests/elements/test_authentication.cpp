@@ -299,6 +299,20 @@ TEST(Redirect, NotFollowed) {
   }
 }
 
+TEST(Redirect, ShowsNoSecrets) {
+  const rtmp::Url url = *rtmp::parse_url("rtmp://wilma:pa55@h/app/inst/s3ssion?t=t0ken/key");
+  const std::string shown = redirect_shown(url);
+  EXPECT_TRUE(shown.starts_with("rtmp://h/app")) << shown;
+  for (const char* secret : {"wilma", "pa55", "s3ssion", "t0ken", "key"}) {
+    EXPECT_EQ(shown.find(secret), std::string::npos) << shown;
+  }
+  rtmp::Url target = url;
+  target.app = "app/inst/s3ssion?t=a/b";
+  EXPECT_EQ(redirect_secrets(target), (std::vector<std::string>{"inst", "s3ssion"}));
+  target.app = "app";
+  EXPECT_TRUE(redirect_secrets(target).empty());
+}
+
 TEST(Redirect, EndsSomewhere) {
   Redirects redirects;
   rtmp::Url url = *rtmp::parse_url("rtmp://h0/app/key");

@@ -324,6 +324,16 @@ TEST(SecureToken, WhatGoesWrong) {
   expect_unauthorized(sink, "not understood");
 }
 
+TEST(Logins, DemandsAreMasked) {
+  TestServer server(scripted([](Script& s) {
+    s.refuse_connect = rtmp::make_status(rtmp::StatusCode::kConnectRejected,
+                                         "[ code=403 need auth; authmod=pa55word ]");
+  }));
+  Sink sink(with_login(server, "wilma:pa55word"));
+  auto error = expect_unauthorized(sink, "of a kind that is not known here");
+  EXPECT_EQ((error.text + error.debug).find("pa55word"), std::string::npos) << error.text;
+}
+
 // ---- redirects ----
 
 std::string tc_url(const TestServer& server, const std::string& app = "live") {
@@ -402,6 +412,32 @@ TEST(Redirects, LeadToALogin) {
   EXPECT_EQ(here.log().accepted, 3u);
   EXPECT_EQ(log.accepted, 3u);
   EXPECT_EQ(log.connects[0].app, "live") << "the answer to another server's challenge is not told";
+}
+
+// Balancers put sessions into the target's path, and the next server may quote them.
+TEST(Redirects, TargetsAreMasked) {
+  auto said = [](TestServer& server) {
+    Sink sink(server.url("s3cretKey"));
+    auto error = expect_error(sink, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                              "connect-rejected", "connect-command");
+    return error.text + error.debug;
+  };
+  TestServer there(scripted([](Script& s) {
+    s.refuse_connect =
+        rtmp::make_status(rtmp::StatusCode::kConnectRejected, "edge expired: s3ssion");
+  }));
+  TestServer here(
+      scripted([&](Script& s) { s.refuse_connect = moved(tc_url(there, "edge/s3ssion")); }));
+  std::string text = said(here);
+  EXPECT_NE(text.find("expired"), std::string::npos) << text;
+  EXPECT_EQ(text.find("s3ssion"), std::string::npos) << text;
+
+  here.set_script(scripted([](Script& s) {
+    s.refuse_connect = moved("/s3cretKey");  // twice
+  }));
+  text = said(here);
+  EXPECT_NE(text.find("in circles"), std::string::npos) << text;
+  EXPECT_EQ(text.find("s3cretKey"), std::string::npos) << text;
 }
 
 TEST(Redirects, WhatGoesWrong) {
