@@ -33,7 +33,7 @@ TEST(RtmpSrcAttempts, DelaysGrowWhileTheServerIsGone) {
   server.listen_again();
   EXPECT_EQ(waits[0].delay, 0u) << "the first attempt comes at once";
   EXPECT_EQ(waits[0].reason, "closed");
-  const guint64 least[] = {0, 40, 80, 150, 150, 150};
+  const guint64 least[] = {0, 40, 80, 112, 112, 112};  // at the bound up to a quarter less
   for (size_t i = 1; i < waits.size(); i++) {
     EXPECT_EQ(waits[i].attempt, i + 1);
     EXPECT_EQ(waits[i].reason, "refused");
