@@ -238,8 +238,8 @@ PublicationPtr RtmpxSink::connect() {
   auto unusable = check_settings(connection);
   std::vector<ConnectionSettings> connections = {connection};
   for (const std::string& location : publish.locations) {
-    ConnectionSettings fallback = connection;
-    auto refused = set_location(fallback, location);
+    std::optional<std::string> refused;
+    ConnectionSettings fallback = fallback_settings(connection, location, refused);
     unusable = unusable ? unusable : refused ? refused : check_settings(fallback);
     connections.push_back(std::move(fallback));
   }
