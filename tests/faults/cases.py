@@ -196,7 +196,7 @@ for percent in (0.2, 1, 2):
 def restart(scene):
     scene.server.kill()
     scene.sleep(3)
-    scene.server.revive()
+    scene.server.restart()
 
 
 @case("server-restart", "the server is killed, and started again 3 s later", holds=survives(back_within=15))

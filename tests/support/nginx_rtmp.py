@@ -163,15 +163,6 @@ class NginxRtmp:
                 if attempt == 4 or self._wanted_port or "Address already in use" not in self.log():
                     raise
 
-    def kill(self):
-        """Ends the server as a crash does; revive() starts it again on the same port."""
-        self.child.process.kill()
-        self.child.process.wait()
-
-    def revive(self):
-        self._wanted_port = self.port
-        self._start()
-
     def statistics(self):
         """Returns the root element of nginx-rtmp's statistics document."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/stat", timeout=5) as answer:
