@@ -59,10 +59,15 @@ constexpr int kDeviceQueue = 2000;
 
 volatile sig_atomic_t ended = 0;
 
+struct CannotBeHad {
+  std::string why;
+};
+
+/// Throws, so that what is there already is removed.
 [[noreturn]] void give_up(const char* what) {
-  std::fprintf(stderr, "badlink: %s: %s%s\n", what, std::strerror(errno),
-               errno == EPERM ? " (root is needed)" : "");
-  std::exit(kCannotBeHad);
+  const int error = errno;
+  throw CannotBeHad{std::string(what) + ": " + std::strerror(error) +
+                    (error == EPERM ? " (root is needed)" : "")};
 }
 
 Clock::duration to_duration(double ms) {
@@ -165,9 +170,9 @@ void up(int control, ifreq& interface) {
 struct End {
   int space = -1;
   int tun = -1;
-  std::string name;
+  std::string name;  ///< once it has it
 
-  void open(const std::string& address) {
+  void open(const std::string& address, const std::string& wanted_name) {
     const int home = ::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (home < 0 || unshare(CLONE_NEWNET) != 0) {
       give_up("no network namespace");
@@ -181,11 +186,13 @@ struct End {
       give_up("no TUN device");
     }
     configure(interface, address);
-    if (!name.empty() &&
-        std::system(("ip netns attach " + name + " " + std::to_string(getpid())).c_str()) != 0) {
-      name.clear();
-      errno = EEXIST;
-      give_up("a name could not be given");
+    if (!wanted_name.empty()) {
+      const std::string attach = "ip netns attach " + wanted_name + " " + std::to_string(getpid());
+      if (std::system(attach.c_str()) != 0) {
+        errno = EEXIST;
+        give_up("a name could not be given");
+      }
+      name = wanted_name;
     }
     if (setns(home, CLONE_NEWNET) != 0) {
       give_up("no way back");
@@ -335,23 +342,29 @@ int main(int argc, char** argv) {
 
   Line line;
   End ends[2];
-  std::string subnet = "10.77.0";
+  std::string subnet = "10.77.0", name;
   for (int i = 1; i < argc; i += 2) {
     const std::string_view option = argv[i];
     const std::string value = i + 1 < argc ? argv[i + 1] : "";
     if (option == "--subnet") {
       subnet = value;
     } else if (option == "--name") {
-      ends[0].name = value + "-a";
-      ends[1].name = value + "-b";
+      name = value;
     } else if (!option.starts_with("--") || value.empty() ||
                !line.set(option.substr(2), std::atof(value.c_str()))) {
       std::fprintf(stderr, "badlink: what is %s %s?\n", argv[i], value.c_str());
       return 2;
     }
   }
-  ends[0].open(subnet + ".1");
-  ends[1].open(subnet + ".2");
+  try {
+    for (int i : {0, 1}) {
+      ends[i].open(subnet + (i == 0 ? ".1" : ".2"),
+                   name.empty() ? "" : name + (i == 0 ? "-a" : "-b"));
+    }
+  } catch (const CannotBeHad& reason) {
+    std::fprintf(stderr, "badlink: %s\n", reason.why.c_str());
+    return kCannotBeHad;
+  }
   std::printf("ready /proc/%d/fd/%d /proc/%d/fd/%d\n", getpid(), ends[0].space, getpid(),
               ends[1].space);
   std::fflush(stdout);
