@@ -98,9 +98,10 @@ class Relay:
                     self.broken += 1
                     if how == RESET:
                         return
-                    self._breaks[client] = "done"
-                    data = data[len(data) // 2:] if sink is server else b""
+                    how = self._breaks[client] = "done"
+                    data = data[len(data) // 2:]
                 if how == "done" and sink is client:
+                    # This half is closed; what is left to read is nobody's.
                     continue
                 sink.sendall(data)
         with contextlib.suppress(OSError):
