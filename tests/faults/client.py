@@ -5,7 +5,8 @@
     mode        "push" or "pull"
     program     "gst" or "ffmpeg"
     urls        where to
-    elements    for gst: [name, properties] for each URL; a property that the element lacks is left out
+    elements    for gst: [name, properties] for each URL
+    lacking     for gst: whether a property that an element lacks is left out, rather than the end
     film        for push: a file
     output      for pull: the descriptor that what arrives is written to, as FLV
 
@@ -70,7 +71,7 @@ class GstClient:
         self.loop = GLib.MainLoop()
         self.pipeline = Gst.Pipeline()
         self.encoder = None
-        elements = [self._make(name, url, properties)
+        elements = [self._make(name, url, properties, plan["lacking"])
                     for url, (name, properties) in zip(plan["urls"], plan["elements"])]
         if plan["mode"] == "push":
             self._build_push(elements, plan["film"])
@@ -84,7 +85,7 @@ class GstClient:
         bus.connect("message", self._on_message)
         self.status = 0
 
-    def _make(self, name, url, properties):
+    def _make(self, name, url, properties, lacking):
         element = self.Gst.ElementFactory.make(name)
         if element is None:
             raise SystemExit(f"there is no element {name}")
@@ -93,6 +94,8 @@ class GstClient:
             if element.find_property(key) is not None:
                 self.Gst.util_set_object_arg(element, key, str(value))
                 say("set", name=name, key=key, value=value)
+            elif not lacking:
+                raise SystemExit(f"{name} has no property {key}")
         return element
 
     def _chain(self, *elements):

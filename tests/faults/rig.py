@@ -39,10 +39,11 @@ OURS, RTMP2, FFMPEG = "ours", "rtmp2", "ffmpeg"
 PEERS = [OURS, RTMP2, FFMPEG]
 NAMES = {("push", OURS): "rtmpsink", ("push", RTMP2): "rtmp2sink", ("push", FFMPEG): "ffmpeg",
          ("pull", OURS): "rtmpsrc", ("pull", RTMP2): "rtmp2src", ("pull", FFMPEG): "ffmpeg"}
-# The names that only ours have. Of these properties each element is given what it has.
+# The names that only ours have. Ours must have these properties; of the peers each is given what it has.
 ELEMENTS = {"rtmpsink": "rtmpxsink", "rtmpsrc": "rtmpxsrc"}
 MAX_LATENCY = 2.0
-PROPERTIES = {"sync": False, "auto-reconnect": True, "max-latency": int(MAX_LATENCY * 1000)}
+PROPERTIES = {"push": {"sync": False, "auto-reconnect": True, "max-latency": int(MAX_LATENCY * 1000)},
+              "pull": {"auto-reconnect": True}}
 
 
 class Defect(Exception):
@@ -223,8 +224,8 @@ class Client:
     def __init__(self, scene, urls, *, peer, film_path=None, output=None, env=None, prefix=(), properties=None):
         name = NAMES[scene.direction, peer]
         plan = {"mode": scene.direction, "urls": urls, "program": "ffmpeg" if peer == FFMPEG else "gst",
-                "elements": [[ELEMENTS.get(name, name), {**PROPERTIES, **(properties or {})}]] * len(urls),
-                "output": output}
+                "elements": [[ELEMENTS.get(name, name), {**PROPERTIES[scene.direction], **(properties or {})}]]
+                * len(urls), "lacking": peer != OURS, "output": output}
         if film_path is not None:
             plan["film"] = str(film_path)
         self._log_at, self._said = 0, []
@@ -316,8 +317,7 @@ class Result:
     ended_after: float | None = None  # from the fault's begin
     last_words: str = ""
     errors: int = 0
-    reconnects: bool = False  # it has been told to
-    bounded: bool = False  # and that nothing may be later than MAX_LATENCY
+    bounded: bool = False  # it has been told that nothing may be later than MAX_LATENCY
     settings: list = dataclasses.field(default_factory=list)
     attempts: int | None = None  # how often it said that it connects
     back_after: float | None = None  # from the fault's end to the first picture that was made after it
@@ -494,7 +494,6 @@ class Scene:
             result.ended_after = max(0, self.client.ended_at - begin)
             result.last_words = self.client.last_words()
         result.errors = len(self.client.all("error"))
-        result.reconnects = bool(self.client.all("set", key="auto-reconnect"))
         result.settings = [f"{line['key']}={str(line['value']).lower()}" for line in self.client.all("set")]
         result.bounded = bool(self.client.all("set", key="max-latency"))
         numbers = self.arrivals.numbers()
