@@ -68,6 +68,10 @@ def survives(*, breaks=True, keeps=None, back_within=None, lost_at_most=None, ag
             complaints.append(f"{result.attempts} connections, though the first one was not broken by anybody else")
         if back_within is not None and (result.back_after is None or result.back_after > back_within):
             complaints.append(f"pictures were back after {result.back_after} s, not within {back_within}")
+        if back_within is not None and (result.sound_after is None or result.sound_after > back_within):
+            complaints.append(f"sound was back after {result.sound_after} s, not within {back_within}")
+        if breaks and result.gaps_without_key:
+            complaints.append(f"no key frames behind gaps: pictures {result.gaps_without_key[:10]}")
         if lost_at_most is not None and result.lost > lost_at_most:
             complaints.append(f"{result.lost} pictures of {result.due} were lost, more than {lost_at_most}")
         if result.backward > 0:

@@ -56,7 +56,7 @@ class Arrivals:
     def __init__(self):
         self._lock = threading.Lock()
         self._when, self._pictures = [], []  # side by side: seconds of arrival, (number, made, key frame)
-        self.sounds = 0
+        self._sounds = []  # seconds of arrival
         self.backward = 0  # ms, the furthest that a time stamp has gone back
         self._last = {}
 
@@ -67,7 +67,7 @@ class Arrivals:
                 self.backward = max(self.backward, self._last.get(kind, 0) - timestamp)
                 self._last[kind] = timestamp
             if kind == flvfile.AUDIO and body[1:2] == b"\1":
-                self.sounds += 1
+                self._sounds.append(now)
             elif kind == flvfile.VIDEO:
                 found = film.read_mark(body)
                 if found is not None:
@@ -89,9 +89,25 @@ class Arrivals:
                     return when
             return None
 
+    def first_sound_after(self, moment):
+        """Returns when the first sound after a moment came, or None."""
+        with self._lock:
+            at = bisect.bisect(self._sounds, moment)
+            return self._sounds[at] if at < len(self._sounds) else None
+
+    def count(self):
+        with self._lock:
+            return len(self._pictures)
+
     def numbers(self):
         with self._lock:
             return {number for number, _, _ in self._pictures}
+
+    def gaps_without_key(self):
+        """Returns the numbers that do not follow the one before and are no key frames: nobody can decode these."""
+        with self._lock:
+            return [number for (before, _, _), (number, _, key) in zip(self._pictures, self._pictures[1:])
+                    if number != before + 1 and not key]
 
     def first_number(self):
         with self._lock:
@@ -321,6 +337,8 @@ class Result:
     settings: list = dataclasses.field(default_factory=list)
     attempts: int | None = None  # how often it said that it connects
     back_after: float | None = None  # from the fault's end to the first picture that was made after it
+    sound_after: float | None = None  # the same to the first sound that came after that picture
+    gaps_without_key: list = dataclasses.field(default_factory=list)  # the pictures behind these gaps
     due: int = 0  # pictures that were made, from the first that arrived
     lost: int = 0
     age_before: float | None = None  # medians and maxima of how late pictures arrived
@@ -470,6 +488,15 @@ class Scene:
         """Returns a result that says only this."""
         return Result(self.case, self.direction, self.peer, notes=notes, **more)
 
+    def _settle(self):
+        """Waits until nothing has arrived for half a second, five at most."""
+        end = time.monotonic() + 5
+        count, since = self.arrivals.count(), time.monotonic()
+        while time.monotonic() < min(end, since + 0.5):
+            time.sleep(0.02)
+            if self.arrivals.count() != count:
+                count, since = self.arrivals.count(), time.monotonic()
+
     def result(self):
         """Stops the client in good order; returns what came of it."""
         result = Result(self.case, self.direction, self.peer)
@@ -484,12 +511,12 @@ class Scene:
             if self.direction == "pull":
                 # What has been made shall have arrived. Without an end of the stream, or the client would end by that.
                 self.broadcaster.stop()
-                time.sleep(1)
+                self._settle()
             took = self.client.stop()
             result.stuck, result.stopped_within = took is None, took
             if took is None:
                 result.last_words = self.client.last_words()
-            time.sleep(0.3)
+            self._settle()
         else:
             result.ended_after = max(0, self.client.ended_at - begin)
             result.last_words = self.client.last_words()
@@ -505,6 +532,7 @@ class Scene:
             result.attempts = len(self.client.all("connection", state="connecting"))
         self._ages(result, begin, finished)
         result.backward = self.arrivals.backward
+        result.gaps_without_key = self.arrivals.gaps_without_key()
         if os.environ.get("FAULTS_VERBOSE"):
             print(self.client.child.output(), self.server.log(), self.link.statistics(), sep="\n", file=sys.stderr)
         return result
@@ -522,6 +550,8 @@ class Scene:
             back = self.arrivals.first_made_after(self._end)
             result.back_after = None if back is None else back - self._end
             if back is not None:
+                sound = self.arrivals.first_sound_after(back)
+                result.sound_after = None if sound is None else sound - self._end
                 late = [when for when, age in after if when > self._end and age > MAX_LATENCY + film.GOP / film.FPS]
                 result.timely_after = max(back, late[-1] if late else 0) - self._end
         last = sorted(age for when, age in after if when > finished - 2)
