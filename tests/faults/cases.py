@@ -106,14 +106,17 @@ def measure(name, direction, peer, fault, *, settle=4, back=30, client=None, url
 # The line. A fault that has not come about is no measurement: each is looked at.
 
 def run_without_pictures(scene, seconds):
+    """Those that are made from now on may not come."""
     began = time.monotonic()
     scene.run(seconds)
-    if scene.arrivals.first_after(began + 1) is not None:
+    if scene.arrivals.first_made_after(began) is not None:
         raise rig.Defect("pictures came all the same")
 
 
 def cut(scene, seconds):
     scene.link.cut()
+    # It answers in turn: then the line is cut.
+    scene.link.statistics()
     run_without_pictures(scene, seconds)
     scene.link.mend()
 

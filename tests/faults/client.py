@@ -248,7 +248,11 @@ def main():
             if word == "stop":
                 client.stop()
             elif word in ("pause", "resume"):
-                client.encoder.broadcast.paused = word == "pause"
+                broadcast = client.encoder.broadcast
+                broadcast.paused = word == "pause"
+                while broadcast.still != broadcast.paused:
+                    time.sleep(0.01)
+                say(word)
 
     threading.Thread(target=listen, daemon=True).start()
     return client.run()

@@ -42,7 +42,7 @@ class Broadcast:
     """Tags in real time: next() waits for and returns (kind, timestamp, body); the clock begins with the first call.
 
     `pictures` is how many there have been. request_key_frame() does what it asks of an encoder. While
-    `paused`, time stands still and next() answers None.
+    `paused`, time stands still and next() answers None; `still` says that it has got there.
     """
 
     def __init__(self, path):
@@ -51,7 +51,7 @@ class Broadcast:
         self._film = [tag for tag in tags if tag.kind == flvfile.VIDEO and not tag.is_header and not tag.is_end]
         self._sound = [tag.body for tag in tags if tag.kind == flvfile.AUDIO and not tag.is_header]
         self.pictures = self.sounds = 0
-        self.paused = False
+        self.paused = self.still = False
         self._position = 0
         self._key_wanted = False
         self._began = None
@@ -62,7 +62,8 @@ class Broadcast:
     def next(self):
         if self._began is None:
             self._began = time.monotonic()
-        if self.paused:
+        self.still = self.paused
+        if self.still:
             before = time.monotonic()
             time.sleep(0.02)
             self._began += time.monotonic() - before

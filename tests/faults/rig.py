@@ -74,12 +74,6 @@ class Arrivals:
                     self._when.append(now)
                     self._pictures.append((found[0], found[1] / 1e9, body[0] >> 4 == 1))
 
-    def first_after(self, moment):
-        """Returns when the first picture after a moment came, or None."""
-        with self._lock:
-            at = bisect.bisect(self._when, moment)
-            return self._when[at] if at < len(self._when) else None
-
     def first_made_after(self, moment):
         """Returns when the first picture came that was made after a moment, or None."""
         with self._lock:
@@ -462,11 +456,15 @@ class Scene:
             time.sleep(0.05)
 
     def pause(self, paused):
-        """Stops the encoder, or lets it go on."""
+        """Stops the encoder, or lets it go on; returns when that is so."""
+        word = "pause" if paused else "resume"
         if self.direction == "push":
-            self.client.tell("pause" if paused else "resume")
+            before = len(self.client.all(word))
+            self.client.tell(word)
+            self.run_until(lambda: len(self.client.all(word)) > before, 5)
         else:
             self.broadcaster.broadcast.paused = paused
+            self.run_until(lambda: self.broadcaster.broadcast.still == paused, 5)
 
     def begin(self):
         if self._begin is None:
