@@ -19,7 +19,7 @@ import procs  # noqa: E402
 PEERS = rig.PEERS
 # They mostly wait.
 JOBS = 14
-LONGEST = 240
+LONGEST, LONGEST_QUICK = 240, 120
 
 
 @dataclasses.dataclass
@@ -71,22 +71,23 @@ def run(wanted, peers, *, jobs=JOBS):
                 running.append((outcome, child, time.monotonic()))
             for entry in list(running):
                 outcome, child, began = entry
-                if child.running() and time.monotonic() - began < LONGEST:
+                longest = LONGEST_QUICK if outcome.case.quick else LONGEST
+                if child.running() and time.monotonic() - began < longest:
                     continue
                 running.remove(entry)
-                conclude(outcome, child)
-                child.end()
+                conclude(outcome, child, longest)
+                # Not by SIGKILL: it has namespaces and children to leave in good order.
+                child.end(timeout=20)
                 yield outcome
             time.sleep(0.1)
     finally:
-        # Not by SIGKILL: they have namespaces and children to leave in good order.
         for _, child, _ in running:
             child.end(timeout=20)
 
 
-def conclude(outcome, child):
+def conclude(outcome, child, longest):
     if child.running():
-        outcome.defect = f"the scene took more than {LONGEST} s\n{child.output()}"
+        outcome.defect = f"the scene took more than {longest} s\n{child.output()}"
         return
     lines = [line for line in child.output().splitlines() if line.startswith('{"scene"')]
     if not lines:
