@@ -19,6 +19,7 @@ import relay
 
 import fake_server
 import film
+import procs
 import tls
 
 BOTH = ("push", "pull")
@@ -277,7 +278,17 @@ def silence(name, direction, peer):
 
 # The name, the certificate.
 
-@case("name-lost", "the server is restarted, and its name cannot be resolved for 5 s", holds=survives(back_within=20))
+def says(result, source, *reasons):
+    """Complains unless the element has told one of these reasons."""
+    told = result.sources.get(source, [])
+    return [] if set(reasons) & set(told) else [f"{source} has told {told[1:]}, not {' or '.join(reasons)}"]
+
+
+def back_after_unknown(result):
+    return survives(back_within=20)(result) + says(result, "client0", "unknown-host")
+
+
+@case("name-lost", "the server is restarted, and its name cannot be resolved for 5 s", holds=back_after_unknown)
 def name_lost(name, direction, peer):
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         hosts = pathlib.Path(folder, "hosts")
@@ -293,6 +304,9 @@ def name_lost(name, direction, peer):
             resolve(scene, False)
             restart(scene)
             scene.sleep(2)
+            if procs.run([*scene.link.near.prefix, *prefix, "getent", "ahosts", "media.test"], timeout=10,
+                         check=False)[0] == 0:
+                raise rig.Defect("the name is resolved all the same")
             resolve(scene, True)
 
         def url(scene):
@@ -300,13 +314,15 @@ def name_lost(name, direction, peer):
             return f"rtmp://media.test:{rig.PORT}/live/{rig.STREAM}"
 
         mounted = f"mount --bind {hosts} /etc/hosts && mount --bind {nobody} /etc/resolv.conf && exec \"$@\""
-        return measure(name, direction, peer, fault, url=url,
-                       client={"prefix": ["unshare", "--mount", "sh", "-c", mounted, "sh"]})
+        prefix = ["unshare", "--mount", "sh", "-c", mounted, "sh"]
+        return measure(name, direction, peer, fault, url=url, client={"prefix": prefix})
 
 
 def refuses(result):
     if result.lived:
         return [f"took a certificate that has expired: {result.notes}"]
+    if "expired" not in result.notes:
+        return [f"refused for another reason: {result.notes}"]
     return [] if result.errors == 1 else [f"{result.errors} errors: {result.notes}"]
 
 
@@ -343,7 +359,14 @@ def encoder_stops(name, direction, peer):
 
 
 def fourth_is_whole(result):
-    return survives(breaks=False, keeps=False, lost_at_most=0, age_end_at_most=1)(result)
+    complaints = survives(breaks=False, keeps=False, lost_at_most=0, age_end_at_most=1)(result)
+    complaints += says(result, "client0", "stalled", "dropping") + says(result, "client1", "refused")
+    attempts = [result.sources.get(f"client{number}", [0])[0] for number in range(4)]
+    if attempts[2] < 3:
+        complaints.append(f"the one that is reset has connected {attempts[2]} times only")
+    if attempts[3] != 1:
+        complaints.append(f"the fourth has connected {attempts[3]} times")
+    return complaints
 
 
 @case("four-destinations",

@@ -10,8 +10,8 @@
     film        for push: a file
     output      for pull: the descriptor that what arrives is written to, as FLV
 
-It prints a line of JSON for each thing that happens: what the bus says, what has been made. Lines on standard input:
-`stop`, `pause`, `resume`.
+It prints a line of JSON for each thing that happens: what the bus says, what has been made. Its elements are client0,
+client1, ... Lines on standard input: `stop`, `pause`, `resume`.
 """
 
 import collections
@@ -71,8 +71,8 @@ class GstClient:
         self.loop = GLib.MainLoop()
         self.pipeline = Gst.Pipeline()
         self.encoder = None
-        elements = [self._make(name, url, properties, plan["lacking"])
-                    for url, (name, properties) in zip(plan["urls"], plan["elements"])]
+        elements = [self._make(f"client{number}", name, url, properties, plan["lacking"])
+                    for number, (url, (name, properties)) in enumerate(zip(plan["urls"], plan["elements"]))]
         if plan["mode"] == "push":
             self._build_push(elements, plan["film"])
         else:
@@ -85,8 +85,8 @@ class GstClient:
         bus.connect("message", self._on_message)
         self.status = 0
 
-    def _make(self, name, url, properties, lacking):
-        element = self.Gst.ElementFactory.make(name)
+    def _make(self, own_name, name, url, properties, lacking):
+        element = self.Gst.ElementFactory.make(name, own_name)
         if element is None:
             raise SystemExit(f"there is no element {name}")
         element.set_property("location", url)
@@ -152,8 +152,13 @@ class GstClient:
         elif kind == self.Gst.MessageType.EOS:
             say("eos")
             self.loop.quit()
-        elif kind == self.Gst.MessageType.ELEMENT and message.get_structure().get_name() == "rtmp-connection":
-            say("connection", state=message.get_structure().get_string("state"), source=message.src.get_name())
+        elif kind == self.Gst.MessageType.ELEMENT:
+            structure = message.get_structure()
+            if structure.get_name() == "rtmp-connection":
+                say("connection", state=structure.get_string("state"), reason=structure.get_string("reason"),
+                    source=message.src.get_name())
+            elif structure.get_name() == "rtmp-dropping":
+                say("dropping", active=structure.get_value("active"), source=message.src.get_name())
 
     def run(self):
         self.pipeline.set_state(self.Gst.State.PLAYING)

@@ -330,6 +330,7 @@ class Result:
     bounded: bool = False  # it has been told that nothing may be later than MAX_LATENCY
     settings: list = dataclasses.field(default_factory=list)
     attempts: int | None = None  # how often it said that it connects
+    sources: dict = dataclasses.field(default_factory=dict)  # by element: how often that one did, and its reasons
     back_after: float | None = None  # from the fault's end to the first picture that was made after it
     sound_after: float | None = None  # the same to the first sound that came after that picture
     gaps_without_key: list = dataclasses.field(default_factory=list)  # the pictures behind these gaps
@@ -528,12 +529,25 @@ class Scene:
             result.lost = result.due - len(numbers)
         if self.client.all("connection"):
             result.attempts = len(self.client.all("connection", state="connecting"))
+        result.sources = self._sources()
         self._ages(result, begin, finished)
         result.backward = self.arrivals.backward
         result.gaps_without_key = self.arrivals.gaps_without_key()
         if os.environ.get("FAULTS_VERBOSE"):
             print(self.client.child.output(), self.server.log(), self.link.statistics(), sep="\n", file=sys.stderr)
         return result
+
+    def _sources(self):
+        """Returns {element: [attempts, why it waited for another, and "dropping" if it has dropped something]}."""
+        sources = {}
+        for line in self.client.said:
+            if line["what"] in ("connection", "dropping"):
+                said = sources.setdefault(line["source"], [0])
+                said[0] += line.get("state") == "connecting"
+                reason = "dropping" if line["what"] == "dropping" else line["reason"]
+                if reason is not None and reason not in said:
+                    said.append(reason)
+        return sources
 
     def _ages(self, result, begin, finished):
         before = sorted(age for _, age in self.arrivals.ages(end=begin)[film.FPS:])
