@@ -16,7 +16,7 @@ class Faults(unittest.TestCase):
         nginx_rtmp.require()
         # Side by side, since they mostly wait, but not all at once: other tests run too. Then each is a case of its own.
         cls.outcomes = {(outcome.case.name, outcome.direction): outcome
-                        for outcome in scenes.run(wanted, [rig.OURS], jobs=8)}
+                        for outcome in scenes.run(wanted, [rig.OURS], jobs=10)}
 
 
 def expect(name, direction):
