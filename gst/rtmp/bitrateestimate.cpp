@@ -17,6 +17,7 @@ constexpr double kNear = 0.9;
 constexpr rtmp::Duration kRaiseInterval = std::chrono::seconds(1);
 // An estimate that is not made use of says nothing about the way.
 constexpr double kUsed = 0.7;
+constexpr uint64_t kStall = 8;
 constexpr double kWorthTelling = 0.02;
 
 }  // namespace
@@ -51,7 +52,10 @@ std::optional<uint64_t> BitrateEstimate::update(uint64_t delivered, rtmp::Durati
   if (age >= kCongested) {
     if (!congested_ || now - *congested_ >= kReaction) {
       ceiling_ = rate_;
-      const double below = static_cast<double>(rate_) * kBelow;
+      double below = static_cast<double>(rate_) * kBelow;
+      if (rate_ < value_ / kStall) {
+        below = static_cast<double>(value_) / 2;  // nothing gets there: that is no measure
+      }
       // What is on its way may still be the old rate: a second look may only lower it.
       value_ = bounded(value_ > 0 ? std::min(static_cast<double>(value_), below) : below);
       congested_ = now;

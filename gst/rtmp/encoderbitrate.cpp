@@ -8,6 +8,18 @@
 
 namespace gstrtmp {
 
+void EncoderBitrate::begin(GstElement* element) {
+  {
+    auto state = state_.lock();
+    state->restore = std::exchange(state->follows, false);
+    state->wish.reset();
+    if (!state->restore || std::exchange(state->worker, true)) {
+      return;
+    }
+  }
+  start_worker(element);
+}
+
 void EncoderBitrate::follow(GstElement* element, guint64 bits, bool limited, bool may_exceed) {
   {
     auto state = state_.lock();
@@ -17,6 +29,10 @@ void EncoderBitrate::follow(GstElement* element, guint64 bits, bool limited, boo
       return;
     }
   }
+  start_worker(element);
+}
+
+void EncoderBitrate::start_worker(GstElement* element) {
   using Self = std::shared_ptr<EncoderBitrate>;
   gst_element_call_async(
       element, [](GstElement* of, gpointer self) { (*static_cast<Self*>(self))->work(of); },
@@ -27,14 +43,22 @@ void EncoderBitrate::work(GstElement* element) {
   while (true) {
     std::optional<Wish> wish;
     bool follows = false;
+    bool restore = false;
     {
       auto state = state_.lock();
       wish = std::exchange(state->wish, std::nullopt);
+      restore = std::exchange(state->restore, false);
       follows = state->follows;
-      if (!wish) {
+      if (!wish && !restore) {
         state->worker = false;
         return;
       }
+    }
+    if (restore && settings_.target && first_) {
+      set({*first_ * settings_.unit, false});
+    }
+    if (!wish) {
+      continue;
     }
     g_object_notify(G_OBJECT(element), "estimated-bitrate");
     if (follows && settings_.target) {

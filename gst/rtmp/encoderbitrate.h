@@ -27,6 +27,9 @@ class EncoderBitrate : public std::enable_shared_from_this<EncoderBitrate> {
 
   explicit EncoderBitrate(const Settings& settings) : settings_(settings) {}
   const Settings& settings() const { return settings_; }
+  /// begin() tells of another publication: the target gets back what it had at first, and is left
+  /// alone until media has to wait again.
+  void begin(GstElement* element);
   /// follow() notifies of the element's `estimated-bitrate`, and asks the target for `bits` a
   /// second: from the first time that the way is known to be `limited`, and no more than it had
   /// unless it `may_exceed` that. In a worker of its own, since an encoder or a handler may take
@@ -40,9 +43,11 @@ class EncoderBitrate : public std::enable_shared_from_this<EncoderBitrate> {
   };
   struct State {
     std::optional<Wish> wish;
+    bool restore = false;
     bool follows = false;
     bool worker = false;
   };
+  void start_worker(GstElement* element);
   void work(GstElement* element);
   void set(const Wish& wish);
 

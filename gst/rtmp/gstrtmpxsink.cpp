@@ -251,6 +251,7 @@ PublicationPtr RtmpxSink::connect() {
   if (!encoder_ || !(encoder_->settings() == publish.encoder)) {
     encoder_ = std::make_shared<EncoderBitrate>(publish.encoder);
   }
+  encoder_->begin(element());
   PublicationPtr publication =
       Publication::create(element(), std::move(connections), publish, encoder_, interrupted_);
   publisher_.begin_publication();

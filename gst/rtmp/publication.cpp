@@ -79,7 +79,7 @@ void Publication::set_alarm(Lock& state) {
     }
   };
   sooner(state->return_at);
-  if (state->move && !state->successor.link) {
+  if (state->wants_to_move()) {
     sooner(state->moved_at ? *state->moved_at + kMoveInterval : monotonic_now());
   }
   if (!state->left.empty()) {
@@ -105,8 +105,7 @@ void Publication::on_alarm() {
     if (attempt_due && std::exchange(state->leave_first, false)) {
       leaving = state->current.link;
     }
-    if (state->move && !state->successor.link &&
-        (!state->moved_at || now - *state->moved_at >= kMoveInterval)) {
+    if (state->wants_to_move() && (!state->moved_at || now - *state->moved_at >= kMoveInterval)) {
       state->moved_at = now;
       target = state->current.target;
       move = std::exchange(state->move, std::nullopt);
@@ -146,6 +145,7 @@ void Publication::attempt() {
   {
     auto state = state_.lock();
     state->attempt_at.reset();
+    state->leave_first = false;
     if (state->abandoned || state->ending) {
       changed_.notify_all();
       return;
@@ -168,7 +168,8 @@ void Publication::begin_successor(size_t target, std::optional<ConnectionSetting
   LinkPtr made;
   {
     auto state = state_.lock();
-    if (state->abandoned || state->ending || state->waiting() || state->successor.link) {
+    if (state->abandoned || state->ending || state->failed || state->attempt_at ||
+        state->successor.link) {
       return;
     }
     Way way{nullptr, target, std::move(moved)};
@@ -226,6 +227,8 @@ void Publication::on_published(uint64_t serial) {
     notices_.post_connected(state->reconnector.attempt());
     state->reconnects += state->reconnector.has_run() ? 1 : 0;
     state->reconnector.on_running(monotonic_now());
+    state->refused.assign(connections_.size(), false);
+    state->requested_at.reset();
     state->plan_return(monotonic_now());
     set_alarm(state);
   }
@@ -250,6 +253,9 @@ void Publication::drop_successor(Lock& state, const Failure& failure) {
 
 void Publication::give_up(Lock& state, const Failure& failure) {
   state->failed = true;
+  state->return_at.reset();
+  state->move.reset();
+  set_alarm(state);
   notices_.post_error(failure, [weak = weak_from_this()] {
     if (auto self = weak.lock()) {
       self->state_.lock()->posted = true;
@@ -257,6 +263,38 @@ void Publication::give_up(Lock& state, const Failure& failure) {
     }
   });
   changed_.notify_all();
+}
+
+/// plan_attempt() chooses what is tried next, and answers when; nothing = it is over.
+std::optional<rtmp::Duration> Publication::plan_attempt(Lock& state, const Failure& failure,
+                                                        rtmp::Time now) {
+  auto delay = state->reconnector.on_end(failure, now);
+  if (!delay && state->requested_at && failure.kind == FailureKind::kBadName &&
+      now - *state->requested_at <
+          std::chrono::seconds(connections_.front().reconnect.ghost_timeout_seconds)) {
+    return Reconnector::kGhostDelay;  // the connection that was left is still closing
+  }
+  if (std::exchange(state->current.moved, std::nullopt)) {
+    return delay;
+  }
+  // What one location refuses another may not.
+  state->refused.resize(connections_.size(), false);
+  state->refused[state->current.target] = state->refused[state->current.target] || !delay;
+  size_t next = state->current.target;
+  do {
+    next = (next + 1) % connections_.size();
+  } while (state->refused[next] && next != state->current.target);
+  const auto end = state->reconnector.gives_up_at();
+  const bool may_go_on = connections_.front().reconnect.enabled && (!end || now < *end);
+  if (state->refused[next] || (!delay && !may_go_on)) {
+    return std::nullopt;
+  }
+  const bool further = next > state->current.target;
+  state->current.target = next;
+  if (further) {
+    return rtmp::Duration::zero();  // the delays are between rounds
+  }
+  return delay ? delay : Reconnector::kGhostDelay;
 }
 
 bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) {
@@ -272,18 +310,23 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
     return false;  // it has been left
   }
   state->last_error = failure.text;
-  if (successor_ready_) {
+  state->leave_first = false;
+  const rtmp::Time now = monotonic_now();
+  if (state->successor.link) {
+    // It takes over, whether or not it is published yet.
     notices_.post_loss(failure);
     state->left.push_back(state->current.link);
-    change_over(state);
+    if (successor_ready_) {
+      change_over(state);
+    } else {
+      (void)state->reconnector.on_end(failure, now);
+      state->current = std::exchange(state->successor, {});
+      set_alarm(state);
+    }
     changed_.notify_all();
     return true;
   }
-  if (state->successor.link) {
-    state->left.push_back(std::exchange(state->successor, {}).link);
-  }
-  const rtmp::Time now = monotonic_now();
-  auto delay = state->ending ? std::nullopt : state->reconnector.on_end(failure, now);
+  auto delay = state->ending ? std::nullopt : plan_attempt(state, failure, now);
   if (!delay) {
     give_up(state, failure);
     return false;
@@ -291,13 +334,6 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
   if (socket) {
     state->lost = std::move(socket);
     state->lost_target = state->current.target;
-  }
-  if (!std::exchange(state->current.moved, std::nullopt)) {
-    // A fallback is tried at once: the delays are between rounds.
-    state->current.target = (state->current.target + 1) % connections_.size();
-    if (state->current.target > 0) {
-      delay = rtmp::Duration::zero();
-    }
   }
   const unsigned attempt = state->reconnector.attempt();
   GST_INFO_OBJECT(
@@ -327,10 +363,17 @@ void Publication::on_reached(uint64_t serial) {
 
 /// The server wants us elsewhere (Enhanced RTMP, NetConnection.Connect.ReconnectRequest): `tc_url`
 /// is whole, relative, or empty for the same address.
-void Publication::on_move_request(const ConnectionSettings& from, const std::string& tc_url) {
+void Publication::on_move_request(uint64_t serial, const ConnectionSettings& from,
+                                  const std::string& tc_url) {
   ConnectionSettings moved = from;
-  if (!tc_url.empty()) {
-    if (auto trouble = Redirects().follow(moved.url, tc_url)) {
+  if (!tc_url.empty() && tc_url != rtmp::tc_url(from.url)) {
+    Redirects redirects;
+    const auto trouble = redirects.follow(
+        moved.url, tc_url, [&from](std::string_view text) { return from.masked(text); });
+    moved.derived_secrets = from.secrets();
+    moved.derived_secrets.insert(moved.derived_secrets.end(), redirects.secrets().begin(),
+                                 redirects.secrets().end());
+    if (trouble) {
       GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
       return;
     }
@@ -338,6 +381,7 @@ void Publication::on_move_request(const ConnectionSettings& from, const std::str
   }
   auto state = state_.lock();
   state->move = std::move(moved);
+  state->move_from = serial;
   set_alarm(state);
 }
 
@@ -415,7 +459,12 @@ Publication::Next Publication::next(const PublishLink& ended) {
 bool Publication::begin_end() {
   auto state = state_.lock();
   state->ending = true;
+  state->return_at.reset();
+  state->move.reset();
   successor_ready_ = false;
+  if (std::exchange(state->leave_first, false)) {
+    state->attempt_at.reset();  // the link is in good order, and may end so
+  }
   if (state->successor.link) {
     state->left.push_back(std::exchange(state->successor, {}).link);
     set_alarm(state);
@@ -448,7 +497,7 @@ void Publication::reconnect() {
   auto state = state_.lock();
   if (!state->abandoned && !state->ending && !state->failed) {
     state->leave_first = true;
-    state->attempt_at = monotonic_now();
+    state->requested_at = state->attempt_at = monotonic_now();
     set_alarm(state);
   }
 }

@@ -108,21 +108,25 @@ class Publication final : private PublishLink::Owner,
     std::optional<rtmp::Time> attempt_at;
     bool leave_first = false;  // the attempt is made in the place of a link that is in good order
     std::optional<rtmp::Time> return_at;
-    std::optional<ConnectionSettings> move;  // the server has asked for it
+    std::optional<ConnectionSettings> move;  // the server of `move_from` has asked for it
+    uint64_t move_from = 0;
     std::optional<rtmp::Time> moved_at;
     std::optional<rtmp::Time> asked_at;  // for the successor's key frame
     OpenSocket lost;  // of the last connection, whose end its peer may not know of
     size_t lost_target = 0;
     guint reconnects = 0;
-    bool dropping = false;  // as the application was told
-    bool ending = false;    // begin_end()
+    std::vector<bool> refused;  // by connection: not to be tried again before the stream has run
+    std::optional<rtmp::Time> requested_at;  // reconnect(), until it has led to something
+    bool dropping = false;                   // as the application was told
+    bool ending = false;                     // begin_end()
     bool abandoned = false;
     bool failed = false;  // for good
     bool posted = false;  // the error
     bool told_congestion_control = false;
     std::string last_error;
 
-    bool waiting() const { return attempt_at.has_value(); }
+    bool waiting() const { return attempt_at && !leave_first; }
+    bool wants_to_move() const { return move && !successor.link && current.is(move_from); }
     /// plan_return() sets when the first location is tried again, if another is in use.
     void plan_return(rtmp::Time now) {
       const rtmp::Duration interval = std::chrono::milliseconds(settings.return_interval_ms);
@@ -139,7 +143,8 @@ class Publication final : private PublishLink::Owner,
   void on_published(uint64_t serial) override;
   bool on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) override;
   void on_reached(uint64_t serial) override;
-  void on_move_request(const ConnectionSettings& from, const std::string& tc_url) override;
+  void on_move_request(uint64_t serial, const ConnectionSettings& from,
+                       const std::string& tc_url) override;
   void on_dropping(uint64_t serial, bool begins, rtmp::Duration age) override;
   void on_bitrate(uint64_t bits, uint64_t audio, bool limited) override;
   void on_congestion_control_refused(const std::string& name, int error) override;
@@ -150,6 +155,7 @@ class Publication final : private PublishLink::Owner,
   void change_over(Lock& state);
   void drop_successor(Lock& state, const Failure& failure);
   void give_up(Lock& state, const Failure& failure);
+  std::optional<rtmp::Duration> plan_attempt(Lock& state, const Failure& failure, rtmp::Time now);
   std::vector<LinkPtr> take_all(Lock& state);
   void tell_dropping(Lock& state, bool active, rtmp::Duration age);
   void set_alarm(Lock& state);

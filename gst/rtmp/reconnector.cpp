@@ -91,7 +91,9 @@ std::optional<rtmp::Duration> Reconnector::on_end(const Failure& failure, rtmp::
   if (failure.kind == FailureKind::kBadName) {
     delay = std::min(delay, kGhostDelay);
   }
-  return std::clamp(delay, least, most);
+  delay = std::clamp(delay, least, most);
+  const auto end = gives_up_at();
+  return end ? std::min(delay, *end - now) : delay;
 }
 
 }  // namespace gstrtmp

@@ -30,7 +30,8 @@ constexpr rtmp::Duration kFirstTick = 250ms;
 constexpr uint64_t kFlushAt = 512u << 10;
 constexpr rtmp::Duration kLingerAfterEos = 2s;
 constexpr rtmp::Duration kLingerAbandoned = 500ms;
-constexpr rtmp::Duration kLingerRetired = 5s;
+constexpr rtmp::Duration kLingerRetired = 5s;  // for a live stream, or twice max-latency
+constexpr rtmp::Duration kLingerRetiredNotLive = 30s;
 // Acknowledgements of the peer's kernel come without an event of ours.
 constexpr rtmp::Duration kAcknowledgementPoll = 5ms;
 
@@ -132,7 +133,7 @@ void PublishLink::on_link_event(Connection::Locked& locked, rtmp::Event&& event)
       return;
     case StatusCode::kConnectReconnectRequest:
       if (owner_ != nullptr && link_->state(locked) == LinkState::kRunning) {
-        owner_->on_move_request(link_->settings(),
+        owner_->on_move_request(attempt_.serial, link_->settings(),
                                 std::string(status->status.info.find_text("tcUrl").value_or("")));
       }
       return;
@@ -482,14 +483,19 @@ void PublishLink::abandon() {
 }
 
 void PublishLink::retire() {
+  rtmp::Duration longest = kLingerRetiredNotLive;
   {
     auto locked = lock();
     owner_ = nullptr;
     copy_borrowed(locked, monotonic_now() + kMaxBorrowed);  // nobody will be there to do it later
     locked.hold_writing(false);
     link_->stop(locked, settings_.stop_commands);
+    if (live_) {
+      longest = std::max<rtmp::Duration>(kLingerRetired,
+                                         2 * std::chrono::milliseconds(settings_.max_latency_ms));
+    }
   }
-  link_->linger(monotonic_now() + kLingerRetired);
+  link_->linger(monotonic_now() + longest);
 }
 
 void PublishLink::set_chunk_size(guint chunk_size) {

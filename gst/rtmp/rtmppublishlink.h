@@ -62,7 +62,8 @@ class PublishLink final : private ClientLink::Observer,
     /// TCP has connected.
     virtual void on_reached(uint64_t serial) = 0;
     /// The server wants us to connect anew: to `tc_url`, whole, relative or empty.
-    virtual void on_move_request(const ConnectionSettings& from, const std::string& tc_url) = 0;
+    virtual void on_move_request(uint64_t serial, const ConnectionSettings& from,
+                                 const std::string& tc_url) = 0;
     /// Media begins, or has ceased, to be dropped since it became too old.
     virtual void on_dropping(uint64_t serial, bool begins, rtmp::Duration age) = 0;
     /// What the way carries is estimated anew, bits a second; `audio` is what sound takes of it.

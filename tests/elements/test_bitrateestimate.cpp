@@ -104,6 +104,14 @@ TEST(BitrateEstimate, APauseIsNoMeasure) {
   EXPECT_EQ(estimate.value(), before);
 }
 
+TEST(BitrateEstimate, AShortStallIsNoMeasureEither) {
+  BitrateEstimate estimate(0, 5'000'000);
+  Simulation link(estimate);
+  link.run(10s, 6e6);
+  link.run(1500ms, 0);
+  EXPECT_GT(estimate.value(), 1'000'000u) << "and not nothing";
+}
+
 TEST(BitrateEstimate, BeginsWithWhatIsKnown) {
   BitrateEstimate estimate(0, 0, 3'000'000);
   EXPECT_EQ(estimate.value(), 3'000'000u);

@@ -444,6 +444,38 @@ TEST(RtmpSinkMove, TheOldConnectionMayBreakAfterwards) {
   EXPECT_EQ(second.log().accepted, 1u);
 }
 
+// A server may send us on and hang up at once: the way it named is the one that is taken.
+TEST(RtmpSinkMove, TheServerSendsUsElsewhereAndHangsUp) {
+  TestServer first;
+  TestServer second(scripted([](Script& s) { s.delay = 100ms; }));
+  ReconnectingSink sink(first.url());
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  ASSERT_TRUE(first.wait([](const Log& log) { return log.messages.size() == 13; }));
+  first.send_status(move_request("rtmp://127.0.0.1:" + std::to_string(second.port()) + "/live"));
+  ASSERT_TRUE(second.wait([](const Log& log) { return log.accepted == 1; }));
+  first.disconnect();
+  EXPECT_TRUE(second.wait(published));
+  EXPECT_EQ(first.log().accepted, 1u) << "nobody comes back";
+}
+
+TEST(RtmpSinkMove, ARequestThatIsRepeatedIsOne) {
+  TestServer first;
+  TestServer second;
+  Sink sink(first.url());
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  const auto request = move_request("rtmp://127.0.0.1:" + std::to_string(second.port()) + "/live");
+  first.send_status(request);
+  ASSERT_TRUE(second.wait(published));
+  first.send_status(request);
+  for (uint32_t i = 5; i < 31; i++) {
+    ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_TRUE(first.wait([](const Log& log) { return log.count("deleteStream") == 1; }));
+  std::this_thread::sleep_for(300ms);
+  EXPECT_EQ(second.log().accepted, 1u);
+}
+
 TEST(RtmpSinkMove, ElsewhereIsNotThere) {
   TestServer first;
   Sink sink(first.url());
@@ -476,6 +508,26 @@ TEST(RtmpSinkLocations, FallsBackAndReturns) {
   EXPECT_TRUE(second.wait([](const Log& log) { return log.count("deleteStream") == 1; }));
   ASSERT_TRUE(sink.push_eos());
   expect_fresh_start(first.log().messages, 0);
+}
+
+TEST(RtmpSinkLocations, WhatOneRefusesAnotherMayNot) {
+  TestServer first;
+  TestServer second(
+      scripted([](Script& s) { s.refuse_publish = refusal(rtmp::StatusCode::kPublishBadAuth); }));
+  Sink sink(first.url(), false);
+  gst_util_set_object_arg(G_OBJECT(sink.element), "locations", ("<" + second.url() + ">").c_str());
+  g_object_set(sink.element, "auto-reconnect", TRUE, "reconnect-min-delay", 20u,
+               "reconnect-max-delay", 100u, nullptr);
+  sink.play();
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  ASSERT_TRUE(first.wait(published));
+  first.set_script(scripted([](Script& s) { s.close_at = Step::kConnect; }));
+  first.disconnect();
+  ASSERT_TRUE(second.wait(published));
+  first.set_script({});
+  EXPECT_TRUE(first.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  EXPECT_EQ(second.log().accepted, 1u) << "refused credentials are not tried again";
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
 }
 
 TEST(RtmpSinkLocations, AreChecked) {
