@@ -188,7 +188,7 @@ TEST(RtmpSinkLatency, TheEncoderFollowsTheEstimate) {
     g_object_get(encoder.get(), "bitrate", &value, nullptr);
     return value;
   };
-  EXPECT_EQ(bitrate(), 4000u) << "never more than it had";
+  EXPECT_LE(bitrate(), 4000u) << "never more than it had";
   const auto stalled = std::chrono::steady_clock::now();
   while (bitrate() > 500 && std::chrono::steady_clock::now() - stalled < 12s) {
     std::this_thread::sleep_for(20ms);
