@@ -158,6 +158,7 @@ class RtmpxSink {
   void ask_for_key_frame(Publication& publication, PublishLink& link);
   GstFlowReturn send_pushed();
   PublishLink::Outcome finish(Publication& publication, PublishLink& link);
+  void end_without_connection(Publication& publication);
   GstFlowReturn fail_unreadable();
   bool is_live();
 
@@ -451,6 +452,15 @@ PublishLink::Outcome RtmpxSink::finish(Publication& publication, PublishLink& li
   return link.finish();
 }
 
+/// What comes after a flush is a new stream.
+void RtmpxSink::end_without_connection(Publication& publication) {
+  GST_ELEMENT_WARNING(
+      element_, RESOURCE, WRITE,
+      ("The stream ended while there was no connection. What was not sent is lost."), (nullptr));
+  *publication_.lock() = nullptr;
+  publication.abandon();
+}
+
 bool RtmpxSink::handle_eos(GstEvent* event) {
   // The base class would do so only when it gets the event: until then the state change to PAUSED
   // is under way, PLAYING cannot come, and the publication would end in PAUSED.
@@ -466,11 +476,7 @@ bool RtmpxSink::handle_eos(GstEvent* event) {
     return true;
   }
   if (!publication->begin_end()) {
-    GST_ELEMENT_WARNING(
-        element_, RESOURCE, WRITE,
-        ("The stream ended while there was no connection. What was not sent is lost."), (nullptr));
-    *publication_.lock() = nullptr;  // what comes after a flush is a new stream
-    publication->abandon();
+    end_without_connection(*publication);
     return true;
   }
   const auto link = publication->link();
@@ -485,7 +491,13 @@ bool RtmpxSink::handle_eos(GstEvent* event) {
         }
         break;
       case PublishLink::Outcome::kEnded:
-        return publication->next(*link) != Publication::Next::kFailed;
+        if (publication->next(*link) == Publication::Next::kFailed) {
+          return false;
+        }
+        if (publication->was_cut_off()) {
+          end_without_connection(*publication);
+        }
+        return true;
     }
   }
 }

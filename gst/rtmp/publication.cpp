@@ -326,6 +326,11 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
     changed_.notify_all();
     return true;
   }
+  if (state->ending && state->reconnector.lost_since()) {
+    state->cut_off = true;
+    changed_.notify_all();
+    return false;
+  }
   auto delay = state->ending ? std::nullopt : plan_attempt(state, failure, now);
   if (!delay) {
     give_up(state, failure);

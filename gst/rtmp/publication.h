@@ -68,6 +68,9 @@ class Publication final : private PublishLink::Owner,
   /// begin_end() tells that the stream ends: from here on a loss is final. False if there is no
   /// connection just now that could be waited for.
   bool begin_end();
+  /// was_cut_off() is true if there was an attempt to connect anew then, and it has failed: that is
+  /// no error any more.
+  bool was_cut_off() { return state_.lock()->cut_off; }
   /// go_on() takes that back: a flush has brought a new stream.
   void go_on();
   /// abandon() ends at once. Nothing is reported any more.
@@ -119,6 +122,7 @@ class Publication final : private PublishLink::Owner,
     std::optional<rtmp::Time> requested_at;  // reconnect(), until it has led to something
     bool dropping = false;                   // as the application was told
     bool ending = false;                     // begin_end()
+    bool cut_off = false;                    // and then the attempt to connect anew has failed
     bool abandoned = false;
     bool failed = false;  // for good
     bool posted = false;  // the error
