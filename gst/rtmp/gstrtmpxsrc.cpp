@@ -112,7 +112,9 @@
  * ]| Plays the pictures of a recorded one.
  * |[
  * gst-launch-1.0 -m rtmpsrc location=rtmp://localhost/live/stream auto-reconnect=true \
- *   idle-timeout=10 ! flvdemux ! queue ! decodebin ! videoconvert ! autovideosink
+ *   idle-timeout=10 ! flvdemux name=d \
+ *   d.video ! queue ! decodebin ! videoconvert ! autovideosink \
+ *   d.audio ! queue ! decodebin ! audioconvert ! audioresample ! autoaudiosink
  * ]| Waits for a stream and shows it, over losses of the server and of the publisher; prints them.
  */
 #include "rtmp/gstrtmpxsrc.h"
