@@ -469,7 +469,9 @@ bool RtmpxSink::handle_eos(GstEvent* event) {
     return false;
   }
   if (publisher_.in_tag()) {
-    GST_WARNING_OBJECT(element_, "the stream ends inside a tag, which is not sent");
+    GST_ELEMENT_WARNING(element_, STREAM, FORMAT,
+                        ("The stream ends inside a tag, which is not sent. Is the file whole?"),
+                        (nullptr));
   }
   PublicationPtr publication = current();
   if (!publication) {
