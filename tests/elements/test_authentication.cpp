@@ -328,8 +328,3 @@ TEST(Redirect, EndsSomewhere) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -469,9 +469,3 @@ TEST(FlvChunk, DoesNotGoBackInAStream) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -432,9 +432,3 @@ TEST(FlvChunkFlv, SurvivesDamage) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -418,9 +418,3 @@ TEST(FlvChunkLive, DoesNotTakeASendersTimestampsForOurClock) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

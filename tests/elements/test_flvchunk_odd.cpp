@@ -400,9 +400,3 @@ TEST(FlvChunk, HasTheRankAndPropertiesOfADropIn) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

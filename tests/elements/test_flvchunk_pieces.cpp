@@ -210,9 +210,3 @@ TEST(FlvChunkPieces, AreNeverRewritten) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -255,9 +255,3 @@ TEST(FlvReframer, KeepsNothingOfFileHeaders) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -46,9 +46,3 @@ TEST(LiveEdge, TakesPairsAndEqualStampsForLive) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

@@ -411,9 +411,3 @@ TEST(LiveTimeline, SenderModeRewritesNothingAfterALoss) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

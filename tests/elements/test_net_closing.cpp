@@ -390,9 +390,3 @@ TEST(Connection, LingerWithoutASocketIsClose) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -463,9 +463,3 @@ TEST(Connection, LastWordsAreHeardWhenAWriteFails) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

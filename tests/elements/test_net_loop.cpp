@@ -299,9 +299,3 @@ TEST(Watch, ManyDescriptorsShareOneSource) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -150,9 +150,3 @@ TEST(Playback, EndWhilePausedIsNoneIfAnythingComes) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

@@ -11,11 +11,6 @@
 #include "rtmp/rtmplocation.h"
 #include "rtmp/rtmplog.h"
 
-// The link's category is not linked here.
-GstDebugCategory* gstrtmp::link_debug_category() {
-  return nullptr;
-}
-
 namespace {
 
 using gstrtmp::ConnectionSettings;
@@ -336,9 +331,3 @@ TEST(ConnectArguments, Errors) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -383,9 +383,3 @@ TEST(RtmpSink, NewStreamAfterEosForgetsTheOldHeaders) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -517,9 +517,3 @@ TEST(RtmpSinkSecrets, AreNotQuotedByErrors) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

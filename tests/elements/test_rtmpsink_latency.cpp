@@ -202,9 +202,3 @@ TEST(RtmpSinkLatency, TheEncoderFollowsTheEstimate) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -109,9 +109,3 @@ TEST(FlvInput, SmallAndLargePiecesMix) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -300,9 +300,3 @@ TEST(RtmpSinkNetwork, CongestionControlThatIsNotThereIsTold) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

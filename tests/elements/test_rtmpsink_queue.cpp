@@ -450,9 +450,3 @@ TEST(RtmpSinkInterrupt, HandlerSetsNull) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -584,9 +584,3 @@ TEST(RtmpSinkReconnect, StopsAtAnyMoment) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  gst_init(&argc, &argv);
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

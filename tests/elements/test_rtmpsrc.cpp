@@ -565,9 +565,3 @@ TEST(RtmpSrc, IsChosenForItsUri) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

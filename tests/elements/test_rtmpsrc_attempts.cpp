@@ -427,9 +427,3 @@ TEST(RtmpSrcAttempts, SilentPeersAreAskedWhetherTheyAreThere) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

@@ -264,9 +264,3 @@ TEST(RtmpSrcErrors, NoneForCapsThatMeetAFlush) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

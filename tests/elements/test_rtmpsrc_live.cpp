@@ -521,9 +521,3 @@ TEST(RtmpSrcLive, StaysInTimeAfterDroppingThroughTheStockDemuxer) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

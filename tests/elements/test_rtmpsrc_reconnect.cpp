@@ -379,9 +379,3 @@ TEST(RtmpSrcReconnect, IdleTimeoutIsALoss) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

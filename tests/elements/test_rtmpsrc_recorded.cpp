@@ -350,9 +350,3 @@ TEST_F(RtmpSrcRecorded, SeeksThroughTheStockDemuxer) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

@@ -155,9 +155,3 @@ TEST(WriteTag, MakesTheTagAroundThePayload) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}

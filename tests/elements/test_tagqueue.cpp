@@ -327,9 +327,3 @@ TEST(MakeTag, DropsWhatSteersTheConnection) {
 }
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  gst_init(&argc, &argv);
-  return RUN_ALL_TESTS();
-}
