@@ -94,10 +94,6 @@ const char gstrtmp::kProgramName[] = "GStreamer flvchunk " PACKAGE_VERSION;
 
 G_DEFINE_TYPE_WITH_CODE(GstFlvChunk, gst_flv_chunk, GST_TYPE_AGGREGATOR,
                         G_IMPLEMENT_INTERFACE(GST_TYPE_TAG_SETTER, nullptr))
-GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(flvchunk, "flvchunk", GST_RANK_PRIMARY + 2,
-                                      GST_TYPE_FLV_CHUNK,
-                                      GST_DEBUG_CATEGORY_INIT(gst_flv_chunk_debug, "flvchunk", 0,
-                                                              "FLV muxer"))
 
 namespace {
 
@@ -367,6 +363,7 @@ void add_template(GstElementClass* klass, const char* name, GstPadDirection dire
 }  // namespace
 
 static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
+  GST_DEBUG_CATEGORY_INIT(gst_flv_chunk_debug, "flvchunk", 0, "FLV muxer");
   auto* object_class = G_OBJECT_CLASS(klass);
   auto* element_class = GST_ELEMENT_CLASS(klass);
   auto* aggregator_class = GST_AGGREGATOR_CLASS(klass);

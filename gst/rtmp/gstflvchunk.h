@@ -11,7 +11,6 @@ G_BEGIN_DECLS
 
 #define GST_TYPE_FLV_CHUNK (gst_flv_chunk_get_type())
 G_DECLARE_FINAL_TYPE(GstFlvChunk, gst_flv_chunk, GST, FLV_CHUNK, GstAggregator)
-GST_ELEMENT_REGISTER_DECLARE(flvchunk)
 
 G_END_DECLS
 

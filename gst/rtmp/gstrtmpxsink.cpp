@@ -188,9 +188,6 @@ G_DEFINE_TYPE_WITH_CODE(GstRtmpxSink, gst_rtmpx_sink, GST_TYPE_BASE_SINK,
                         G_IMPLEMENT_INTERFACE(GST_TYPE_URI_HANDLER,
                                               gstrtmp::uri_handler_init<GST_URI_SINK>))
 
-GST_ELEMENT_REGISTER_DEFINE(rtmpsink, "rtmpsink", GST_RANK_PRIMARY + 2, GST_TYPE_RTMPX_SINK)
-GST_ELEMENT_REGISTER_DEFINE(rtmpxsink, "rtmpxsink", GST_RANK_PRIMARY + 2, GST_TYPE_RTMPX_SINK)
-
 namespace gstrtmp {
 
 bool RtmpxSink::set_property(guint id, const GValue* value) {

@@ -10,7 +10,5 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE(GstRtmpxSink, gst_rtmpx_sink, GST, RTMPX_SINK, GstBaseSink)
 
 /* One type under two names: the classic one, and one that no other plugin has. */
-GST_ELEMENT_REGISTER_DECLARE(rtmpsink)
-GST_ELEMENT_REGISTER_DECLARE(rtmpxsink)
 
 G_END_DECLS

@@ -167,9 +167,6 @@ G_DEFINE_FINAL_TYPE_WITH_CODE(GstRtmpxSrc, gst_rtmpx_src, GST_TYPE_PUSH_SRC,
                               G_IMPLEMENT_INTERFACE(GST_TYPE_URI_HANDLER,
                                                     gstrtmp::uri_handler_init<GST_URI_SRC>))
 
-GST_ELEMENT_REGISTER_DEFINE(rtmpsrc, "rtmpsrc", GST_RANK_PRIMARY + 2, GST_TYPE_RTMPX_SRC)
-GST_ELEMENT_REGISTER_DEFINE(rtmpxsrc, "rtmpxsrc", GST_RANK_PRIMARY + 2, GST_TYPE_RTMPX_SRC)
-
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-flv"));
 

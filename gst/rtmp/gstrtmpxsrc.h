@@ -9,7 +9,4 @@ G_BEGIN_DECLS
 #define GST_TYPE_RTMPX_SRC (gst_rtmpx_src_get_type())
 G_DECLARE_FINAL_TYPE(GstRtmpxSrc, gst_rtmpx_src, GST, RTMPX_SRC, GstPushSrc)
 
-GST_ELEMENT_REGISTER_DECLARE(rtmpsrc);
-GST_ELEMENT_REGISTER_DECLARE(rtmpxsrc);
-
 G_END_DECLS

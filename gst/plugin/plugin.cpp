@@ -6,18 +6,10 @@
 #include <gst/gst.h>
 
 #include "config.h"
-#include "rtmp/gstflvchunk.h"
-#include "rtmp/gstrtmpxsink.h"
-#include "rtmp/gstrtmpxsrc.h"
+#include "rtmp/elements.h"
 
 static gboolean plugin_init(GstPlugin* plugin) {
-  bool ok = true;
-  ok &= GST_ELEMENT_REGISTER(flvchunk, plugin);
-  ok &= GST_ELEMENT_REGISTER(rtmpsink, plugin);
-  ok &= GST_ELEMENT_REGISTER(rtmpxsink, plugin);
-  ok &= GST_ELEMENT_REGISTER(rtmpsrc, plugin);
-  ok &= GST_ELEMENT_REGISTER(rtmpxsrc, plugin);
-  return ok;
+  return gst_rtmp_elements_register(plugin, GST_RTMP_ELEMENTS_OWN);
 }
 
 GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, rtmp, "RTMP source, sink and FLV muxer",
