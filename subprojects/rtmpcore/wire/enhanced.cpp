@@ -109,22 +109,32 @@ PeerError PacketReader::truncated(const char* text) const {
   return {ErrorKind::kTruncated, in_.offset(), text};
 }
 
+bool PacketReader::holds_many() const {
+  return packet_.multitrack && *packet_.multitrack != MultitrackType::kOneTrack;
+}
+
+Result<MediaPacket> PacketReader::head() {
+  if (step_ == Step::kHead) {
+    step_ = Step::kFirstTrack;
+    error_ = read_head();
+  }
+  if (error_) {
+    return *error_;
+  }
+  return packet_;
+}
+
 Result<std::optional<MediaPacket>> PacketReader::next() {
   using Next = std::optional<MediaPacket>;
-  if (done_) {
+  if (step_ == Step::kDone) {
     return Next();
   }
-  std::optional<PeerError> error;
-  if (!started_) {
-    started_ = true;
-    done_ = true;  // unless there are several tracks
-    error = read_head();
-  } else {
-    error = read_track();
+  if (auto head = this->head(); head) {
+    error_ = step_ == Step::kNextTrack ? read_track() : read_first_track();
   }
-  if (error) {
-    done_ = true;
-    return *error;
+  step_ = error_ || !holds_many() || in_.empty() ? Step::kDone : Step::kNextTrack;
+  if (error_) {
+    return *error_;
   }
   return Next(packet_);
 }
@@ -143,22 +153,7 @@ std::optional<PeerError> PacketReader::read_head() {
     if (header->extended) {
       return read_extended_head(header->extended_packet_type);
     }
-    packet_.video_codec = header->codec;
-    packet_.composition_time = header->composition_time;
-    packet_.kind = PacketKind::kCodedFrames;
-    const bool avc_layout = header->codec == VideoCodec::kAvc || header->codec == VideoCodec::kHevc;
-    if (avc_layout) {
-      packet_.codec = header->codec == VideoCodec::kAvc ? FourCc::kAvc : FourCc::kHevc;
-    }
-    if (header->frame_type == FrameType::kCommand) {
-      packet_.kind = PacketKind::kCommand;
-    } else if (header->is_sequence_header()) {
-      packet_.kind = PacketKind::kSequenceStart;
-    } else if (header->is_end_of_sequence()) {
-      packet_.kind = PacketKind::kSequenceEnd;
-    } else if (avc_layout && header->avc_packet_type != AvcPacketType::kNalUnits) {
-      packet_.kind = PacketKind::kUnknown;
-    }
+    read_legacy(*header);
   } else {
     const uint8_t first = *in_.peek();
     auto header = parse_audio_header(in_);
@@ -168,26 +163,49 @@ std::optional<PeerError> PacketReader::read_head() {
     if (header->codec == AudioCodec::kExtended) {
       return read_extended_head(first & 0x0F);
     }
-    packet_.audio = *header;
-    packet_.kind = PacketKind::kCodedFrames;
-    if (header->codec == AudioCodec::kAac) {
-      packet_.codec = FourCc::kAac;
-      if (header->is_sequence_header()) {
-        packet_.kind = PacketKind::kSequenceStart;
-      } else if (header->aac_packet_type != AacPacketType::kRaw) {
-        packet_.kind = PacketKind::kUnknown;
-      }
-    } else if (header->codec == AudioCodec::kMp3 || header->codec == AudioCodec::kMp3At8k) {
-      packet_.codec = FourCc::kMp3;
-    }
+    read_legacy(*header);
   }
   packet_.payload = in_.rest();
   return std::nullopt;
 }
 
-//   [ModEx ...]  [command U8]
-//   [multitrack type U4, packet type U4]  [FourCC]
-//   once, or for each track: [FourCC]  [track id U8]  [size U24]  body
+void PacketReader::read_legacy(const VideoHeader& header) {
+  packet_.video_codec = header.codec;
+  packet_.composition_time = header.composition_time;
+  packet_.kind = PacketKind::kCodedFrames;
+  const bool avc_layout = header.codec == VideoCodec::kAvc || header.codec == VideoCodec::kHevc;
+  if (avc_layout) {
+    packet_.codec = header.codec == VideoCodec::kAvc ? FourCc::kAvc : FourCc::kHevc;
+  }
+  if (header.frame_type == FrameType::kCommand) {
+    packet_.kind = PacketKind::kCommand;
+  } else if (header.is_sequence_header()) {
+    packet_.kind = PacketKind::kSequenceStart;
+  } else if (header.is_end_of_sequence()) {
+    packet_.kind = PacketKind::kSequenceEnd;
+  } else if (avc_layout && header.avc_packet_type != AvcPacketType::kNalUnits) {
+    packet_.kind = PacketKind::kUnknown;
+  }
+}
+
+void PacketReader::read_legacy(const AudioHeader& header) {
+  packet_.audio = header;
+  packet_.kind = PacketKind::kCodedFrames;
+  if (header.codec == AudioCodec::kAac) {
+    packet_.codec = FourCc::kAac;
+    if (header.is_sequence_header()) {
+      packet_.kind = PacketKind::kSequenceStart;
+    } else if (header.aac_packet_type != AacPacketType::kRaw) {
+      packet_.kind = PacketKind::kUnknown;
+    }
+  } else if (header.codec == AudioCodec::kMp3 || header.codec == AudioCodec::kMp3At8k) {
+    packet_.codec = FourCc::kMp3;
+  }
+}
+
+//   head:   [ModEx ...]  [multitrack type U4, packet type U4]
+//   then:   command U8
+//   or:     [FourCC]  and once, or for each track:  [FourCC]  [track id U8]  [size U24]  body
 
 std::optional<PeerError> PacketReader::read_extended_head(uint8_t packet_type) {
   packet_.extended = true;
@@ -195,39 +213,13 @@ std::optional<PeerError> PacketReader::read_extended_head(uint8_t packet_type) {
     return error;
   }
   packet_type_ = packet_type;
-  const bool video = type_ == MediaType::kVideo;
-  if (video && packet_.frame_type == FrameType::kCommand &&
-      kind_of(type_, packet_type) != PacketKind::kMetadata) {
+  packet_.kind = kind_of(type_, packet_type);
+  if (type_ == MediaType::kVideo && packet_.frame_type == FrameType::kCommand &&
+      packet_.kind != PacketKind::kMetadata) {
     packet_.kind = PacketKind::kCommand;
-    auto command = in_.take(1);
-    if (!command) {
-      return truncated("video command without its octet");
-    }
-    packet_.payload = *command;
     return std::nullopt;
   }
-  if (packet_type == multitrack_type(type_)) {
-    auto octet = in_.u8();
-    if (!octet) {
-      return truncated("multitrack message without its type");
-    }
-    packet_type_ = *octet & 0x0F;
-    const uint8_t type = *octet >> 4;
-    if (type > static_cast<uint8_t>(MultitrackType::kManyTracksManyCodecs)) {
-      return PeerError{ErrorKind::kMalformed, in_.offset() - 1, "unknown type of multitrack"};
-    }
-    if (packet_type_ == multitrack_type(type_) || packet_type_ == kModEx) {
-      return PeerError{ErrorKind::kMalformed, in_.offset() - 1, "headers nested in a multitrack"};
-    }
-    packet_.multitrack = static_cast<MultitrackType>(type);
-  }
-  if (packet_.multitrack != MultitrackType::kManyTracksManyCodecs) {
-    if (auto error = read_codec()) {
-      return error;
-    }
-  }
-  packet_.kind = kind_of(type_, packet_type_);
-  return read_track();
+  return packet_type == multitrack_type(type_) ? read_multitrack() : std::nullopt;
 }
 
 //   ModEx: size - 1 U8, or 0xFF and size - 1 U16 | data | modifier type U4, packet type U4
@@ -242,8 +234,8 @@ std::optional<PeerError> PacketReader::read_modifiers(uint8_t& packet_type) {
       return truncated("modifier without its size");
     }
     auto data = in_.take(*size + 1);
-    auto next = in_.u8();
-    if (!data || !next) {
+    auto next = data ? in_.u8() : std::nullopt;
+    if (!next) {
       return truncated("modifier cut off");
     }
     packet_type = *next & 0x0F;
@@ -257,6 +249,44 @@ std::optional<PeerError> PacketReader::read_modifiers(uint8_t& packet_type) {
   return std::nullopt;
 }
 
+std::optional<PeerError> PacketReader::read_multitrack() {
+  auto octet = in_.u8();
+  if (!octet) {
+    return truncated("multitrack message without its type");
+  }
+  const uint8_t type = *octet >> 4;
+  packet_type_ = *octet & 0x0F;
+  if (type > static_cast<uint8_t>(MultitrackType::kManyTracksManyCodecs)) {
+    return PeerError{ErrorKind::kMalformed, in_.offset() - 1, "unknown type of multitrack"};
+  }
+  if (packet_type_ == multitrack_type(type_) || packet_type_ == kModEx) {
+    return PeerError{ErrorKind::kMalformed, in_.offset() - 1, "headers nested in a multitrack"};
+  }
+  packet_.multitrack = static_cast<MultitrackType>(type);
+  packet_.kind = kind_of(type_, packet_type_);
+  return std::nullopt;
+}
+
+std::optional<PeerError> PacketReader::read_first_track() {
+  if (!packet_.extended) {
+    return std::nullopt;
+  }
+  if (packet_.kind == PacketKind::kCommand) {
+    auto command = in_.take(1);
+    if (!command) {
+      return truncated("video command without its octet");
+    }
+    packet_.payload = *command;
+    return std::nullopt;
+  }
+  if (packet_.multitrack != MultitrackType::kManyTracksManyCodecs) {
+    if (auto error = read_codec()) {
+      return error;
+    }
+  }
+  return read_track();
+}
+
 std::optional<PeerError> PacketReader::read_codec() {
   auto codec = in_.u32();
   if (!codec) {
@@ -267,7 +297,6 @@ std::optional<PeerError> PacketReader::read_codec() {
 }
 
 std::optional<PeerError> PacketReader::read_track() {
-  const bool many = packet_.multitrack && *packet_.multitrack != MultitrackType::kOneTrack;
   if (packet_.multitrack == MultitrackType::kManyTracksManyCodecs) {
     if (auto error = read_codec()) {
       return error;
@@ -280,30 +309,31 @@ std::optional<PeerError> PacketReader::read_track() {
     }
     packet_.track_id = *id;
   }
-  Bytes body = in_.rest();
-  if (many) {
+  packet_.payload = in_.rest();
+  if (holds_many()) {
     auto size = in_.u24();
     if (!size) {
       return truncated("track without its size");
     }
-    auto taken = in_.take(*size);
-    if (!taken) {
+    auto body = in_.take(*size);
+    if (!body) {
       return truncated("track cut off");
     }
-    body = *taken;
-    done_ = in_.empty();
+    packet_.payload = *body;
   }
+  packet_.kind = kind_of(type_, packet_type_);
   packet_.composition_time = 0;
   if (packet_type_ == kCodedFrames && has_composition_time(packet_.codec)) {
-    Cursor at(body);
-    auto composition_time = at.i24();
-    if (!composition_time) {
+    Cursor body(packet_.payload);
+    if (auto composition_time = body.i24()) {
+      packet_.composition_time = *composition_time;
+      packet_.payload = body.rest();
+    } else if (holds_many()) {
+      packet_.kind = PacketKind::kUnknown;
+    } else {
       return truncated("frame without its composition time");
     }
-    packet_.composition_time = *composition_time;
-    body = at.rest();
   }
-  packet_.payload = body;
   return std::nullopt;
 }
 

@@ -84,25 +84,37 @@ class PacketReader {
  public:
   PacketReader(MediaType type, Bytes body) : type_(type), in_(body) {}
 
+  /// head() is what the body says of all its tracks, which is what stands in front of the first
+  /// one: kind, frame type, nanoseconds, multitrack type, and the whole header of what is not
+  /// extended. A body that is cut off behind that will do. Errors as next(), which comes to the
+  /// same one.
+  Result<MediaPacket> head();
   /// next() answers nothing at the end. Unknown modifiers are skipped; a TimestampOffsetNano that
   /// is too short or out of its range counts as none. Errors are final, with offsets in the body:
   /// an end inside a header or inside a track's announced size (kTruncated), a multitrack header
-  /// inside another or of no known type (kMalformed).
+  /// inside another or of no known type (kMalformed). One of several tracks that is too short for
+  /// its composition time comes as kUnknown and leaves the others intact.
   Result<std::optional<MediaPacket>> next();
 
  private:
+  enum class Step : uint8_t { kHead, kFirstTrack, kNextTrack, kDone };
   std::optional<PeerError> read_head();
+  void read_legacy(const AudioHeader& header);
+  void read_legacy(const VideoHeader& header);
   std::optional<PeerError> read_extended_head(uint8_t packet_type);
   std::optional<PeerError> read_modifiers(uint8_t& packet_type);
+  std::optional<PeerError> read_multitrack();
+  std::optional<PeerError> read_first_track();
   std::optional<PeerError> read_codec();
   std::optional<PeerError> read_track();
+  bool holds_many() const;
   PeerError truncated(const char* text) const;
 
   MediaType type_;
   Cursor in_;
-  bool started_ = false;
-  bool done_ = false;
+  Step step_ = Step::kHead;
   uint8_t packet_type_ = 0;
+  std::optional<PeerError> error_;
   MediaPacket packet_;
 };
 
@@ -131,7 +143,8 @@ size_t write_packet_header(uint8_t* at, const PacketHeader& header);
 inline constexpr size_t kMaxTrackHeader = 11;
 /// write_track_header() is for the second and further tracks of a message: it takes multitrack
 /// type, kind, codec, track id, composition time and payload size. All but the last four are to be
-/// the first track's, and in kManyTracks the codec too.
+/// the first track's, and in kManyTracks the codec too: kind, frame type and nanoseconds stand once
+/// in a message, so that tracks which differ in them take a message each.
 size_t write_track_header(uint8_t* at, const PacketHeader& header);
 
 }  // namespace rtmp::media

@@ -3,6 +3,8 @@
 
 #include <iterator>
 
+#include "wire/enhanced.h"
+
 namespace rtmp::media {
 namespace {
 
@@ -11,74 +13,12 @@ constexpr size_t kAvcHeaderSize = 5;
 
 constexpr uint32_t kSampleRates[] = {5512, 11025, 22050, 44100};
 
-// Enhanced RTMP v2, "Enhanced Video" and "Enhanced Audio". The values agree but for 4.
-enum class VideoPacketType : uint8_t {
-  kSequenceStart = 0,
-  kCodedFrames = 1,
-  kSequenceEnd = 2,
-  kCodedFramesX = 3,
-  kMetadata = 4,
-  kMpeg2TsSequenceStart = 5,
-  kMultitrack = 6,
-  kModEx = 7,
-};
-enum class AudioPacketType : uint8_t {
-  kSequenceStart = 0,
-  kCodedFrames = 1,
-  kSequenceEnd = 2,
-  kMultichannelConfig = 4,
-  kMultitrack = 5,
-  kModEx = 7,
-};
-
 bool has_avc_layout(VideoCodec codec) {
   return codec == VideoCodec::kAvc || codec == VideoCodec::kHevc;
 }
 
 bool is_key(FrameType type) {
   return type == FrameType::kKey || type == FrameType::kGeneratedKey;
-}
-
-/// unwrap() is the packet type behind the modifiers and the multitrack octet, `type` being the
-/// first.
-///
-///     ModEx:       size - 1 U8, or 0xFF and size - 1 U16 | data | modifier type U4, packet type U4
-///     Multitrack:  multitrack type U4, packet type U4
-///
-/// Nothing if the message ends before that. A kModEx or kMultitrack that comes out is nested where
-/// it must not be.
-template <typename PacketType>
-std::optional<PacketType> unwrap(PacketType type, Cursor& in) {
-  while (type == PacketType::kModEx) {
-    auto size = in.u8();
-    if (!size) {
-      return std::nullopt;
-    }
-    size_t data_size = *size + 1u;
-    if (*size == 0xFF) {
-      auto wide = in.u16();
-      if (!wide) {
-        return std::nullopt;
-      }
-      data_size = *wide + 1u;
-    }
-    if (!in.skip(data_size)) {
-      return std::nullopt;
-    }
-    auto next = in.u8();
-    if (!next) {
-      return std::nullopt;
-    }
-    type = static_cast<PacketType>(*next & 0x0F);
-  }
-  if (type == PacketType::kMultitrack) {
-    auto next = in.u8();
-    if (!next) {
-      return std::nullopt;
-    }
-    type = static_cast<PacketType>(*next & 0x0F);
-  }
-  return type;
 }
 
 PacketClass classify_frame(FrameType type) {
@@ -89,47 +29,26 @@ PacketClass classify_frame(FrameType type) {
                                              : PacketClass::kInterFrame;
 }
 
-PacketClass classify_extended_video(const VideoHeader& header, Cursor& in) {
-  auto type = unwrap(static_cast<VideoPacketType>(header.extended_packet_type), in);
-  if (!type) {
-    return PacketClass::kInterFrame;
-  }
-  // The frame type of Metadata is to be ignored; of all others kCommand means a lone command octet.
-  if (*type == VideoPacketType::kMetadata) {
-    return PacketClass::kMetadata;
-  }
-  if (header.frame_type == FrameType::kCommand) {
-    return PacketClass::kCommand;
-  }
-  switch (*type) {
-    case VideoPacketType::kSequenceStart:
-    case VideoPacketType::kMpeg2TsSequenceStart:
+/// classify_other() is what packets that are no coded frames are, or `frame`.
+PacketClass classify_other(PacketKind kind, PacketClass frame) {
+  switch (kind) {
+    case PacketKind::kSequenceStart:
+    case PacketKind::kMpeg2TsSequenceStart:
       return PacketClass::kSequenceHeader;
-    case VideoPacketType::kSequenceEnd:
+    case PacketKind::kSequenceEnd:
       return PacketClass::kEndOfSequence;
-    case VideoPacketType::kCodedFrames:
-    case VideoPacketType::kCodedFramesX:
-      return classify_frame(header.frame_type);
-    default:
-      return PacketClass::kInterFrame;
-  }
-}
-
-PacketClass classify_extended_audio(uint8_t first_octet, Cursor& in) {
-  auto type = unwrap(static_cast<AudioPacketType>(first_octet & 0x0F), in);
-  if (!type) {
-    return PacketClass::kAudioFrame;
-  }
-  switch (*type) {
-    case AudioPacketType::kSequenceStart:
-      return PacketClass::kSequenceHeader;
-    case AudioPacketType::kSequenceEnd:
-      return PacketClass::kEndOfSequence;
-    case AudioPacketType::kMultichannelConfig:
+    case PacketKind::kMetadata:
+    case PacketKind::kMultichannelConfig:
       return PacketClass::kMetadata;
-    default:
-      return PacketClass::kAudioFrame;
+    case PacketKind::kCommand:
+      return PacketClass::kCommand;
+    case PacketKind::kSilence:
+      return PacketClass::kEmpty;
+    case PacketKind::kCodedFrames:
+    case PacketKind::kUnknown:
+      return frame;
   }
+  return frame;
 }
 
 }  // namespace
@@ -264,46 +183,22 @@ size_t write_video_header(uint8_t* at, const VideoHeader& header) {
 }
 
 PacketClass classify_audio(Bytes body) {
-  if (body.empty()) {
-    return PacketClass::kEmpty;
-  }
-  Cursor in(body);
-  auto header = parse_audio_header(in);
-  if (!header) {
-    return PacketClass::kAudioFrame;
-  }
-  if (header->codec == AudioCodec::kExtended) {
-    return classify_extended_audio(body[0], in);
-  }
-  return header->is_sequence_header() ? PacketClass::kSequenceHeader : PacketClass::kAudioFrame;
+  auto head = PacketReader(MediaType::kAudio, body).head();
+  return classify_other(head ? head->kind : PacketKind::kUnknown, PacketClass::kAudioFrame);
 }
 
 PacketClass classify_video(Bytes body) {
   if (body.empty()) {
     return PacketClass::kEmpty;
   }
-  Cursor in(body);
-  auto header = parse_video_header(in);
-  if (!header) {
+  auto head = PacketReader(MediaType::kVideo, body).head();
+  if (!head) {
     return PacketClass::kInterFrame;
   }
-  if (header->extended) {
-    return classify_extended_video(*header, in);
-  }
-  if (header->frame_type == FrameType::kCommand) {
-    return PacketClass::kCommand;
-  }
-  if (header->is_sequence_header()) {
-    return PacketClass::kSequenceHeader;
-  }
-  if (header->is_end_of_sequence()) {
-    return PacketClass::kEndOfSequence;
-  }
-  // An AVC packet type outside the list holds no picture that decoding could start from.
-  if (is_key(header->frame_type) && !header->is_key_frame()) {
-    return PacketClass::kInterFrame;
-  }
-  return classify_frame(header->frame_type);
+  // A key frame is one only if there is a picture in it.
+  const FrameType type =
+      head->kind == PacketKind::kCodedFrames ? head->frame_type : FrameType::kInter;
+  return classify_other(head->kind, classify_frame(type));
 }
 
 }  // namespace rtmp::media

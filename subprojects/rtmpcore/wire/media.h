@@ -101,8 +101,9 @@ Result<VideoHeader> parse_video_header(Cursor& in);
 size_t video_header_size(const VideoHeader& header);
 size_t write_video_header(uint8_t* at, const VideoHeader& header);
 
-/// PacketClass is what a relay or a queue needs to know of a body, whatever its codec. Extended
-/// headers are unwrapped (modifiers, multitrack: all tracks of a message are of one class).
+/// PacketClass is what a relay or a queue needs to know of a body, whatever its codec. It is what
+/// PacketReader::head() says: a message of several tracks has one packet type and one frame type,
+/// so all of them are of one class, and the octets up to there are enough.
 /// Classifying never fails: what cannot be read is an inter frame, or audio.
 enum class PacketClass : uint8_t {
   kSequenceHeader,  ///< decoder configuration; keep the last of each
