@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "wire/trackinfo.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string>
+
+namespace rtmp::media {
+namespace {
+
+// What of onMetaData's own members is of one kind. Those that begin with the kind's name are found
+// by it.
+constexpr std::string_view kVideoMembers[] = {"width",    "height",     "framerate",
+                                              "hasVideo", "AvcProfile", "AvcLevel"};
+constexpr std::string_view kAudioMembers[] = {"stereo", "hasAudio"};
+
+/// In a map's entries some members have shorter names.
+struct Alias {
+  std::string_view entry;
+  std::string_view own;
+};
+constexpr Alias kAudioAliases[] = {{"channels", "audiochannels"},
+                                   {"samplerate", "audiosamplerate"}};
+
+/// renamed() is `name` with one side of its alias put for the other, or as it is.
+std::string_view renamed(MediaType type, std::string_view name, std::string_view Alias::*from,
+                         std::string_view Alias::*to) {
+  for (const Alias& alias : kAudioAliases) {
+    if (type == MediaType::kAudio && name == alias.*from) {
+      return alias.*to;
+    }
+  }
+  return name;
+}
+
+std::string_view map_name(MediaType type) {
+  return type == MediaType::kAudio ? kAudioTrackIdInfoMap : kVideoTrackIdInfoMap;
+}
+
+bool is_of(MediaType type, std::string_view name) {
+  if (name == kAudioTrackIdInfoMap || name == kVideoTrackIdInfoMap) {
+    return false;
+  }
+  return type == MediaType::kAudio
+             ? name.starts_with("audio") || std::ranges::count(kAudioMembers, name) > 0
+             : name.starts_with("video") || std::ranges::count(kVideoMembers, name) > 0;
+}
+
+std::optional<uint8_t> track_number(std::string_view key) {
+  uint8_t number = 0;
+  const char* end = key.data() + key.size();
+  auto [last, error] = std::from_chars(key.data(), end, number);
+  return error == std::errc() && last == end ? std::optional(number) : std::nullopt;
+}
+
+/// entry_of() is the last one for that track: a writer that repeats a key means the last.
+const amf::Value* entry_of(const amf::Value& metadata, MediaType type, uint8_t track_id) {
+  const amf::Value* map = metadata.find(map_name(type));
+  const amf::Value* found = nullptr;
+  if (map != nullptr) {
+    for (const auto& [key, value] : map->members()) {
+      if (value.is_object() && track_number(key) == track_id) {
+        found = &value;
+      }
+    }
+  }
+  return found;
+}
+
+constexpr std::array kKnown = {FourCc::kVp8,  FourCc::kVp9, FourCc::kAv1,  FourCc::kAvc,
+                               FourCc::kHevc, FourCc::kVvc, FourCc::kAc3,  FourCc::kEac3,
+                               FourCc::kOpus, FourCc::kMp3, FourCc::kFlac, FourCc::kAac};
+
+bool is_known(uint32_t code) {
+  return std::ranges::count(kKnown, static_cast<FourCc>(code)) > 0;
+}
+
+FourCc legacy_codec(uint32_t id, MediaType type) {
+  if (type == MediaType::kVideo) {
+    return id == static_cast<uint8_t>(VideoCodec::kAvc)    ? FourCc::kAvc
+           : id == static_cast<uint8_t>(VideoCodec::kHevc) ? FourCc::kHevc
+                                                           : FourCc::kNone;
+  }
+  return id == static_cast<uint8_t>(AudioCodec::kAac) ? FourCc::kAac
+         : id == static_cast<uint8_t>(AudioCodec::kMp3) ||
+                 id == static_cast<uint8_t>(AudioCodec::kMp3At8k)
+             ? FourCc::kMp3
+             : FourCc::kNone;
+}
+
+}  // namespace
+
+std::vector<uint8_t> described_tracks(const amf::Value& metadata, MediaType type) {
+  std::vector<uint8_t> tracks;
+  if (const amf::Value* map = metadata.find(map_name(type))) {
+    for (const auto& [key, value] : map->members()) {
+      auto number = track_number(key);
+      if (number && value.is_object()) {
+        tracks.push_back(*number);
+      }
+    }
+  }
+  std::ranges::sort(tracks);
+  tracks.erase(std::unique(tracks.begin(), tracks.end()), tracks.end());
+  return tracks;
+}
+
+amf::Value track_metadata(const amf::Value& metadata, MediaType type, uint8_t track_id) {
+  std::vector<amf::Property> members;
+  auto add = [&members](std::string_view name, const amf::Value& value) {
+    if (members.size() < kMaxTrackMembers &&
+        std::ranges::none_of(members, [&](const auto& member) { return member.first == name; })) {
+      members.emplace_back(name, value);
+    }
+  };
+  if (const amf::Value* entry = entry_of(metadata, type, track_id)) {
+    for (const auto& [name, value] : entry->members()) {
+      add(renamed(type, name, &Alias::entry, &Alias::own), value);
+    }
+  }
+  for (const auto& [name, value] : metadata.members()) {
+    if (is_of(type, name)) {
+      add(name, value);
+    }
+  }
+  return amf::Value::object(std::move(members));
+}
+
+amf::Property track_info_map(MediaType type, std::span<const TrackInfo> tracks) {
+  if (tracks.empty()) {
+    return {};
+  }
+  std::vector<amf::Property> entries;
+  for (const auto& [track_id, info] : tracks) {
+    std::vector<amf::Property> members;
+    for (const auto& [name, value] : info) {
+      members.emplace_back(renamed(type, name, &Alias::own, &Alias::entry), value);
+    }
+    entries.emplace_back(std::to_string(track_id), amf::Value::object(std::move(members)));
+  }
+  return {std::string(map_name(type)), amf::Value::object(std::move(entries))};
+}
+
+double codec_id_number(FourCc codec) {
+  return static_cast<uint32_t>(codec);
+}
+
+FourCc codec_from_id(const amf::Value& value, MediaType type) {
+  if (auto text = value.text()) {
+    auto code = text->size() == 4 ? Cursor(as_bytes(*text)).u32() : std::nullopt;
+    return code && is_known(*code) ? static_cast<FourCc>(*code) : FourCc::kNone;
+  }
+  const uint32_t number = value.unsigned_integer().value_or(0);
+  uint8_t octets[4];
+  put(octets, number, sizeof octets);
+  const uint32_t reversed = *Cursor(octets).u32_le();
+  if (is_known(number) || is_known(reversed)) {
+    return static_cast<FourCc>(is_known(number) ? number : reversed);
+  }
+  return legacy_codec(number, type);
+}
+
+}  // namespace rtmp::media
