@@ -3,11 +3,13 @@
 """The publisher or player that a fault happens to: `client.py JSON`, with
 
     mode        "push" or "pull"
-    program     "gst" or "ffmpeg"
+    program     "gst", "ffmpeg", or "socket" (push only: no more than a socket and a queue)
     urls        where to
     elements    for gst: [name, properties] for each URL
     lacking     for gst: whether a property that an element lacks is left out, rather than the end
-    film        for push: a file
+    film        for push: a file, and
+    broadcast   what film.Broadcast is told beside it; or
+    x264        for push: {"kbps": of a real encoder, "adapt": whether the elements are given it as bitrate-target}
     output      for pull: the descriptor that what arrives is written to, as FLV
 
 It prints a line of JSON for each thing that happens: what the bus says, what has been made. Its elements are client0,
@@ -15,16 +17,25 @@ client1, ... Lines on standard input: `stop`, `pause`, `resume`.
 """
 
 import collections
+import contextlib
+import gc
 import json
+import os
 import pathlib
+import queue
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-import film  # noqa: E402
+import encoders  # noqa: E402
 import flvfile  # noqa: E402
+import plain_client  # noqa: E402
+
+LEFT_WITHIN = 3  # seconds until what the pipeline had must be gone
 
 _printing = threading.Lock()
 
@@ -34,47 +45,53 @@ def say(what, **more):
         print(json.dumps({"what": what, "at": time.monotonic(), **more}), flush=True)
 
 
-class Encoder(threading.Thread):
-    """Makes the broadcast and hands each tag to `take`, which must not wait."""
+def make_encoder(plan, take):
+    if "kbps" in plan.get("x264", {}):
+        return encoders.X264Encoder(plan["x264"]["kbps"], take, say)
+    return encoders.FilmEncoder(plan["film"], take, say, **plan.get("broadcast", {}))
 
-    def __init__(self, path, take):
-        super().__init__(daemon=True)
-        self.broadcast = film.Broadcast(path)
-        self._take = take
-        self._ended = False
 
-    def run(self):
-        said = 0
-        for tag in self.broadcast.headers:
-            self._take(*tag)
-        while not self._ended:
-            tag = self.broadcast.next()
-            if tag is not None:
-                self._take(*tag)
-            if time.monotonic() - said > 0.5:
-                said = time.monotonic()
-                say("made", pictures=self.broadcast.pictures, sounds=self.broadcast.sounds)
+class Leftovers:
+    """What there is of threads and descriptors that was not there before."""
 
-    def end(self):
-        self._ended = True
-        self.join()
-        say("made", pictures=self.broadcast.pictures, sounds=self.broadcast.sounds)
+    def __init__(self):
+        self._before = self._now()
+
+    @staticmethod
+    def _now():
+        threads, descriptors = set(), set()
+        for thread in pathlib.Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):
+                threads.add((thread.name, (thread / "comm").read_text(encoding="ascii", errors="replace").strip()))
+        for descriptor in pathlib.Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                descriptors.add((descriptor.name, os.readlink(descriptor)))
+        return threads, descriptors
+
+    def now(self):
+        """Returns the names of threads and what descriptors are of."""
+        threads, descriptors = (now - before for now, before in zip(self._now(), self._before))
+        # GLib keeps that one for good; and one is of this look.
+        return (sorted(name for _, name in threads if name != "pool-spawner"),
+                sorted(name for _, name in descriptors if not name.startswith(f"/proc/{os.getpid()}/fd")))
 
 
 class GstClient:
     def __init__(self, plan):
         import gi
         gi.require_version("Gst", "1.0")
-        from gi.repository import GLib, Gst
-        self.Gst, self.GLib = Gst, GLib
+        from gi.repository import Gio, GLib, Gst
+        self.Gst, self.GLib, self.Gio = Gst, GLib, Gio
         Gst.init(None)
         self.loop = GLib.MainLoop()
         self.pipeline = Gst.Pipeline()
-        self.encoder = None
+        self.encoder = make_encoder(plan, self._push) if plan["mode"] == "push" else None
+        if plan.get("x264", {}).get("adapt"):
+            plan["elements"][0][1]["bitrate-target"] = self.encoder.element
         elements = [self._make(f"client{number}", name, url, properties, plan["lacking"])
                     for number, (url, (name, properties)) in enumerate(zip(plan["urls"], plan["elements"]))]
         if plan["mode"] == "push":
-            self._build_push(elements, plan["film"])
+            self._build_push(elements)
         else:
             sink = Gst.ElementFactory.make("fdsink")
             sink.set_property("fd", plan["output"])
@@ -92,7 +109,11 @@ class GstClient:
         element.set_property("location", url)
         for key, value in properties.items():
             if element.find_property(key) is not None:
-                self.Gst.util_set_object_arg(element, key, str(value))
+                if isinstance(value, self.Gst.Object):
+                    element.set_property(key, value)
+                    value = value.get_factory().get_name()
+                else:
+                    self.Gst.util_set_object_arg(element, key, str(value))
                 say("set", name=name, key=key, value=value)
             elif not lacking:
                 raise SystemExit(f"{name} has no property {key}")
@@ -105,7 +126,7 @@ class GstClient:
         for left, right in zip(elements, elements[1:]):
             assert left.link(right)
 
-    def _build_push(self, sinks, path):
+    def _build_push(self, sinks):
         source = self.Gst.ElementFactory.make("appsrc")
         for key, value in {"is-live": True, "format": self.Gst.Format.TIME, "do-timestamp": True, "max-bytes": 0,
                            "caps": self.Gst.Caps.from_string("video/x-flv")}.items():
@@ -121,7 +142,6 @@ class GstClient:
                 queue = self.Gst.ElementFactory.make("queue")
                 self.Gst.util_set_object_arg(queue, "leaky", "downstream")
                 self._chain(tee, queue, sink)
-        self.encoder = Encoder(path, self._push)
         source.get_static_pad("src").add_probe(self.Gst.PadProbeType.EVENT_UPSTREAM, self._on_event)
 
     def _push(self, kind, timestamp, body):
@@ -136,7 +156,7 @@ class GstClient:
     def _on_event(self, _pad, info):
         structure = info.get_event().get_structure()
         if structure is not None and structure.get_name() == "GstForceKeyUnit":
-            self.encoder.broadcast.request_key_frame()
+            self.encoder.request_key_frame()
             say("key-frame-wanted")
         return self.Gst.PadProbeReturn.OK
 
@@ -161,6 +181,10 @@ class GstClient:
                 say("dropping", active=structure.get_value("active"), source=message.src.get_name())
 
     def run(self):
+        # What GIO makes once for all who connect is no one's to clear away.
+        self.Gio.ProxyResolver.get_default().lookup("rtmp://127.0.0.1", None)
+        self.Gio.NetworkMonitor.get_default()
+        self.leftovers = Leftovers()
         self.pipeline.set_state(self.Gst.State.PLAYING)
         if self.encoder is not None:
             self.encoder.start()
@@ -169,7 +193,23 @@ class GstClient:
             self.encoder.end()
         self.pipeline.set_state(self.Gst.State.NULL)
         say("null")
+        self._say_what_is_left()
         return self.status
+
+    def _say_what_is_left(self):
+        bus = self.pipeline.get_bus()
+        bus.remove_signal_watch()
+        self.pipeline = self.source = self.encoder = bus = None
+        gc.collect()
+        end = time.monotonic() + LEFT_WITHIN
+        while True:
+            # Idle threads of GLib's pools are nobody's.
+            self.GLib.ThreadPool.stop_unused_threads()
+            threads, descriptors = self.leftovers.now()
+            if not (threads or descriptors) or time.monotonic() > end:
+                break
+            time.sleep(0.02)
+        say("left", threads=threads, descriptors=descriptors)
 
     def stop(self):
         if self.encoder is not None:
@@ -181,7 +221,7 @@ class GstClient:
 
 class FfmpegClient:
     def __init__(self, plan):
-        self.encoder = None
+        self.encoder = make_encoder(plan, self._put) if plan["mode"] == "push" else None
         # It dies with us, however we do.
         argv = ["setpriv", "--pdeathsig", "KILL", "--", "ffmpeg", "-hide_banner", "-loglevel", "warning"]
         copy = ["-c", "copy", "-flvflags", "no_duration_filesize"]
@@ -196,7 +236,6 @@ class FfmpegClient:
                                             stdin=subprocess.PIPE)
             self._waiting = collections.deque([b"FLV\x01\x05" + (9).to_bytes(4, "big") + bytes(4)])
             self._something = threading.Semaphore(1)
-            self.encoder = Encoder(plan["film"], self._put)
             # As many octets may wait as it likes, as in appsrc.
             threading.Thread(target=self._write, daemon=True).start()
         else:
@@ -243,9 +282,41 @@ class FfmpegClient:
             self.process.terminate()
 
 
+class SocketClient:
+    """A queue without a bound, and a thread that writes it to a socket as fast as that takes it."""
+
+    def __init__(self, plan):
+        address = urllib.parse.urlsplit(plan["urls"][0])
+        application, _, stream = address.path.strip("/").partition("/")
+        self._client = plain_client.PlainClient(
+            socket.create_connection((address.hostname, address.port)), application)
+        self._client.publish(stream)
+        self._waiting = queue.SimpleQueue()
+        self.encoder = make_encoder(plan, lambda *tag: self._waiting.put(tag))
+
+    def run(self):
+        self.encoder.start()
+        status = 0
+        while (tag := self._waiting.get()) is not None:
+            try:
+                self._client.send(*tag)
+            except OSError as error:
+                say("error", text=str(error), source="socket")
+                status = 1
+                break
+        if self.encoder.is_alive():
+            self.encoder.end()
+        self._client.close()
+        return status
+
+    def stop(self):
+        self.encoder.end()
+        self._waiting.put(None)
+
+
 def main():
     plan = json.loads(sys.argv[1])
-    client = {"gst": GstClient, "ffmpeg": FfmpegClient}[plan["program"]](plan)
+    client = {"gst": GstClient, "ffmpeg": FfmpegClient, "socket": SocketClient}[plan["program"]](plan)
 
     def listen():
         for line in sys.stdin:
@@ -253,10 +324,7 @@ def main():
             if word == "stop":
                 client.stop()
             elif word in ("pause", "resume"):
-                broadcast = client.encoder.broadcast
-                broadcast.paused = word == "pause"
-                while broadcast.still != broadcast.paused:
-                    time.sleep(0.01)
+                client.encoder.pause(word == "pause")
                 say(word)
 
     threading.Thread(target=listen, daemon=True).start()

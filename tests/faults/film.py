@@ -14,6 +14,9 @@ FPS = 30
 AUDIO_RATE, AUDIO_SAMPLES = 44100, 1024
 GOP = 30
 
+# The first time stamp of a broadcast that is about to come to the end of 32 bits.
+BEFORE_WRAP = (1 << 32) - 12_000
+
 # An SEI message "user data unregistered" (H.264 D.1.6) in front of a picture: every decoder and muxer passes it over.
 # In plain letters, so that it needs no emulation prevention.
 UUID = b"gst-rtmp faults."
@@ -33,6 +36,12 @@ def read_mark(body):
     return (int(found[1]), int(found[2])) if found else None
 
 
+def pad(body, size):
+    """Returns the body of a picture's tag with `size` octets of filler data behind it (H.264 7.3.2.7), as encoders add
+    who keep a constant rate. Fewer than ten are none."""
+    return body if size < 10 else body + (size - 4).to_bytes(4, "big") + b"\x0c" + b"\xff" * (size - 6) + b"\x80"
+
+
 def make(bitrate):
     """Returns the path of the file, made on the first call."""
     return media.flv(seconds=10, fps=FPS, gop=GOP, bitrate=bitrate, rate=AUDIO_RATE)
@@ -41,16 +50,18 @@ def make(bitrate):
 class Broadcast:
     """Tags in real time: next() waits for and returns (kind, timestamp, body); the clock begins with the first call.
 
+    `first` is the first time stamp. With `kbps` the pictures are padded so that the broadcast has that rate.
     `pictures` is how many there have been. request_key_frame() does what it asks of an encoder. While
     `paused`, time stands still and next() answers None; `still` says that it has got there.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, *, first=0, kbps=None):
         tags = flvfile.read(path).tags
-        self.headers = [(tag.kind, 0, tag.body) for tag in tags if tag.is_header or tag.kind == flvfile.SCRIPT]
+        self.headers = [(tag.kind, first, tag.body) for tag in tags if tag.is_header or tag.kind == flvfile.SCRIPT]
         self._film = [tag for tag in tags if tag.kind == flvfile.VIDEO and not tag.is_header and not tag.is_end]
         self._sound = [tag.body for tag in tags if tag.kind == flvfile.AUDIO and not tag.is_header]
-        self.pictures = self.sounds = 0
+        self.pictures = self.sounds = self._octets = 0
+        self._first, self._kbps = first, kbps
         self.paused = self.still = False
         self._position = 0
         self._key_wanted = False
@@ -75,12 +86,16 @@ class Broadcast:
         if sound_time < film_time:
             body = self._sound[self.sounds % len(self._sound)]
             self.sounds += 1
-            return flvfile.AUDIO, int(sound_time * 1000), body
+            self._octets += len(body)
+            return flvfile.AUDIO, self._first + int(sound_time * 1000), body
         if self._key_wanted:
             self._key_wanted = False
             while not self._film[self._position].is_keyframe:
                 self._position = (self._position + 1) % len(self._film)
         body = mark(self._film[self._position].body, self.pictures, time.monotonic_ns())
+        if self._kbps is not None:
+            body = pad(body, int((film_time + 1 / FPS) * self._kbps * 125) - self._octets - len(body))
+        self._octets += len(body)
         self._position = (self._position + 1) % len(self._film)
         self.pictures += 1
-        return flvfile.VIDEO, int(film_time * 1000), body
+        return flvfile.VIDEO, self._first + int(film_time * 1000), body

@@ -35,15 +35,24 @@ STREAM = "broadcast"
 FIRST_PICTURE_WITHIN = 30
 STOPS_WITHIN = 15
 
-OURS, RTMP2, FFMPEG = "ours", "rtmp2", "ffmpeg"
-PEERS = [OURS, RTMP2, FFMPEG]
+OURS, RTMP2, FFMPEG, SOCKET = "ours", "rtmp2", "ffmpeg", "socket"
+PEERS = [OURS, RTMP2, FFMPEG, SOCKET]
+PROGRAMS = {OURS: "gst", RTMP2: "gst", FFMPEG: "ffmpeg", SOCKET: "socket"}
 NAMES = {("push", OURS): "rtmpsink", ("push", RTMP2): "rtmp2sink", ("push", FFMPEG): "ffmpeg",
+         ("push", SOCKET): "plain socket",
          ("pull", OURS): "rtmpsrc", ("pull", RTMP2): "rtmp2src", ("pull", FFMPEG): "ffmpeg"}
 # The names that only ours have. Ours must have these properties; of the peers each is given what it has.
 ELEMENTS = {"rtmpsink": "rtmpxsink", "rtmpsrc": "rtmpxsrc"}
 MAX_LATENCY = 2.0
 PROPERTIES = {"push": {"sync": False, "auto-reconnect": True, "max-latency": int(MAX_LATENCY * 1000)},
               "pull": {"auto-reconnect": True}}
+
+
+def seconds(value, none="-"):
+    """Returns how a time is told."""
+    if value is None:
+        return none
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
 
 
 class Defect(Exception):
@@ -57,15 +66,19 @@ class Arrivals:
         self._lock = threading.Lock()
         self._when, self._pictures = [], []  # side by side: seconds of arrival, (number, made, key frame)
         self._sounds = []  # seconds of arrival
-        self.backward = 0  # ms, the furthest that a time stamp has gone back
+        self._octets = []  # (seconds of arrival, size) of pictures and sounds
+        self._stamps = []  # (number, time stamp) of pictures
+        self.backward = 0  # ms, the furthest that a time stamp has gone back, by 32 bits
         self._last = {}
 
     def add(self, kind, timestamp, body):
         now = time.monotonic()
         with self._lock:
             if kind in (flvfile.AUDIO, flvfile.VIDEO) and body[1:2] == b"\1":
-                self.backward = max(self.backward, self._last.get(kind, 0) - timestamp)
+                back = (self._last.get(kind, timestamp) - timestamp) & 0xFFFFFFFF
+                self.backward = max(self.backward, back if back < 1 << 31 else 0)
                 self._last[kind] = timestamp
+                self._octets.append((now, len(body)))
             if kind == flvfile.AUDIO and body[1:2] == b"\1":
                 self._sounds.append(now)
             elif kind == flvfile.VIDEO:
@@ -73,6 +86,7 @@ class Arrivals:
                 if found is not None:
                     self._when.append(now)
                     self._pictures.append((found[0], found[1] / 1e9, body[0] >> 4 == 1))
+                    self._stamps.append((found[0], timestamp))
 
     def first_made_after(self, moment):
         """Returns when the first picture came that was made after a moment, or None."""
@@ -106,6 +120,18 @@ class Arrivals:
     def first_number(self):
         with self._lock:
             return self._pictures[0][0] if self._pictures else None
+
+    def stamp_error(self):
+        """Returns by how many ms time stamps at most are not what the first and the number of pictures make."""
+        with self._lock:
+            (first, begin), *others = self._stamps
+            off = [(stamp - begin - (number - first) * 1000 // film.FPS) & 0xFFFFFFFF for number, stamp in others]
+            return max(min(error, (1 << 32) - error) for error in off)
+
+    def kbps(self, begin, end):
+        """Returns what has arrived in that time, by the second."""
+        with self._lock:
+            return sum(size for when, size in self._octets if begin <= when < end) / 125 / (end - begin)
 
     def ages(self, begin=0.0, end=float("inf")):
         """Returns (arrival, seconds from being made to arriving) of the pictures that came in that time."""
@@ -147,9 +173,9 @@ class Recorder(threading.Thread):
 class Broadcaster(threading.Thread):
     """Publishes the broadcast at the server's own end, again whenever the server is back. Time goes on meanwhile."""
 
-    def __init__(self, space, stream, path):
+    def __init__(self, space, stream, path, **broadcast):
         super().__init__(daemon=True)
-        self.broadcast = film.Broadcast(path)
+        self.broadcast = film.Broadcast(path, **broadcast)
         self._space, self._stream = space, stream
         self._ended = False
         self._client = None
@@ -231,13 +257,16 @@ class PipeReader(threading.Thread):
 class Client:
     """The client under test, in a process at the near end. `said` is what it has told so far."""
 
-    def __init__(self, scene, urls, *, peer, film_path=None, output=None, env=None, prefix=(), properties=None):
+    def __init__(self, scene, urls, *, peer, film_path=None, output=None, env=None, prefix=(), properties=None,
+                 x264=None):
         name = NAMES[scene.direction, peer]
-        plan = {"mode": scene.direction, "urls": urls, "program": "ffmpeg" if peer == FFMPEG else "gst",
+        plan = {"mode": scene.direction, "urls": urls, "program": PROGRAMS[peer],
                 "elements": [[ELEMENTS.get(name, name), {**PROPERTIES[scene.direction], **(properties or {})}]]
                 * len(urls), "lacking": peer != OURS, "output": output}
-        if film_path is not None:
-            plan["film"] = str(film_path)
+        if x264 is not None:
+            plan["x264"] = x264
+        elif film_path is not None:
+            plan.update(film=str(film_path), broadcast=scene.broadcast)
         self._log_at, self._said = 0, []
         argv = [*scene.link.near.prefix, *prefix, sys.executable, HERE / "client.py", json.dumps(plan)]
         self.child = procs.Child(argv, stdin=subprocess.PIPE, pass_fds=[] if output is None else [output],
@@ -263,10 +292,12 @@ class Client:
                 if line["what"] == what and all(line.get(key) == value for key, value in more.items())]
 
     def running(self):
-        running = self.child.running()
-        if not running and self.ended_at is None:
-            self.ended_at = time.monotonic()
-        return running
+        """Tells whether it works; when a pipeline has ended, its process still looks for what is left of it."""
+        if self.ended_at is None:
+            done = self.all("null")
+            if done or not self.child.running():
+                self.ended_at = done[0]["at"] if done else time.monotonic()
+        return self.ended_at is None
 
     def tell(self, word):
         with contextlib.suppress(OSError):
@@ -274,14 +305,17 @@ class Client:
             self.child.process.stdin.flush()
 
     def stop(self):
-        """Returns the seconds from the wish to the process's end, or None if it had to be killed."""
+        """Returns the seconds from the wish until all is stopped, or None if the process had to be killed."""
         self.stopped_at = time.monotonic()
         self.tell("stop")
-        while self.running():
-            if time.monotonic() - self.stopped_at > STOPS_WITHIN:
-                return None
+        return self.ended_at - self.stopped_at if self.wait(STOPS_WITHIN) else None
+
+    def wait(self, seconds):
+        """Waits until its process has ended too; returns whether it has."""
+        end = time.monotonic() + seconds
+        while self.child.running() and time.monotonic() < end:
             time.sleep(0.02)
-        return self.ended_at - self.stopped_at
+        return not self.running() and not self.child.running()
 
     def process(self):
         """The process that does the work."""
@@ -289,11 +323,12 @@ class Client:
         return started[0]["pid"] if started else self.child.pid
 
     def size(self):
-        """Returns (resident kilobytes, open descriptors), or None once it has ended."""
+        """Returns (resident kilobytes, open descriptors, threads), or None once it has ended."""
         try:
             status = pathlib.Path(f"/proc/{self.process()}/status").read_text(encoding="ascii")
             descriptors = len(os.listdir(f"/proc/{self.process()}/fd"))
-            return int(status.split("VmRSS:")[1].split()[0]), descriptors
+            resident, threads = (int(status.split(key)[1].split()[0]) for key in ("VmRSS:", "Threads:"))
+            return resident, descriptors, threads
         except (OSError, IndexError):
             return None
 
@@ -346,6 +381,10 @@ class Result:
     stuck: bool = False
     grown_kb: int | None = None
     grown_fds: int | None = None
+    grown_threads: int | None = None
+    left: list | None = None  # of threads and descriptors, after a pipeline's end; None where there was none
+    figures: dict = dataclasses.field(default_factory=dict)  # for columns of the case's own: {head: text}
+    measures: dict = dataclasses.field(default_factory=dict)  # the numbers behind them
     notes: str = ""
 
     @property
@@ -359,10 +398,12 @@ class Scene:
     begin() and end() tell when the fault is there and gone; result() stops the client and answers what came of it.
     """
 
-    def __init__(self, case, direction, peer, *, bitrate="600k", line=None, live_directives="", congestion="cubic"):
+    def __init__(self, case, direction, peer, *, bitrate="600k", line=None, live_directives="", congestion="cubic",
+                 broadcast=None):
         self.case, self.direction, self.peer = case, direction, peer
         self._bitrate, self._line, self._live_directives = bitrate, line or {}, live_directives
         self._congestion = congestion
+        self.broadcast = broadcast or {}  # what film.Broadcast is told
         self.arrivals = Arrivals()
         self.client = self.broadcaster = self.recorder = self.reader = None
         self._stack = contextlib.ExitStack()
@@ -396,7 +437,7 @@ class Scene:
             client["film_path"] = self.film_path
             output = None
         else:
-            self.broadcaster = Broadcaster(self.link.far, STREAM, self.film_path)
+            self.broadcaster = Broadcaster(self.link.far, STREAM, self.film_path, **self.broadcast)
             self._stack.callback(self.broadcaster.end)
             procs.wait_until(lambda: self.broadcaster._client, timeout=10, what="the broadcaster")
             readable, output = os.pipe()
@@ -506,7 +547,8 @@ class Scene:
         size = self.client.size()
         if result.lived:
             if size is not None and self._size_before is not None:
-                result.grown_kb, result.grown_fds = (after - before for after, before in zip(size, self._size_before))
+                result.grown_kb, result.grown_fds, result.grown_threads = (
+                    after - before for after, before in zip(size, self._size_before))
             if self.direction == "pull":
                 # What has been made shall have arrived. Without an end of the stream, or the client would end by that.
                 self.broadcaster.stop()
@@ -517,8 +559,11 @@ class Scene:
                 result.last_words = self.client.last_words()
             self._settle()
         else:
+            result.stuck = not self.client.wait(STOPS_WITHIN)
             result.ended_after = max(0, self.client.ended_at - begin)
             result.last_words = self.client.last_words()
+        for line in self.client.all("left"):
+            result.left = line["threads"] + line["descriptors"]
         result.errors = len(self.client.all("error"))
         result.settings = [f"{line['key']}={str(line['value']).lower()}" for line in self.client.all("set")]
         result.bounded = bool(self.client.all("set", key="max-latency"))

@@ -61,7 +61,7 @@ def run(wanted, peers, *, jobs=JOBS):
     """Runs the cases for the peers; yields an Outcome for each as it ends."""
     waiting = collections.deque(Outcome(case, direction, peer)
                                 for case in sorted(wanted, key=lambda case: case.quick)
-                                for direction in case.directions for peer in peers)
+                                for direction in case.directions for peer in case.peers if peer in peers)
     running = []
     try:
         while waiting or running:

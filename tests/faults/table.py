@@ -8,12 +8,7 @@ import subprocess
 import cases
 import film
 import rig
-
-
-def seconds(value, none="-"):
-    if value is None:
-        return none
-    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+from rig import seconds
 
 
 def outcome_cells(outcome):
@@ -34,20 +29,24 @@ def outcome_cells(outcome):
     else:
         words = " ".join(result.last_words.replace("|", "/").split())
         end = f"ended after {seconds(result.ended_after)}: {words[:200]}"
-    memory = "-" if result.grown_kb is None else f"{result.grown_kb / 1000:+.1f} MB, {result.grown_fds:+d}"
+    memory = ("-" if result.grown_kb is None else
+              f"{result.grown_kb / 1000:+.1f} MB, {result.grown_fds:+d}, {result.grown_threads:+d}")
+    left = "-" if result.left is None else "nothing" if not result.left else f"**{', '.join(result.left)}**"
+    process = [seconds(result.stopped_within), memory, left]
+    if result.figures:
+        return [end, *result.figures.values(), *process]
     lost = f"{result.lost} of {result.due}, {result.lost / film.FPS:.1f} s" if result.lived else "all since then"
     back = seconds(result.back_after if result.lived else None, "never")
     return [end, back, lost, seconds(result.age_during), seconds(result.age_worst), seconds(result.age_end),
-            seconds(result.timely_after), seconds(result.stopped_within), memory]
+            seconds(result.timely_after), *process]
 
 
 def line(outcome):
     return f"{outcome.title()}: {', '.join(outcome_cells(outcome))}"
 
 
-HEAD = ["outcome", "back after", "pictures lost", "late, half of them", "late, the worst", "late at the end",
-        "in time after",
-        "stops within", "memory, fds"]
+MEDIA = ["back after", "pictures lost", "late, half of them", "late, the worst", "late at the end", "in time after"]
+PROCESS = ["stops within", "memory, fds, threads", "left"]
 
 
 ABOUT = """# Reliability
@@ -72,8 +71,9 @@ The others are as they come.
 | late, the worst | the most, from the fault's begin on |
 | late at the end | the median of the last two seconds |
 | in time after | from the fault's end until pictures are never again more than {in_time:.0f} s late |
-| stops within | from being told to stop to the end of the process |
-| memory, fds | what the process has grown by, from before the fault until a few seconds after it |
+| stops within | from being told to stop until all is stopped |
+| memory, fds, threads | what the process has grown by, from before the fault until a few seconds after it; GLib keeps idle threads for a while |
+| left | threads and descriptors that a pipeline leaves behind in its process |
 """
 
 
@@ -117,7 +117,9 @@ def table(direction, members, outcomes):
             rows.append([*([case.variant] if case.variant else []), rig.NAMES[direction, outcome.peer],
                          *outcome_cells(outcome)])
     # A case that is told in words has no other columns.
-    head = [*([""] if members[0].variant else []), direction, *HEAD][:max(map(len, rows))]
+    figures = next((list(outcome.result.figures) for outcome in outcomes
+                    if outcome.case in members and outcome.result is not None and outcome.result.figures), MEDIA)
+    head = [*([""] if members[0].variant else []), direction, "outcome", *figures, *PROCESS][:max(map(len, rows))]
     text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     text += ["| " + " | ".join(row + [""] * (len(head) - len(row))) + " |" for row in rows]
     return [*text, ""]

@@ -103,8 +103,9 @@ class FlvFile:
 
 
 def tag(kind, timestamp, body):
-    """Returns a tag with its back pointer; `timestamp` below 2^24."""
-    header = bytes([kind]) + len(body).to_bytes(3, "big") + timestamp.to_bytes(3, "big") + bytes(4)
+    """Returns a tag with its back pointer; of `timestamp` the lower 32 bits."""
+    time = (timestamp & 0xFFFFFFFF).to_bytes(4, "big")
+    header = bytes([kind]) + len(body).to_bytes(3, "big") + time[1:] + time[:1] + bytes(3)
     return header + body + (len(body) + 11).to_bytes(4, "big")
 
 

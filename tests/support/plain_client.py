@@ -51,6 +51,7 @@ class PlainClient:
         self._socket.sendall(fake_server.command("play", 3, None, name, stream=1))
 
     def send(self, kind, timestamp, body, *, stream=1, chunk_stream=4):
+        timestamp &= 0xffffffff
         extended = struct.pack(">I", timestamp) if timestamp >= 0xffffff else b""
         head = min(timestamp, 0xffffff).to_bytes(3, "big") + len(body).to_bytes(3, "big") + bytes([kind])
         pieces = [body[at:at + CHUNK_SIZE] for at in range(0, len(body), CHUNK_SIZE)] or [b""]
@@ -91,7 +92,7 @@ class PlainClient:
             time = int.from_bytes(self._read(4), "big") if state[3] else int.from_bytes(head[:3], "big")
             if not state[4]:
                 # Of a type 3 chunk that begins a message the time is of no interest here.
-                state[2] = time if form == 0 else state[2] + time
+                state[2] = time if form == 0 else (state[2] + time) & 0xffffffff
             state[4] += self._read(min(self._in_chunk_size, state[0] - len(state[4])))
             if len(state[4]) == state[0]:
                 body, state[4] = state[4], b""
