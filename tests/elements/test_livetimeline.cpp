@@ -2,7 +2,6 @@
 // The time line of a live stream: the sender's clock, and the segments made of it.
 #include <algorithm>
 #include <cstdlib>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -11,38 +10,19 @@
 
 #include "rtmp/livetimeline.h"
 #include "rtmp/senderclock.h"
+#include "sender_simulation.h"
 
 namespace {
 
 using gstrtmp::LiveTimeline;
 using gstrtmp::SenderClock;
 
-constexpr int64_t kMs = GST_MSECOND;
-constexpr int64_t kSecond = GST_SECOND;
+using gstrtmp::testing::kMs;
+using gstrtmp::testing::kPath;
+using gstrtmp::testing::kSecond;
+using gstrtmp::testing::simulate;
 
 // ---- SenderClock ----
-
-constexpr int64_t kPath = 20 * kMs;
-
-/// A sender whose clock runs `ppm` fast, over a network with jitter: exponential, mean 4 ms, with a
-/// stall now and then. `packet` gets (when it was sent, its time stamp, its arrival).
-template <typename Packet>
-void simulate(double ppm, int64_t length, int64_t step, Packet packet) {
-  std::mt19937_64 random(4711);
-  std::exponential_distribution<double> jitter(1.0 / (4.0 * kMs));
-  constexpr int64_t kFirst = 3600 * kSecond;
-  int64_t last_arrival = 0;
-  for (int64_t now = 0; now < length; now += step) {
-    const auto sender = kFirst + static_cast<int64_t>(static_cast<double>(now) * (1 + ppm * 1e-6));
-    int64_t arrival = now + kPath + static_cast<int64_t>(jitter(random));
-    if (now / kSecond % 60 == 59) {
-      arrival += 300 * kMs;  // a second of congestion a minute
-    }
-    arrival = std::max(arrival, last_arrival);  // TCP keeps the order
-    last_arrival = arrival;
-    packet(now, sender / kMs * kMs, arrival);
-  }
-}
 
 /// run_sender() shows a clock such a sender; `each` sees (when the packet was due, what the clock
 /// makes of it).

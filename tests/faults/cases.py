@@ -23,7 +23,7 @@ import procs
 import tls
 
 BOTH = ("push", "pull")
-# With a socket that does nothing about it.
+# With a socket that does nothing about it; for push.
 WITH_SOCKET = (rig.OURS, rig.RTMP2, rig.FFMPEG, rig.SOCKET)
 
 

@@ -39,7 +39,7 @@ OURS, RTMP2, FFMPEG, SOCKET = "ours", "rtmp2", "ffmpeg", "socket"
 PEERS = [OURS, RTMP2, FFMPEG, SOCKET]
 PROGRAMS = {OURS: "gst", RTMP2: "gst", FFMPEG: "ffmpeg", SOCKET: "socket"}
 NAMES = {("push", OURS): "rtmpsink", ("push", RTMP2): "rtmp2sink", ("push", FFMPEG): "ffmpeg",
-         ("push", SOCKET): "plain socket",
+         ("push", SOCKET): "plain socket", ("clock", OURS): "ours",
          ("pull", OURS): "rtmpsrc", ("pull", RTMP2): "rtmp2src", ("pull", FFMPEG): "ffmpeg"}
 # The names that only ours have. Ours must have these properties; of the peers each is given what it has.
 ELEMENTS = {"rtmpsink": "rtmpxsink", "rtmpsrc": "rtmpxsrc"}

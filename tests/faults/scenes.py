@@ -13,6 +13,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import cases  # noqa: E402
+import adaptation  # noqa: E402,F401 (it adds cases)
+import simulations  # noqa: E402,F401 (as well)
 import rig  # noqa: E402
 import procs  # noqa: E402
 
@@ -61,7 +63,8 @@ def run(wanted, peers, *, jobs=JOBS):
     """Runs the cases for the peers; yields an Outcome for each as it ends."""
     waiting = collections.deque(Outcome(case, direction, peer)
                                 for case in sorted(wanted, key=lambda case: case.quick)
-                                for direction in case.directions for peer in case.peers if peer in peers)
+                                for direction in case.directions for peer in case.peers
+                                if peer in peers and (direction, peer) in rig.NAMES)
     running = []
     try:
         while waiting or running:

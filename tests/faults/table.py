@@ -21,7 +21,7 @@ def outcome_cells(outcome):
     if result.notes:
         return [result.notes]
     if result.stuck:
-        end = "**stuck**: had to be killed"
+        end = f"**does not end within {rig.STOPS_WITHIN} s**: killed"
     elif result.lived:
         end = "lives"
         if result.attempts is not None and result.attempts > 1:
@@ -33,6 +33,8 @@ def outcome_cells(outcome):
               f"{result.grown_kb / 1000:+.1f} MB, {result.grown_fds:+d}, {result.grown_threads:+d}")
     left = "-" if result.left is None else "nothing" if not result.left else f"**{', '.join(result.left)}**"
     process = [seconds(result.stopped_within), memory, left]
+    if result.direction == "clock":
+        return list(result.figures.values())
     if result.figures:
         return [end, *result.figures.values(), *process]
     lost = f"{result.lost} of {result.due}, {result.lost / film.FPS:.1f} s" if result.lived else "all since then"
@@ -106,6 +108,7 @@ def document(outcomes):
         text += [f"## {name}", "", f"{what[0].upper()}{what[1:]}{'' if what.endswith('?') else '.'}", ""]
         for direction in members[0].directions:
             text += table(direction, members, [row for row in outcomes if row.direction == direction])
+        text += [note for member in members for note in (member.note, "") if member.note]
     return "\n".join(text)
 
 
@@ -119,7 +122,8 @@ def table(direction, members, outcomes):
     # A case that is told in words has no other columns.
     figures = next((list(outcome.result.figures) for outcome in outcomes
                     if outcome.case in members and outcome.result is not None and outcome.result.figures), MEDIA)
-    head = [*([""] if members[0].variant else []), direction, "outcome", *figures, *PROCESS][:max(map(len, rows))]
+    columns = figures if direction == "clock" else ["outcome", *figures, *PROCESS]
+    head = [*([""] if members[0].variant else []), direction, *columns][:max(map(len, rows))]
     text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     text += ["| " + " | ".join(row + [""] * (len(head) - len(row))) + " |" for row in rows]
     return [*text, ""]
