@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kBlank = " \t\r\n";
 constexpr size_t kMaxName = 20;
+constexpr int kSocksPort = 1080;
 
 enum class Meaning : uint8_t {
   kApp,
@@ -25,9 +26,9 @@ enum class Meaning : uint8_t {
   kUser,
   kPassword,
   kTimeout,
+  kSocks,
   kNone,     ///< what it does is done anyway, or has a property of another kind
   kIgnored,  ///< not supported: the server may do something else, and will say so itself
-  kUnsafe,   ///< not supported, and to go on without it would betray the user
 };
 
 struct Option {
@@ -56,8 +57,7 @@ constexpr Option kOptions[] = {
     {"start", Meaning::kIgnored},
     {"stop", Meaning::kIgnored},
     {"jtv", Meaning::kIgnored},
-    // A connection past the proxy tells everybody on the way who is sending what to whom.
-    {"socks", Meaning::kUnsafe},
+    {"socks", Meaning::kSocks},
 };
 
 std::string_view without_blanks(std::string_view text) {
@@ -131,12 +131,20 @@ bool apply(ConnectionSettings& settings, Meaning meaning, std::string value) {
       settings.timeout_seconds = seconds;
       break;
     }
+    case Meaning::kSocks: {
+      // Version 4 is all that librtmp speaks, and so what such a proxy is sure to speak.
+      const auto proxy = rtmp::parse_url("socks4://" + value);
+      if (!proxy || proxy->host.empty() || !proxy->app.empty()) {
+        return false;
+      }
+      settings.network.proxy =
+          "socks4://" + value + (proxy->port == 0 ? ":" + std::to_string(kSocksPort) : "");
+      break;
+    }
     case Meaning::kConnectArgument:  // see apply_librtmp_options()
     case Meaning::kNone:
     case Meaning::kIgnored:
       break;
-    case Meaning::kUnsafe:
-      return false;
   }
   return true;
 }
@@ -170,7 +178,7 @@ std::optional<std::string> apply_librtmp_options(ConnectionSettings& settings,
       settings.ignored_options.emplace_back(option->name);
     } else if (!apply(settings, option->meaning, unescape_connect_arg(value))) {
       return "The option \"" + std::string(option->name) +
-             "\" behind the location is not supported, or its value is wrong.";
+             "\" behind the location has a value that it cannot have.";
     }
   }
   if (!arguments.empty()) {

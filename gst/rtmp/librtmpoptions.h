@@ -18,7 +18,7 @@ std::pair<std::string_view, std::string_view> split_librtmp_options(std::string_
 /// apply_librtmp_options() sets what such options mean: words NAME=VALUE, names in any case, octets
 /// of values as \xx. Those whose effect is there anyway (live, buffer ...) change nothing; what is
 /// not supported or not known goes into `ignored_options`. The answer is why it would not be safe
-/// to go on, without any value: a number that is none, or a proxy that would be passed by.
+/// to go on, without any value: a number that is none, or a proxy without a host.
 std::optional<std::string> apply_librtmp_options(ConnectionSettings& settings,
                                                  std::string_view options);
 

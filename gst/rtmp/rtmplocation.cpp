@@ -43,6 +43,7 @@ void take_back(ConnectionSettings& settings) {
   settings.flash_version = had.flash_version.value_or(settings.flash_version);
   settings.extra_connect_args = had.extra_connect_args.value_or(settings.extra_connect_args);
   settings.timeout_seconds = had.timeout_seconds.value_or(settings.timeout_seconds);
+  settings.network.proxy = had.proxy.value_or(settings.network.proxy);
   had = {};
   settings.tc_url = settings.swf_url = settings.page_url = {};
   settings.ignored_options.clear();
@@ -61,6 +62,7 @@ ConnectionSettings::Displaced displaced_by(const ConnectionSettings& changed,
   note(had.flash_version, changed.flash_version, before.flash_version);
   note(had.extra_connect_args, changed.extra_connect_args, before.extra_connect_args);
   note(had.timeout_seconds, changed.timeout_seconds, before.timeout_seconds);
+  note(had.proxy, changed.network.proxy, before.network.proxy);
   return had;
 }
 
@@ -156,7 +158,7 @@ ConnectionSettings::ConnectionSettings() {
 std::vector<std::string> ConnectionSettings::secrets() const {
   const std::vector<std::string_view> parts = rtmp::secret_parts(url);
   std::vector<std::string> found(parts.begin(), parts.end());
-  for (const std::string& option : {tc_url, swf_url, page_url}) {
+  for (const std::string& option : {tc_url, swf_url, page_url, network.proxy}) {
     if (auto other = rtmp::parse_url(option)) {
       const std::vector<std::string_view> its = rtmp::secret_parts(*other);
       found.insert(found.end(), its.begin(), its.end());
@@ -358,6 +360,9 @@ bool set_connection_property(GObject* object, ConnectionSettings& settings, guin
       case kPropHandshake:
         settings.handshake = static_cast<rtmp::HandshakeKind>(g_value_get_enum(value));
         break;
+      case kPropProxy:
+        settings.displaced.proxy.reset();
+        return set_network_property(settings.network, id, value);
       default:
         return set_network_property(settings.network, id, value) ||
                set_reconnect_property(settings.reconnect, id, value);

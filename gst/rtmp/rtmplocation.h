@@ -42,7 +42,7 @@ struct ConnectionSettings {
   /// Displaced is what properties had before options behind the location took their place, until
   /// the next location, or until the property is set.
   struct Displaced {
-    std::optional<std::string> secure_token, flash_version, extra_connect_args;
+    std::optional<std::string> secure_token, flash_version, extra_connect_args, proxy;
     std::optional<guint> timeout_seconds;
   };
   Displaced displaced;
@@ -59,7 +59,8 @@ struct ConnectionSettings {
   rtmp::HandshakeKind handshake = rtmp::HandshakeKind::kSimple;
 
   /// secrets() are the texts that mask_secrets() must hide beside URLs: password, token, stream
-  /// key, those of the URLs in options, `derived_secrets`, and what strings extra-connect-args has.
+  /// key, those of the proxy and of the URLs in options, `derived_secrets`, and what strings
+  /// extra-connect-args has.
   /// The longest first.
   std::vector<std::string> secrets() const;
   /// masked() is `text` fit for logs and messages.

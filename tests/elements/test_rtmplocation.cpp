@@ -137,6 +137,22 @@ TEST_P(RtmpLocation, OptionsHoldForTheirLocationOnly) {
   EXPECT_EQ(timeout(), 7u);
 }
 
+// The librtmp elements spoke version 4, and took port 1080 if none was given.
+TEST_P(RtmpLocation, SocksIsTheProxy) {
+  set("proxy", "http://mine:3128");
+  set("location", "rtmp://h/a/b live=1 socks=relay.example");
+  EXPECT_EQ(text("proxy"), "socks4://relay.example:1080");
+  set("location", "rtmp://h/a/b socks=[2001:db8::1]:9050");
+  EXPECT_EQ(text("proxy"), "socks4://[2001:db8::1]:9050");
+  set("location", "rtmp://h/a/b");
+  EXPECT_EQ(text("proxy"), "http://mine:3128");
+  set("location", "rtmp://h/a/b socks=relay.example:1");
+  set("proxy", "direct://");
+  EXPECT_EQ(text("proxy"), "direct://");
+  set("location", "rtmp://h/a/b");
+  EXPECT_EQ(text("proxy"), "direct://") << "a property that was set since stays";
+}
+
 TEST_P(RtmpLocation, BlanksThatBeginNoOptionAreTheStreams) {
   for (const char* stream : {"my stream", "key?a=b c=d", "live 1", "key appx=1", "key =1"}) {
     set("location", (std::string("rtmp://h/a/") + stream).c_str());
@@ -146,8 +162,9 @@ TEST_P(RtmpLocation, BlanksThatBeginNoOptionAreTheStreams) {
 
 TEST_P(RtmpLocation, BadOnesLoseNothing) {
   set("location", "rtmp://example.org/app/key");
-  for (const char* bad : {"rtmp://", "no url", "rtmp://host:99999/app/key", "", "http://h/a/b",
-                          "rtmp://h/a/b socks=proxy:1080", "rtmp://h/a/b timeout=soon"}) {
+  for (const char* bad :
+       {"rtmp://", "no url", "rtmp://host:99999/app/key", "", "http://h/a/b",
+        "rtmp://h/a/b socks=", "rtmp://h/a/b socks=:1080", "rtmp://h/a/b timeout=soon"}) {
     SCOPED_TRACE(bad);
     g_object_set(element_, "location", bad, nullptr);
     EXPECT_EQ(text("location"), "rtmp://example.org/app/key");
