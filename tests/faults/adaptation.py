@@ -6,7 +6,7 @@ import statistics
 import time
 
 import rig
-from cases import case, leaves_nothing
+from cases import case, ends_well
 
 ENCODER_KBPS = 4500
 # kbit/s of the line, and for how many seconds
@@ -17,8 +17,8 @@ IN_TIME = 0.5
 REACHED_OVER = 5
 STEP = 0.5
 
-OBS = """OBS was not run. What its source has (`plugins/obs-outputs/rtmp-stream.c` of 2026; "Dynamically change bitrate",
-off unless the user turns it on): once 200 ms of media wait in its own queue, the encoder gets what went into the socket
+OBS = """OBS was not run. What its source has (`plugins/obs-outputs/rtmp-stream.c` of 2026; "Dynamically change
+bitrate", off unless the user turns it on): once 200 ms of media wait in its own queue, the encoder gets what went into the socket
 over the last 1 to 2 s, less the sound, in whole 100 kbit/s, 50 kbit/s at least; every 4 s without that it gets a tenth
 of the configured bitrate more, up to the configured one; a raise that makes media wait is taken back. While it adapts
 it drops no pictures. What the kernel's buffer holds it does not see. By these figures its way up from 1.4 Mbit/s to
@@ -49,9 +49,9 @@ class Phase:
 
 
 def lives(result):
-    if not result.lived or result.stuck:
-        return [f"ended, or did not end when it was told to: {result.last_words}"]
-    complaints = leaves_nothing(result)
+    if not result.lived:
+        return [f"ended {result.ended_after:.1f} s after the fault began: {result.last_words}"]
+    complaints = ends_well(result)
     if result.attempts != 1:
         complaints.append(f"{result.attempts} connections, though nobody broke the first")
     return complaints
@@ -121,8 +121,8 @@ def told(asked, bounds):
     return ", ".join(at_end)
 
 
-WHAT = (f"the line steps from 6 to 1.5 to 4 Mbit/s, for {', '.join(str(seconds) for _, seconds in PHASES)} s, under x264enc "
-        f"at {ENCODER_KBPS / 1000} Mbit/s")
+WHAT = (f"the line steps from 6 to 1.5 to 4 Mbit/s, for {', '.join(str(seconds) for _, seconds in PHASES)} s, under "
+        f"x264enc at {ENCODER_KBPS / 1000} Mbit/s")
 case("adaptation-on", WHAT, family="adaptation", variant="bitrate-target=x264enc", directions=("push",),
      peers=(rig.OURS,), quick=False, holds=follows, note=OBS)(functools.partial(adaptation, adapts=True))
 case("adaptation-off", WHAT, family="adaptation", variant="fixed bitrate", directions=("push",), quick=False,

@@ -67,8 +67,6 @@ def survives(*, breaks=True, keeps=None, back_within=None, lost_at_most=None, ag
             complaints.append(f"only {result.due} pictures were made: this has tested nothing")
         if not result.lived:
             return [f"ended {result.ended_after:.1f} s after the fault began: {result.last_words}"]
-        if result.stuck:
-            complaints.append(f"did not end within {rig.STOPS_WITHIN} s of being told to")
         if keeps and result.attempts is not None and result.attempts > 1:
             complaints.append(f"{result.attempts} connections, though the first one was not broken by anybody else")
         if back_within is not None and (result.back_after is None or result.back_after > back_within):
@@ -86,15 +84,17 @@ def survives(*, breaks=True, keeps=None, back_within=None, lost_at_most=None, ag
         if timely_within is not None and result.bounded and (
                 result.timely_after is None or result.timely_after > timely_within):
             complaints.append(f"pictures were late until {result.timely_after} s after it, not {timely_within}")
-        complaints += leaves_nothing(result)
+        complaints += ends_well(result)
         return complaints
 
     return check
 
 
-def leaves_nothing(result):
-    """Answers the complaints about what it has grown by, and what is left of it at the end."""
+def ends_well(result):
+    """Answers the complaints about what it has grown by, whether it ends, and what is left of it then."""
     complaints = []
+    if result.stuck:
+        complaints.append(f"did not end within {rig.STOPS_WITHIN} s of being told to")
     if result.grown_fds is not None and result.grown_fds > 4:
         complaints.append(f"{result.grown_fds} descriptors more than before")
     # GLib's pools keep idle ones for a while.
@@ -246,14 +246,14 @@ def keeps_time(result):
     return complaints + ([] if result.measures["off"] <= 2 else [f"time stamps are {result.measures['off']} ms off"])
 
 
-@case("timestamp-wrap", "time stamps come to the end of their 32 bits, 12 s after the first", holds=keeps_time)
+@case("timestamp-wrap", f"time stamps come to the end of their 32 bits, {film.WRAPS_AFTER} s after the first", holds=keeps_time)
 def timestamp_wrap(name, direction, peer):
     stages = []
 
     def fault(scene):
         stages.append(scene)
-        scene.run(12)
-        if scene.client.running() and max(scene.arrivals.numbers()) / film.FPS < 13:
+        scene.run(film.WRAPS_AFTER)
+        if scene.client.running() and max(scene.arrivals.numbers()) / film.FPS < film.WRAPS_AFTER + 1:
             raise rig.Defect("it has not come to the end of 32 bits yet")
 
     result = measure(name, direction, peer, fault, broadcast={"first": film.BEFORE_WRAP})
@@ -306,7 +306,10 @@ STEPS_WITHIN = 25
 
 
 def leaves_silence(result):
-    return [] if result.lived else [f"waits for ever in a step that has no answer: {result.notes}"]
+    complaints = ends_well(result)
+    if not result.lived:
+        complaints.append(f"waits for ever in a step that has no answer: {result.notes}")
+    return complaints
 
 
 @case("silence", "after each step of connecting the server says nothing more; how long the client waits until it tries "
@@ -338,7 +341,8 @@ def silence(name, direction, peer):
             time.sleep(0.02)
         told = [f"{step}: " + (f"waits longer than {STEPS_WITHIN} s" if took is None else f"{what} after {took:.1f} s")
                 for step, (_, _, took, what) in waits.items()]
-        return scene.told("; ".join(told), lived=all(wait[2] is not None for wait in waits.values()))
+        return scene.told("; ".join(told), [wait[1] for wait in waits.values()],
+                          lived=all(wait[2] is not None for wait in waits.values()))
 
 
 # The name, the certificate.
@@ -388,7 +392,7 @@ def refuses(result):
         return [f"took a certificate that has expired: {result.notes}"]
     if "expired" not in result.notes:
         return [f"refused for another reason: {result.notes}"]
-    return [] if result.errors == 1 else [f"{result.errors} errors: {result.notes}"]
+    return ends_well(result) + ([] if result.errors == 1 else [f"{result.errors} errors: {result.notes}"])
 
 
 @case("certificate-expired", "the server's certificate has expired", holds=refuses)
@@ -404,10 +408,11 @@ def certificate_expired(name, direction, peer):
         scene.run_until(scene.arrivals.numbers, 10)
         if scene.client.running():
             there = len(scene.arrivals.numbers())
-            return scene.told("takes it, and pictures pass" if there else "waits, or tries for ever", lived=True)
+            return scene.told("takes it, and pictures pass" if there else "waits, or tries for ever", [scene.client],
+                              lived=True)
         words = scene.client.last_words()
-        return scene.told(f"refuses it after {scene.client.ended_at - began:.1f} s: {words}", lived=False,
-                          errors=len(scene.client.all("error")))
+        return scene.told(f"refuses it after {scene.client.ended_at - began:.1f} s: {words}", [scene.client],
+                          lived=False, errors=len(scene.client.all("error")))
 
 
 # The application.

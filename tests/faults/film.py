@@ -14,8 +14,9 @@ FPS = 30
 AUDIO_RATE, AUDIO_SAMPLES = 44100, 1024
 GOP = 30
 
-# The first time stamp of a broadcast that is about to come to the end of 32 bits.
-BEFORE_WRAP = (1 << 32) - 12_000
+# The first time stamp of a broadcast that comes to the end of 32 bits after so many seconds.
+WRAPS_AFTER = 6
+BEFORE_WRAP = (1 << 32) - WRAPS_AFTER * 1000
 
 # An SEI message "user data unregistered" (H.264 D.1.6) in front of a picture: every decoder and muxer passes it over.
 # In plain letters, so that it needs no emulation prevention.

@@ -9,7 +9,6 @@ Each picture carries its number and the time when it was made, so what is lost a
 what arrives.
 """
 
-import bisect
 import contextlib
 import dataclasses
 import json
@@ -24,6 +23,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 import badlink  # noqa: E402
+from arrivals import Arrivals  # noqa: E402
 import film  # noqa: E402
 import flvfile  # noqa: E402
 import nginx_rtmp  # noqa: E402
@@ -57,87 +57,6 @@ def seconds(value, none="-"):
 
 class Defect(Exception):
     """The rig itself did not work; no measurement."""
-
-
-class Arrivals:
-    """What has arrived. Filled by one thread, read by others."""
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._when, self._pictures = [], []  # side by side: seconds of arrival, (number, made, key frame)
-        self._sounds = []  # seconds of arrival
-        self._octets = []  # (seconds of arrival, size) of pictures and sounds
-        self._stamps = []  # (number, time stamp) of pictures
-        self.backward = 0  # ms, the furthest that a time stamp has gone back, by 32 bits
-        self._last = {}
-
-    def add(self, kind, timestamp, body):
-        now = time.monotonic()
-        with self._lock:
-            if kind in (flvfile.AUDIO, flvfile.VIDEO) and body[1:2] == b"\1":
-                back = (self._last.get(kind, timestamp) - timestamp) & 0xFFFFFFFF
-                self.backward = max(self.backward, back if back < 1 << 31 else 0)
-                self._last[kind] = timestamp
-                self._octets.append((now, len(body)))
-            if kind == flvfile.AUDIO and body[1:2] == b"\1":
-                self._sounds.append(now)
-            elif kind == flvfile.VIDEO:
-                found = film.read_mark(body)
-                if found is not None:
-                    self._when.append(now)
-                    self._pictures.append((found[0], found[1] / 1e9, body[0] >> 4 == 1))
-                    self._stamps.append((found[0], timestamp))
-
-    def first_made_after(self, moment):
-        """Returns when the first picture came that was made after a moment, or None."""
-        with self._lock:
-            at = bisect.bisect(self._when, moment)
-            for when, (_, made, _) in zip(self._when[at:], self._pictures[at:]):
-                if made > moment:
-                    return when
-            return None
-
-    def first_sound_after(self, moment):
-        """Returns when the first sound after a moment came, or None."""
-        with self._lock:
-            at = bisect.bisect(self._sounds, moment)
-            return self._sounds[at] if at < len(self._sounds) else None
-
-    def count(self):
-        with self._lock:
-            return len(self._pictures)
-
-    def numbers(self):
-        with self._lock:
-            return {number for number, _, _ in self._pictures}
-
-    def gaps_without_key(self):
-        """Returns the numbers that do not follow the one before and are no key frames: nobody can decode these."""
-        with self._lock:
-            return [number for (before, _, _), (number, _, key) in zip(self._pictures, self._pictures[1:])
-                    if number != before + 1 and not key]
-
-    def first_number(self):
-        with self._lock:
-            return self._pictures[0][0] if self._pictures else None
-
-    def stamp_error(self):
-        """Returns by how many ms time stamps at most are not what the first and the number of pictures make."""
-        with self._lock:
-            (first, begin), *others = self._stamps
-            off = [(stamp - begin - (number - first) * 1000 // film.FPS) & 0xFFFFFFFF for number, stamp in others]
-            return max(min(error, (1 << 32) - error) for error in off)
-
-    def kbps(self, begin, end):
-        """Returns what has arrived in that time, by the second."""
-        with self._lock:
-            return sum(size for when, size in self._octets if begin <= when < end) / 125 / (end - begin)
-
-    def ages(self, begin=0.0, end=float("inf")):
-        """Returns (arrival, seconds from being made to arriving) of the pictures that came in that time."""
-        with self._lock:
-            return [(when, when - made) for when, (_, made, _) in zip(self._when, self._pictures)
-                    if begin <= when <= end]
 
 
 class Recorder(threading.Thread):
@@ -304,10 +223,13 @@ class Client:
             self.child.process.stdin.write(word.encode() + b"\n")
             self.child.process.stdin.flush()
 
-    def stop(self):
-        """Returns the seconds from the wish until all is stopped, or None if the process had to be killed."""
+    def tell_to_stop(self):
         self.stopped_at = time.monotonic()
         self.tell("stop")
+
+    def stop(self):
+        """Returns the seconds from the wish until all is stopped, or None if the process had to be killed."""
+        self.tell_to_stop()
         return self.ended_at - self.stopped_at if self.wait(STOPS_WITHIN) else None
 
     def wait(self, seconds):
@@ -321,6 +243,11 @@ class Client:
         """The process that does the work."""
         started = self.all("process")
         return started[0]["pid"] if started else self.child.pid
+
+    def left(self):
+        """Returns what is left of its pipeline's threads and descriptors; None if it had none, or has not ended."""
+        said = self.all("left")
+        return said[0]["threads"] + said[0]["descriptors"] if said else None
 
     def size(self):
         """Returns (resident kilobytes, open descriptors, threads), or None once it has ended."""
@@ -524,9 +451,25 @@ class Scene:
         return (self.client.pictures_made(time.monotonic()) if self.direction == "push"
                 else self.broadcaster.broadcast.pictures)
 
-    def told(self, notes, **more):
-        """Returns a result that says only this."""
-        return Result(self.case, self.direction, self.peer, notes=notes, **more)
+    def told(self, notes, clients, **more):
+        """Stops the clients; returns a result that says only this, and how they have ended."""
+        running = [client for client in clients if client.running()]
+        for client in running:
+            client.tell_to_stop()
+        end = time.monotonic() + STOPS_WITHIN
+        stuck = [client for client in clients if not client.wait(max(0, end - time.monotonic()))]
+        result = Result(self.case, self.direction, self.peer, stuck=bool(stuck), **more)
+        left = [client.left() for client in clients]
+        if None not in left:
+            result.left = sum(left, [])
+            notes += f"; left: {', '.join(result.left) or 'nothing'}"
+        if stuck:
+            notes += f"; **does not end within {STOPS_WITHIN} s** of being told to"
+        elif running:
+            result.stopped_within = max(client.ended_at - client.stopped_at for client in running)
+            notes += f"; stops within {seconds(result.stopped_within)}"
+        result.notes = notes
+        return result
 
     def _settle(self):
         """Waits until nothing has arrived for half a second, five at most."""
@@ -562,8 +505,7 @@ class Scene:
             result.stuck = not self.client.wait(STOPS_WITHIN)
             result.ended_after = max(0, self.client.ended_at - begin)
             result.last_words = self.client.last_words()
-        for line in self.client.all("left"):
-            result.left = line["threads"] + line["descriptors"]
+        result.left = self.client.left()
         result.errors = len(self.client.all("error"))
         result.settings = [f"{line['key']}={str(line['value']).lower()}" for line in self.client.all("set")]
         result.bounded = bool(self.client.all("set", key="max-latency"))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How the outcomes are told: a line each while they come in, and a page with a table for each case."""
 
+import os
 import platform
 import re
 import subprocess
@@ -54,8 +55,9 @@ PROCESS = ["stops within", "memory, fds, threads", "left"]
 ABOUT = """# Reliability
 
 What becomes of a broadcast when the network or the server fails: rtmpsink and rtmpsrc, GStreamer's rtmp2sink and
-rtmp2src, and ffmpeg, each through the same fault in the same run. This page is made by `./run faults` (`--quick` for
-the quick half, names of faults for these alone; root is needed), from {versions}.
+rtmp2src, and ffmpeg, each through the same fault in the same run; a plain socket, behind a queue without a bound, where
+the network alone matters. This page is made by `./run faults` (`--quick` for the quick half, names of faults for these
+alone; root is needed), from {versions}{load}.
 
 The client under test and an nginx-rtmp are in two network namespaces, joined by a line that a program carries
 (`tests/support/badlink.cpp`): 5 ms each way unless the fault says otherwise. TCP has cubic; rtmpsink chooses for itself
@@ -74,8 +76,8 @@ The others are as they come.
 | late at the end | the median of the last two seconds |
 | in time after | from the fault's end until pictures are never again more than {in_time:.0f} s late |
 | stops within | from being told to stop until all is stopped |
-| memory, fds, threads | what the process has grown by, from before the fault until a few seconds after it; GLib keeps idle threads for a while |
-| left | threads and descriptors that a pipeline leaves behind in its process |
+| memory, fds, threads | what the process has grown by, from before the fault until a few seconds after it |
+| left | threads and descriptors that are in a process once its pipeline has ended, and were not before it started |
 """
 
 
@@ -88,17 +90,22 @@ def version(*argv):
     return f"{argv[0].removesuffix('-launch-1.0').replace('gst', 'GStreamer')} {found[1] if found else ''}"
 
 
-def about(outcomes):
+def about(outcomes, load_before):
     versions = ", ".join([version("gst-launch-1.0", "--version"), version("ffmpeg", "-version"),
                           f"Linux {platform.release()}"])
     settings = sorted({setting for row in outcomes if row.result is not None and row.peer == rig.OURS
                        for setting in row.result.settings})
-    return ABOUT.format(versions=versions, settings=", ".join(f"`{setting}`" for setting in settings) or "none",
+    load = ""
+    if load_before is not None:
+        load = (f", on {os.cpu_count()} processors. Before it began {load_before:.1f} processes wanted one: the fewer, the "
+                "more what it measures is its own")
+    return ABOUT.format(versions=versions, load=load, settings=", ".join(f"`{setting}`" for setting in settings) or "none",
                         in_time=rig.MAX_LATENCY + film.GOP / film.FPS)
 
 
-def document(outcomes):
-    text = [about(outcomes)]
+def document(outcomes, load_before=None):
+    """Returns the page. `load_before` is how many processes wanted a processor before the measurement."""
+    text = [about(outcomes, load_before)]
     families = {}
     for case in cases.CASES:
         if any(outcome.case is case for outcome in outcomes):

@@ -14,9 +14,9 @@ class Faults(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         nginx_rtmp.require()
-        # Side by side, since they mostly wait, but not all at once: other tests run too. Then each is a case of its own.
+        # Side by side, since they mostly wait, but not all at once: other tests run too. Each is a case of its own.
         cls.outcomes = {(outcome.case.name, outcome.direction): outcome
-                        for outcome in scenes.run(wanted, [rig.OURS], jobs=10)}
+                        for outcome in scenes.run(wanted, [rig.OURS], jobs=12)}
 
 
 def expect(name, direction):
