@@ -18,11 +18,11 @@ REACHED_OVER = 5
 STEP = 0.5
 
 OBS = """OBS was not run. What its source has (`plugins/obs-outputs/rtmp-stream.c` of 2026; "Dynamically change
-bitrate", off unless the user turns it on): once 200 ms of media wait in its own queue, the encoder gets what went into the socket
-over the last 1 to 2 s, less the sound, in whole 100 kbit/s, 50 kbit/s at least; every 4 s without that it gets a tenth
-of the configured bitrate more, up to the configured one; a raise that makes media wait is taken back. While it adapts
-it drops no pictures. What the kernel's buffer holds it does not see. By these figures its way up from 1.4 Mbit/s to
-3.7 Mbit/s of a configured 4.5 Mbit/s takes six raises, 24 s; that is reckoned, not measured."""
+bitrate", off unless the user turns it on): once 200 ms of media wait in its own queue, the encoder gets what went
+into the socket over the last 1 to 2 s, less the sound, in whole 100 kbit/s, 50 kbit/s at least; every 4 s without
+that it gets a tenth of the configured bitrate more, up to the configured one; a raise that makes media wait is taken
+back. While it adapts it drops no pictures. What the kernel's buffer holds it does not see. By these figures its way
+up from 1.4 Mbit/s to 3.7 Mbit/s of a configured 4.5 Mbit/s takes six raises, 24 s; that is reckoned, not measured."""
 
 
 class Phase:

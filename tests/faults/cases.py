@@ -103,7 +103,7 @@ def ends_well(result):
     if result.grown_kb is not None and result.grown_kb > 50_000:
         complaints.append(f"{result.grown_kb} kB more memory than before")
     if result.left:
-        complaints.append(f"left behind in the process after its end: {', '.join(result.left)}")
+        complaints.append(f"left behind in the process after its end: {rig.counted(result.left)}")
     return complaints
 
 
@@ -246,7 +246,8 @@ def keeps_time(result):
     return complaints + ([] if result.measures["off"] <= 2 else [f"time stamps are {result.measures['off']} ms off"])
 
 
-@case("timestamp-wrap", f"time stamps come to the end of their 32 bits, {film.WRAPS_AFTER} s after the first", holds=keeps_time)
+@case("timestamp-wrap", f"time stamps come to the end of their 32 bits, {film.WRAPS_AFTER} s after the first",
+      holds=keeps_time)
 def timestamp_wrap(name, direction, peer):
     stages = []
 

@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import socket
 import subprocess
 import sys
@@ -35,6 +36,8 @@ import encoders  # noqa: E402
 import flvfile  # noqa: E402
 import plain_client  # noqa: E402
 
+# As /proc has them: "socket:[4711]", "anon_inode:[eventfd]".
+KIND = re.compile(r"^(?:anon_inode:\[)?(\w+)(?::\[\d+|)\]$")
 LEFT_WITHIN = 3  # seconds until what the pipeline had must be gone
 
 _printing = threading.Lock()
@@ -59,21 +62,24 @@ class Leftovers:
 
     @staticmethod
     def _now():
-        threads, descriptors = set(), set()
+        threads, descriptors = {}, {}
         for thread in pathlib.Path("/proc/self/task").iterdir():
             with contextlib.suppress(OSError):
-                threads.add((thread.name, (thread / "comm").read_text(encoding="ascii", errors="replace").strip()))
+                # A thread gets its name a moment after its number.
+                threads[thread.name] = (thread / "comm").read_text(encoding="ascii", errors="replace").strip()
         for descriptor in pathlib.Path("/proc/self/fd").iterdir():
             with contextlib.suppress(OSError):
-                descriptors.add((descriptor.name, os.readlink(descriptor)))
+                target = os.readlink(descriptor)
+                descriptors[descriptor.name, target] = target
         return threads, descriptors
 
     def now(self):
-        """Returns the names of threads and what descriptors are of."""
-        threads, descriptors = (now - before for now, before in zip(self._now(), self._before))
+        """Returns the names of threads and what descriptors are of: "socket", "eventfd" or a path."""
+        threads, descriptors = ([name for key, name in now.items() if key not in before]
+                                for now, before in zip(self._now(), self._before))
         # GLib keeps that one for good; and one is of this look.
-        return (sorted(name for _, name in threads if name != "pool-spawner"),
-                sorted(name for _, name in descriptors if not name.startswith(f"/proc/{os.getpid()}/fd")))
+        return (sorted(name for name in threads if name != "pool-spawner"),
+                sorted(KIND.sub(r"\1", name) for name in descriptors if not name.startswith(f"/proc/{os.getpid()}/fd")))
 
 
 class GstClient:

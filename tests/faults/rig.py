@@ -9,6 +9,7 @@ Each picture carries its number and the time when it was made, so what is lost a
 what arrives.
 """
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -53,6 +54,11 @@ def seconds(value, none="-"):
     if value is None:
         return none
     return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+
+
+def counted(names):
+    """Returns "2 socket, 1 eventfd"."""
+    return ", ".join(f"{number} {name}" for name, number in collections.Counter(names).items()) or "nothing"
 
 
 class Defect(Exception):
@@ -245,7 +251,7 @@ class Client:
         return started[0]["pid"] if started else self.child.pid
 
     def left(self):
-        """Returns what is left of its pipeline's threads and descriptors; None if it had none, or has not ended."""
+        """Returns the names of what is left of its pipeline; None if it had none, or has not ended."""
         said = self.all("left")
         return said[0]["threads"] + said[0]["descriptors"] if said else None
 
@@ -462,7 +468,7 @@ class Scene:
         left = [client.left() for client in clients]
         if None not in left:
             result.left = sum(left, [])
-            notes += f"; left: {', '.join(result.left) or 'nothing'}"
+            notes += f"; left: {counted(result.left)}"
         if stuck:
             notes += f"; **does not end within {STOPS_WITHIN} s** of being told to"
         elif running:

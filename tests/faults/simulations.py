@@ -42,9 +42,9 @@ def skew(name, direction, peer, *, ppm):
 
 for ppm in (200, -200):
     case(f"skew{ppm:+}ppm", "simulated: rtmpsrc plays for 12 hours what a sender makes whose clock goes wrong by 200 "
-         "ppm, over a path with jitter and a second of congestion a minute; how far pictures lie from where they belong "
-         "in the pipeline's time", family="clock-skew", variant=f"{ppm:+} ppm", directions=("clock",), peers=(rig.OURS,),
-         holds=keeps_time)(functools.partial(skew, ppm=ppm))
+         "ppm, over a path with jitter and a second of congestion a minute; how far pictures lie from where they "
+         "belong in the pipeline's time", family="clock-skew", variant=f"{ppm:+} ppm", directions=("clock",),
+         peers=(rig.OURS,), holds=keeps_time)(functools.partial(skew, ppm=ppm))
 
 
 def weeks(result):
@@ -59,8 +59,8 @@ def weeks(result):
 
 
 @case("sixty-days", "simulated: a client of the core publishes a stream and plays another for 60 days, one picture and "
-      "one piece of sound each 10 s, past the end of 32 bits of milliseconds and of octets; what is played passes through "
-      "rtmpsrc's time line", directions=("clock",), peers=(rig.OURS,), quick=False, holds=weeks)
+      "one piece of sound each 10 s, past the end of 32 bits of milliseconds and of octets; what is played passes "
+      "through rtmpsrc's time line", directions=("clock",), peers=(rig.OURS,), quick=False, holds=weeks)
 def sixty_days(name, direction, peer):
     measures = long_run("days")
     return simulated(name, direction, peer, measures, messages=measures["messages"],

@@ -32,7 +32,7 @@ def outcome_cells(outcome):
         end = f"ended after {seconds(result.ended_after)}: {words[:200]}"
     memory = ("-" if result.grown_kb is None else
               f"{result.grown_kb / 1000:+.1f} MB, {result.grown_fds:+d}, {result.grown_threads:+d}")
-    left = "-" if result.left is None else "nothing" if not result.left else f"**{', '.join(result.left)}**"
+    left = "-" if result.left is None else rig.counted(result.left)
     process = [seconds(result.stopped_within), memory, left]
     if result.direction == "clock":
         return list(result.figures.values())
@@ -57,12 +57,12 @@ ABOUT = """# Reliability
 What becomes of a broadcast when the network or the server fails: rtmpsink and rtmpsrc, GStreamer's rtmp2sink and
 rtmp2src, and ffmpeg, each through the same fault in the same run; a plain socket, behind a queue without a bound, where
 the network alone matters. This page is made by `./run faults` (`--quick` for the quick half, names of faults for these
-alone; root is needed), from {versions}{load}.
+alone; root is needed), from {versions}.{load}
 
 The client under test and an nginx-rtmp are in two network namespaces, joined by a line that a program carries
 (`tests/support/badlink.cpp`): 5 ms each way unless the fault says otherwise. TCP has cubic; rtmpsink chooses for itself
-if it is not told. Pictures come at 30 a second, a key frame each second, with sound. Each carries its number and the time
-when it was made, so what is lost and how late the rest is are read off what arrives at the far end. The encoder does
+if it is not told. Pictures come at 30 a second, a key frame each second, with sound. Each carries its number and the
+time when it was made, so what is lost and how late the rest is are read off what arrives at the far end. The encoder does
 not wait for a sender that is behind: what the sender does not take is kept for it. Set on our elements: {settings}.
 The others are as they come.
 
@@ -77,7 +77,7 @@ The others are as they come.
 | in time after | from the fault's end until pictures are never again more than {in_time:.0f} s late |
 | stops within | from being told to stop until all is stopped |
 | memory, fds, threads | what the process has grown by, from before the fault until a few seconds after it |
-| left | threads and descriptors that are in a process once its pipeline has ended, and were not before it started |
+| left | threads and descriptors in a process after its pipeline's end that were not there before it started |
 """
 
 
@@ -97,9 +97,10 @@ def about(outcomes, load_before):
                        for setting in row.result.settings})
     load = ""
     if load_before is not None:
-        load = (f", on {os.cpu_count()} processors. Before it began {load_before:.1f} processes wanted one: the fewer, the "
-                "more what it measures is its own")
-    return ABOUT.format(versions=versions, load=load, settings=", ".join(f"`{setting}`" for setting in settings) or "none",
+        load = (f"\n{os.cpu_count()} processors; before it began, {load_before:.1f} processes of others wanted one: "
+                "the fewer, the better the figures.")
+    settings = ", ".join(f"`{setting}`" for setting in settings) or "none"
+    return ABOUT.format(versions=versions, load=load, settings=settings,
                         in_time=rig.MAX_LATENCY + film.GOP / film.FPS)
 
 

@@ -92,7 +92,8 @@ class Proxies(unittest.TestCase):
         """Both elements fail once, soon enough, with this reason, and without the secret."""
         location = location or f"{self.server.url}/live/s"
         more = f"{more} timeout={TIMEOUT} proxy={proxy}"
-        for description in (f"filesrc location={self.film} ! rtmpsink name=tested sync=false {more} location={location}",
+        for description in (f"filesrc location={self.film} ! rtmpsink name=tested sync=false {more} "
+                            f"location={location}",
                             f"rtmpsrc name=tested {more} location={location} ! fakesink"):
             began = time.monotonic()
             with self.subTest(description=description), \
@@ -112,7 +113,8 @@ class Proxies(unittest.TestCase):
             proxy = self.proxy(kind, LOGIN)
             for login in (None, ("wilma", "pa55w0rd")):
                 with self.subTest(proxy=kind.__name__, login=login):
-                    self.fails(proxy.uri_for(login), "unauthorized", "proxy .* does not let us in .*Check user and pass",
+                    self.fails(proxy.uri_for(login), "unauthorized",
+                               "proxy .* does not let us in .*Check user and password in proxy",
                                more="auto-reconnect=true")
 
     def test_proxy_that_is_not_there(self):
