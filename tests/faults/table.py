@@ -12,8 +12,8 @@ import rig
 from rig import seconds
 
 
-def outcome_cells(outcome):
-    """Returns the cells of a row."""
+def outcome_cells(outcome, figures=()):
+    """Returns the cells of a row. `figures` are the heads of the case's own columns, if it has some."""
     if outcome.skipped:
         return [f"skipped: {outcome.skipped}"]
     if outcome.result is None:
@@ -36,8 +36,9 @@ def outcome_cells(outcome):
     process = [seconds(result.stopped_within), memory, left]
     if result.direction == "clock":
         return list(result.figures.values())
-    if result.figures:
-        return [end, *result.figures.values(), *process]
+    if figures or result.figures:
+        # One that has ended too soon has none.
+        return [end, *(result.figures.get(head, "-") for head in figures or result.figures), *process]
     lost = f"{result.lost} of {result.due}, {result.lost / film.FPS:.1f} s" if result.lived else "all since then"
     back = seconds(result.back_after if result.lived else None, "never")
     return [end, back, lost, seconds(result.age_during), seconds(result.age_worst), seconds(result.age_end),
@@ -121,16 +122,16 @@ def document(outcomes, load_before=None):
 
 
 def table(direction, members, outcomes):
+    ours = [outcome for outcome in outcomes if outcome.case in members]
+    figures = next((list(outcome.result.figures) for outcome in ours if outcome.result and outcome.result.figures), [])
     rows = []
     for case in members:
-        for outcome in sorted((outcome for outcome in outcomes if outcome.case is case),
+        for outcome in sorted((outcome for outcome in ours if outcome.case is case),
                               key=lambda outcome: rig.PEERS.index(outcome.peer)):
             rows.append([*([case.variant] if case.variant else []), rig.NAMES[direction, outcome.peer],
-                         *outcome_cells(outcome)])
+                         *outcome_cells(outcome, figures)])
+    columns = figures if direction == "clock" else ["outcome", *(figures or MEDIA), *PROCESS]
     # A case that is told in words has no other columns.
-    figures = next((list(outcome.result.figures) for outcome in outcomes
-                    if outcome.case in members and outcome.result is not None and outcome.result.figures), MEDIA)
-    columns = figures if direction == "clock" else ["outcome", *figures, *PROCESS]
     head = [*([""] if members[0].variant else []), direction, *columns][:max(map(len, rows))]
     text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     text += ["| " + " | ".join(row + [""] * (len(head) - len(row))) + " |" for row in rows]
