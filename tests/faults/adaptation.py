@@ -22,7 +22,7 @@ bitrate", off unless the user turns it on): once 200 ms of media wait in its own
 into the socket over the last 1 to 2 s, less the sound, in whole 100 kbit/s, 50 kbit/s at least; every 4 s without
 that it gets a tenth of the configured bitrate more, up to the configured one; a raise that makes media wait is taken
 back. While it adapts it drops no pictures. What the kernel's buffer holds it does not see. By these figures its way
-up from 1.4 Mbit/s to 3.7 Mbit/s of a configured 4.5 Mbit/s takes six raises, 24 s; that is reckoned, not measured."""
+up from 1.4 Mbit/s to 3.2 Mbit/s, of a configured 4.5 Mbit/s, takes four raises, 16 s; that is reckoned, not measured."""
 
 
 class Phase:
@@ -34,6 +34,8 @@ class Phase:
         self.ages = [age for _, age in ages]
         late = [when for when, age in ages if age > IN_TIME]
         settled = late[-1] if late else begin
+        last = [age for when, age in ages if when > end - REACHED_OVER]
+        self.late_at_end = statistics.median(last) if last else None
         # One that is late to its end has not settled.
         self.settles = settled - begin if settled < end - REACHED_OVER else None
         self.begin, self.end = begin, end
@@ -69,8 +71,9 @@ def follows(result):
         complaints.append(f"{narrow:.0f} kbit/s arrived through 1500 kbit/s")
     if not 2400 < wider < 4000:
         complaints.append(f"{wider:.0f} kbit/s arrived through 4000 kbit/s")
-    if measures["settles"][1] is None or measures["settles"][2] is None:
-        complaints.append(f"pictures were late to the end of a phase: settled after {measures['settles']} s")
+    # It tries what more the line carries, so that a few may be late at any time.
+    if any(late is None or late > IN_TIME for late in measures["late_at_end"]):
+        complaints.append(f"half of the pictures were late at the end of a phase: {measures['late_at_end']} s")
     if result.age_end is None or result.age_end > 1:
         complaints.append(f"at the end pictures arrived {result.age_end} s late")
     return complaints
@@ -98,7 +101,7 @@ def adaptation(name, direction, peer, *, adapts):
         result = scene.result()
         ages = [age for phase in phases for age in phase.ages]
         result.measures = {"reached": [phase.reached for phase in phases], "asked": len(asked),
-                           "settles": [phase.settles for phase in phases]}
+                           "late_at_end": [phase.late_at_end for phase in phases]}
         result.figures = {
             "arrived at the end of each, Mbit/s": ", ".join(f"{phase.reached / 1000:.1f}" for phase in phases),
             "encoder set to, Mbit/s": told(asked, bounds),
