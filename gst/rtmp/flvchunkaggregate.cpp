@@ -8,7 +8,6 @@
 
 #include "config.h"
 #include "rtmp/gstflvchunk.h"
-#include "wire/metadata.h"
 
 GST_DEBUG_CATEGORY_EXTERN(gst_flv_chunk_debug);
 #define GST_CAT_DEFAULT gst_flv_chunk_debug
@@ -24,7 +23,52 @@ constexpr size_t kMaxBatch = 64;
 // of audio and video frames and the jitter of capture, less than any player's buffer.
 constexpr int64_t kMaxLead = 100 * kNsPerMs;
 
-/// running_time() is signed: a DTS may lie before the segment.
+/// utc_at_zero() is the time since 1970 at running time 0, in nanoseconds. Clocks that tell the
+/// time of day are believed; others are compared with the system's.
+int64_t utc_at_zero(GstElement* element, int64_t earliest) {
+  constexpr int64_t kNtpToUnix = int64_t{2'208'988'800} * GST_SECOND;
+  constexpr int kAttempts = 5;
+  constexpr int64_t kNsPerUs = 1000;
+  auto clock = adopt(gst_element_get_clock(element));
+  const auto base = static_cast<int64_t>(gst_element_get_base_time(element));
+  if (!clock) {
+    return g_get_real_time() * kNsPerUs - earliest;
+  }
+  if (g_str_equal(G_OBJECT_TYPE_NAME(clock.get()), "GstNtpClock")) {
+    return base - kNtpToUnix;
+  }
+  if (GST_IS_SYSTEM_CLOCK(clock.get())) {
+    GstClockType type = GST_CLOCK_TYPE_MONOTONIC;
+    g_object_get(clock.get(), "clock-type", &type, nullptr);
+    if (type == GST_CLOCK_TYPE_REALTIME) {
+      return base;
+    }
+  }
+  int64_t best = 0;
+  GstClockTime least = GST_CLOCK_TIME_NONE;
+  for (int i = 0; i < kAttempts; i++) {
+    const GstClockTime before = gst_clock_get_time(clock.get());
+    const int64_t now = g_get_real_time() * kNsPerUs;
+    const GstClockTime took = gst_clock_get_time(clock.get()) - before;
+    if (took < least) {
+      least = took;
+      best = now - static_cast<int64_t>(before + took / 2) + base;
+    }
+  }
+  return best;
+}
+
+bool has_seekable_peer(GstAggregator* aggregator) {
+  auto query = adopt(gst_query_new_seeking(GST_FORMAT_BYTES));
+  gboolean seekable = FALSE;
+  if (gst_pad_peer_query(GST_AGGREGATOR_SRC_PAD(aggregator), query.get())) {
+    gst_query_parse_seeking(query.get(), nullptr, &seekable, nullptr, nullptr);
+  }
+  return seekable;
+}
+
+}  // namespace
+
 std::optional<int64_t> running_time(const GstSegment& segment, GstClockTime time) {
   if (!GST_CLOCK_TIME_IS_VALID(time)) {
     return std::nullopt;
@@ -40,17 +84,6 @@ std::optional<int64_t> running_time(const GstSegment& segment, GstClockTime time
   return sign > 0 ? static_cast<int64_t>(running) : -static_cast<int64_t>(running);
 }
 
-bool has_seekable_peer(GstAggregator* aggregator) {
-  auto query = adopt(gst_query_new_seeking(GST_FORMAT_BYTES));
-  gboolean seekable = FALSE;
-  if (gst_pad_peer_query(GST_AGGREGATOR_SRC_PAD(aggregator), query.get())) {
-    gst_query_parse_seeking(query.get(), nullptr, &seekable, nullptr, nullptr);
-  }
-  return seekable;
-}
-
-}  // namespace
-
 // ---- life ----
 
 void FlvChunk::reset() {
@@ -58,7 +91,8 @@ void FlvChunk::reset() {
   candidates_.clear();
   pads_cookie_.reset();
   gst_aggregator_set_ignore_inactive_pads(GST_AGGREGATOR_CAST(element_), TRUE);
-  owners_ = {};
+  owners_.clear();
+  downstream_changed_ = true;
   tags_ = nullptr;
   batch_.clear();
   flow_ = GST_FLOW_OK;
@@ -85,9 +119,11 @@ FlvWriter& FlvChunk::writer() {
   }
   const FlvChunkSettings chosen = settings.copy();
   interleave_ = chosen.interleave;
+  multitrack_ = chosen.multitrack;
   FlvWriter::Options options;
   options.skip_backwards = chosen.skip_backwards;
   options.enforce_increasing = chosen.enforce_increasing;
+  options.multitrack = chosen.multitrack;
   options.zero_based_pieces = chosen.chunk_timestamps == ChunkTimestamps::kZero;
   options.cutter = {chosen.chunk_mode, static_cast<int64_t>(chosen.chunk_duration / GST_MSECOND),
                     chosen.chunk_max_bytes};
@@ -149,10 +185,19 @@ GstPtr<GstBuffer> FlvChunk::take(Candidate& candidate) {
   return buffer;
 }
 
+bool FlvChunk::Candidate::is_before(const Candidate& other) const {
+  if (time != other.time) {
+    return time < other.time;
+  }
+  const FlvChunkPad& one = *pad->priv;
+  const FlvChunkPad& two = *other.pad->priv;
+  return one.is_elementary() && one.kind() == two.kind() && one.key() < two.key();
+}
+
 FlvChunk::Candidate* FlvChunk::lowest() {
   Candidate* best = nullptr;
   for (Candidate& candidate : candidates_) {
-    if (candidate.head && (best == nullptr || candidate.time < best->time)) {
+    if (candidate.head && (best == nullptr || candidate.is_before(*best))) {
       best = &candidate;
     }
   }
@@ -162,22 +207,31 @@ FlvChunk::Candidate* FlvChunk::lowest() {
 /// may_go() is true if the lowest head need not wait for the pads that have none.
 bool FlvChunk::may_go(const Candidate& first) const {
   const bool live = is_live();
-  if (live && interleave_ == Interleave::kArrival) {
+  if (live && interleave_ == Interleave::kArrival && multitrack_ == MultitrackMode::kOneTrack) {
     return true;
   }
   return std::ranges::none_of(candidates_, [&](const Candidate& other) {
     if (!other.is_waited_for()) {
       return false;
     }
-    const auto& last = other.pad->priv->last_time;
+    const FlvChunkPad& pad = *other.pad->priv;
+    const auto& last = pad.last_time;
     if (last && first.time <= *last) {
       return false;  // What comes there next is no earlier.
     }
     if (!live) {
       return true;
     }
+    if (pad.kind() == PadKind::kScript) {
+      return false;  // Nobody knows when there will be something.
+    }
+    if (last && multitrack_ != MultitrackMode::kOneTrack && pad.is_elementary() &&
+        pad.kind() == first.pad->priv->kind()) {
+      return true;  // It may have something for the same message.
+    }
     // A track that has not begun was waited for when the file began, or when its pad came.
-    return last && (interleave_ == Interleave::kDts || first.time > *last + kMaxLead);
+    return last && (interleave_ == Interleave::kDts ||
+                    (interleave_ == Interleave::kAuto && first.time > *last + kMaxLead));
   });
 }
 
@@ -230,6 +284,7 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
     return fail(flow_);
   }
   see_pads();
+  see_downstream();
   survey();
   const bool ready = read_setup() || timeout;
   if (flow_ == GST_FLOW_OK && ready && lowest() != nullptr && !writer().has_begun()) {
@@ -243,6 +298,10 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
     }
     consume(*first);
     look(*first);
+  }
+  if (writer().has_begun()) {
+    end_tracks();
+    writer().complete();
   }
   const bool end = flow_ == GST_FLOW_OK && finished();
   wait_for_the_silent_if_alone();
@@ -273,16 +332,16 @@ void FlvChunk::begin() {
   int64_t earliest = lowest()->time;
   for (const Candidate& candidate : candidates_) {
     if (candidate.head && candidate.tag) {
-      writer().expect(candidate.tag->kind());
+      writer().expect(candidate.tag->key());
     }
     const auto header = candidate.pad->priv->file_header.copy();
     if (!header || writer().metadata().has_input()) {
       continue;
     }
-    for (auto [kind, there] : {std::pair(TrackKind::kAudio, header->has_audio),
-                               {TrackKind::kVideo, header->has_video}}) {
+    for (auto [key, there] :
+         {std::pair(kDefaultAudio, header->has_audio), {kDefaultVideo, header->has_video}}) {
       if (there) {
-        writer().expect(kind);
+        writer().expect(key);
       }
     }
   }
@@ -297,211 +356,30 @@ void FlvChunk::begin_at(int64_t earliest) {
     streamable = true;
   }
   refresh_tags();
-  writer().begin(earliest, streamable);
+  writer().begin(earliest, streamable, timestamp_base(earliest));
 }
 
-void FlvChunk::consume(Candidate& candidate) {
-  const std::optional<QueuedTag> tag = candidate.tag;
-  auto buffer = take(candidate);
-  if (!buffer) {
-    return;
-  }
-  if (tag) {
-    consume_tag(candidate, *tag, std::move(buffer));
-    return;
-  }
-  FlvChunkPad& priv = *candidate.pad->priv;
-  if (gst_buffer_get_size(buffer.get()) == 0) {
-    // A gap, or an encoder's empty buffer: time passes.
-    const GstClockTime duration = GST_BUFFER_DURATION(buffer.get());
-    priv.last_time =
-        candidate.time + (GST_CLOCK_TIME_IS_VALID(duration) ? static_cast<int64_t>(duration) : 0);
-    return;
-  }
-  const GstSegment& segment = GST_AGGREGATOR_PAD_CAST(candidate.pad.get())->segment;
-  FlvFrame frame;
-  frame.kind = priv.track_kind();
-  frame.dts = running_time(segment, GST_BUFFER_DTS(buffer.get()));
-  frame.pts = running_time(segment, GST_BUFFER_PTS(buffer.get()));
-  frame.is_key = !GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DELTA_UNIT);
-  frame.payload = std::move(buffer);
-  consume_frame(candidate, std::move(frame));
-}
-
-void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body) {
-  using rtmp::flv::TagType;
-  if (tag.type != TagType::kAudio && tag.type != TagType::kVideo) {
-    consume_script(std::move(body), tag.type);
-    return;
-  }
-  FlvChunkPad& priv = *candidate.pad->priv;
-  const TrackKind kind = tag.kind();
-  if (!owns(priv, kind)) {
-    return;
-  }
-  if (tag.packet_class == rtmp::media::PacketClass::kSequenceHeader) {
-    MappedBuffer map(body.get());
-    writer().set_sequence_header(kind, {map.bytes().begin(), map.bytes().end()});
-    return;
-  }
-  FlvFrame frame;
-  frame.kind = kind;
-  frame.dts = static_cast<int64_t>(GST_BUFFER_DTS(body.get()));
-  frame.pts = static_cast<int64_t>(GST_BUFFER_PTS(body.get()));
-  frame.is_key = tag.packet_class == rtmp::media::PacketClass::kKeyFrame;
-  frame.is_whole = true;
-  frame.filtered = tag.filtered;
-  frame.payload = std::move(body);
-  consume_frame(candidate, std::move(frame));
-}
-
-void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type) {
-  if (type == rtmp::flv::TagType::kScript) {
-    MappedBuffer map(body.get());
-    const rtmp::Bytes data = rtmp::without_set_data_frame(map.bytes());
-    if (rtmp::script_handler(data) == rtmp::kOnMetaData) {
-      auto script = rtmp::parse_script_data(data);
-      if (!script || script->arguments.empty()) {
-        GST_WARNING_OBJECT(element_, "onMetaData of an input left out: it cannot be read");
-        return;
-      }
-      const rtmp::amf::Value& metadata = script->arguments.front();
-      const rtmp::MediaPresence presence = rtmp::media_presence(metadata);
-      if (presence.audio.value_or(false)) {
-        writer().expect(TrackKind::kAudio);
-      }
-      if (presence.video.value_or(false)) {
-        writer().expect(TrackKind::kVideo);
-      }
-      const auto news = writer().metadata().merge(metadata);
-      if (!news) {
-        GST_WARNING_OBJECT(element_, "onMetaData of an input left out: it is too large");
-      } else if (*news) {
-        writer().metadata_changed();
-      }
-      return;
-    }
-  }
-  if (writer().write_script(std::move(body), type) != FlvWriter::Outcome::kWritten) {
-    GST_WARNING_OBJECT(element_, "script data of an input left out: too much before any frame");
-  }
-}
-
-void FlvChunk::consume_frame(Candidate& candidate, FlvFrame frame) {
-  FlvChunkPad& priv = *candidate.pad->priv;
-  priv.last_time = std::max(priv.last_time.value_or(candidate.time), candidate.time);
-  const bool wants_format = !frame.is_whole;
-  switch (writer().write(std::move(frame))) {
-    case FlvWriter::Outcome::kWritten:
-      break;
-    case FlvWriter::Outcome::kSkipped:
-      GST_DEBUG_OBJECT(candidate.pad.get(), "skipped a frame that steps back");
-      break;
-    case FlvWriter::Outcome::kTooLarge:
-      GST_ELEMENT_ERROR(element_, STREAM, MUX, ("A frame is too large for FLV."),
-                        ("pad %s: the body of an FLV tag holds 16777215 octets at most",
-                         GST_PAD_NAME(candidate.pad.get())));
-      flow_ = GST_FLOW_ERROR;
-      break;
-    case FlvWriter::Outcome::kNoConfiguration:
-      g_assert(wants_format);
-      GST_ELEMENT_ERROR(
-          element_, STREAM, FORMAT,
-          ("The input on pad %s cannot be put into FLV.", GST_PAD_NAME(candidate.pad.get())),
-          ("%s", priv.format_error != nullptr
-                     ? priv.format_error
-                     : "frames came before caps with the decoder configuration (codec_data)"));
-      flow_ = GST_FLOW_NOT_NEGOTIATED;
+/// timestamp_base() is what is added to the timestamps of tags, in milliseconds; nothing if they
+/// are to begin at 0.
+std::optional<int64_t> FlvChunk::timestamp_base(int64_t earliest) const {
+  switch (settings.copy().timestamp_base) {
+    case TimestampBase::kRunningTime:
+      return 0;
+    case TimestampBase::kZero:
+      return std::nullopt;
+    case TimestampBase::kUtc:
       break;
   }
+  return floor_ms(utc_at_zero(GST_ELEMENT_CAST(element_), earliest)) - shift_for(earliest);
 }
 
-/// owns() is false for the second pad that brings a track of `kind`: FLV has one of each.
-bool FlvChunk::owns(FlvChunkPad& pad, TrackKind kind) {
-  const FlvChunkPad*& owner = owners_[static_cast<size_t>(kind)];
-  if (owner == nullptr) {
-    owner = &pad;
-  }
-  if (owner != &pad && !std::exchange(pad.warned_conflict, true)) {
-    GST_ELEMENT_WARNING(
-        element_, STREAM, MUX,
-        ("A second %s track is left out.", kind == TrackKind::kVideo ? "video" : "audio"),
-        ("several inputs bring one, and FLV has room for one"));
-  }
-  return owner == &pad;
-}
-
-/// see_pads() notes the tracks of pads that came or went.
-void FlvChunk::see_pads() {
-  {
-    ObjectLock lock(element_);
-    if (pads_cookie_ == GST_ELEMENT_CAST(element_)->pads_cookie) {
-      return;
+/// end_tracks() tells of the tracks that have ended while others go on.
+void FlvChunk::end_tracks() {
+  for (const Candidate& candidate : candidates_) {
+    const FlvChunkPad& pad = *candidate.pad->priv;
+    if (!candidate.head && candidate.eos && pad.is_elementary()) {
+      writer().end_track(pad.key());
     }
-    pads_cookie_ = GST_ELEMENT_CAST(element_)->pads_cookie;
-  }
-  std::array<bool, 2> owner_there{};
-  for_each_pad([&](FlvChunkPad& pad) {
-    if (pad.kind() != PadKind::kFlv) {
-      const TrackKind kind = pad.track_kind();
-      owners_[static_cast<size_t>(kind)] = &pad;
-      writer().expect(kind);
-    }
-    for (size_t i = 0; i < owner_there.size(); i++) {
-      owner_there[i] |= owners_[i] == &pad;
-    }
-  });
-  for (size_t i = 0; i < owners_.size(); i++) {
-    if (!owner_there[i] && std::exchange(owners_[i], nullptr) != nullptr) {
-      writer().unexpect(static_cast<TrackKind>(i));
-    }
-  }
-}
-
-// ---- events ----
-
-void FlvChunk::see_event(GstFlvChunkPad* pad, GstEvent* event) {
-  FlvChunkPad& priv = *pad->priv;
-  if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS && priv.kind() != PadKind::kFlv) {
-    GstCaps* caps = nullptr;
-    gst_event_parse_caps(event, &caps);
-    auto format = track_format_from_caps(caps, priv.track_kind());
-    priv.format.reset();
-    priv.format_error = nullptr;
-    if (!format) {
-      priv.format_error = format.error();
-      GST_WARNING_OBJECT(pad, "%s Caps: %" GST_PTR_FORMAT, priv.format_error, caps);
-    } else {
-      priv.format = *format;
-    }
-    // Frames must not go on under a configuration that is no longer theirs.
-    if (priv.format) {
-      writer().set_format(*priv.format);
-    } else {
-      writer().clear_format(priv.track_kind());
-    }
-  } else if (GST_EVENT_TYPE(event) == GST_EVENT_TAG) {
-    GstTagList* tags = nullptr;
-    gst_event_parse_tag(event, &tags);
-    guint bitrate = 0;
-    if (priv.kind() != PadKind::kFlv &&
-        (gst_tag_list_get_uint(tags, GST_TAG_BITRATE, &bitrate) ||
-         gst_tag_list_get_uint(tags, GST_TAG_NOMINAL_BITRATE, &bitrate))) {
-      // Parsers guess anew every few frames: that alone is not worth another onMetaData.
-      writer().metadata().set_bitrate(priv.track_kind(), bitrate);
-    }
-    tags_ = adopt(gst_tag_list_merge(tags_.get(), tags, GST_TAG_MERGE_REPLACE));
-    refresh_tags();
-  }
-}
-
-/// refresh_tags() joins the application's tags and those of the inputs.
-void FlvChunk::refresh_tags() {
-  GstTagSetter* setter = GST_TAG_SETTER(element_);
-  auto merged = adopt(gst_tag_list_merge(gst_tag_setter_get_tag_list(setter), tags_.get(),
-                                         gst_tag_setter_get_tag_merge_mode(setter)));
-  if (writer().metadata().set_tags(merged.get())) {
-    writer().metadata_changed();
   }
 }
 

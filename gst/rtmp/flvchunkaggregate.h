@@ -1,47 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include <gst/base/gstaggregator.h>
 
 #include "common/glue.h"
 #include "common/locked.h"
+#include "rtmp/flvchunksettings.h"
+#include "rtmp/flvdownstream.h"
 #include "rtmp/flvwriter.h"
 #include "rtmp/gstflvchunk.h"
 #include "rtmp/gstflvchunkpad.h"
 
 namespace gstrtmp {
 
-/// Interleave says in what order tracks are written; see the property `interleave`.
-enum class Interleave : int { kAuto, kDts, kArrival };
-enum class ChunkTimestamps : int { kContinue, kZero };
-
-/// kProgramName is what onMetaData names unless told otherwise.
-extern const char kProgramName[];
-
-/// FlvChunkSettings are the properties.
-struct FlvChunkSettings {
-  bool streamable = false;
-  std::string creator;  ///< empty = the default text
-  std::string encoder;
-  bool skip_backwards = false;
-  bool enforce_increasing = false;
-  Interleave interleave = Interleave::kAuto;
-  ChunkMode chunk_mode = ChunkMode::kTag;
-  GstClockTime chunk_duration = 10 * GST_SECOND;
-  uint64_t chunk_max_bytes = 0;
-  ChunkTimestamps chunk_timestamps = ChunkTimestamps::kContinue;
-  // What a track may be late in a live pipeline, on top of what its source said, before the others
-  // go on without it.
-  GstClockTime latency = 50 * GST_MSECOND;
-  GstClockTime min_upstream_latency = 0;
-};
+/// running_time() is signed: a DTS may lie before the segment.
+std::optional<int64_t> running_time(const GstSegment& segment, GstClockTime time);
 
 /// FlvChunk is the aggregating half of the element: it picks the next frame from the pads, hands it
 /// to the FlvWriter and pushes what comes out. All of it runs in the source pad's thread, but for
@@ -64,6 +42,10 @@ class FlvChunk : private FlvOutput {
   /// set_latency() and set_min_upstream_latency() are the properties' setters.
   void set_latency(GstClockTime latency);
   void set_min_upstream_latency(GstClockTime latency);
+  /// sink_caps() is what a pad of one track takes (transfer full).
+  GstPtr<GstCaps> sink_caps(GstFlvChunkPad* pad) const;
+  /// see_reconfigure() says that downstream may take something else from now on.
+  void see_reconfigure() { downstream_changed_ = true; }
 
   // ---- source pad's thread ----
 
@@ -88,6 +70,8 @@ class FlvChunk : private FlvOutput {
     bool eos = false;
 
     bool is_waited_for() const { return !head && !eos; }
+    /// is_before() is the order of what goes out; tracks of one kind share a time by their ids.
+    bool is_before(const Candidate& other) const;
   };
 
   FlvWriter& writer();
@@ -101,12 +85,21 @@ class FlvChunk : private FlvOutput {
   bool read_setup();
   void begin();
   void begin_at(int64_t earliest);
+  std::optional<int64_t> timestamp_base(int64_t earliest) const;
+  void end_tracks();
   void consume(Candidate& candidate);
   void consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body);
-  void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type);
+  bool consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
+  void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type, std::optional<int64_t> time);
   void consume_frame(Candidate& candidate, FlvFrame frame);
-  bool owns(FlvChunkPad& pad, TrackKind kind);
+  void complete_format(FlvChunkPad& pad, GstBuffer* frame);
+  bool owns(FlvChunkPad& pad, TrackKey key);
+  bool owns_all(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
   void see_pads();
+  void see_caps(GstFlvChunkPad* pad, GstCaps* caps);
+  void see_tags(FlvChunkPad& pad, GstTagList* tags);
+  void read_caps(FlvChunkPad& pad);
+  void see_downstream();
   void refresh_tags();
   GstFlowReturn finish();
   GstFlowReturn fail(GstFlowReturn flow);
@@ -132,11 +125,21 @@ class FlvChunk : private FlvOutput {
   std::atomic<GstClockTime> room_{0};       ///< what pads may queue, on top of `latency`
   std::atomic<GstClockTime> used_room_{0};  ///< what streaming threads know of it
 
-  Interleave interleave_ = Interleave::kAuto;  ///< as of the writer's making
+  std::atomic<bool> downstream_changed_{true};
+  FlvDownstream downstream_;  ///< as it was last asked
+  bool nanoseconds_ = false;  ///< what came of it, and of the property
+
+  Interleave interleave_ = Interleave::kAuto;  ///< as of the writer's making, as the next
+  MultitrackMode multitrack_ = MultitrackMode::kOneTrack;
   std::optional<FlvWriter> writer_;
   std::vector<Candidate> candidates_;  ///< empty outside aggregate() and next_time()
   std::optional<uint32_t> pads_cookie_;
-  std::array<const FlvChunkPad*, 2> owners_{};
+  /// Owner is the pad that a track is taken from: FLV inputs can bring tracks that others have.
+  struct Owner {
+    TrackKey key;
+    const FlvChunkPad* pad;
+  };
+  std::vector<Owner> owners_;
   GstPtr<GstTagList> tags_;
   std::vector<GstPtr<GstBuffer>> batch_;
   GstFlowReturn flow_ = GST_FLOW_OK;

@@ -103,20 +103,40 @@ void FlvMetadata::set_encoder(std::string text) {
   encoder_ = bounded(std::move(text));
 }
 
-void FlvMetadata::set_presence(bool has_audio, bool has_video) {
-  has_audio_ = has_audio;
-  has_video_ = has_video;
+bool FlvMetadata::set_presence(TrackKey track, bool present) {
+  return std::exchange(tracks_[track].present, present) != present;
 }
 
-bool FlvMetadata::set_format(const TrackFormat& format) {
-  auto& known = format.kind == TrackKind::kVideo ? video_ : audio_;
+bool FlvMetadata::set_format(TrackKey track, const TrackFormat& format) {
+  auto& known = tracks_[track].format;
   const bool news = !known || !known->describes_same(format);
   known = format;
   return news;
 }
 
-void FlvMetadata::set_bitrate(TrackKind kind, unsigned bits_per_second) {
-  (kind == TrackKind::kVideo ? video_bitrate_ : audio_bitrate_) = bits_per_second;
+void FlvMetadata::set_bitrate(TrackKey track, unsigned bits_per_second) {
+  tracks_[track].bitrate = bits_per_second;
+}
+
+bool FlvMetadata::set_track_tags(TrackKey track, const GstTagList* tags) {
+  const auto text_of = [tags](const char* tag) {
+    gchar* text = nullptr;
+    gst_tag_list_get_string(tags, tag, &text);
+    GCharPtr owned(text);
+    return text != nullptr ? bounded(text) : std::string();
+  };
+  Track& known = tracks_[track];
+  bool news = false;
+  // GStreamer's language codes are ISO 639-1 or -2, both of which are BCP 47's too.
+  for (auto [tag, member] :
+       {std::pair(GST_TAG_LANGUAGE_CODE, &known.language), {GST_TAG_TITLE, &known.title}}) {
+    std::string text = text_of(tag);
+    if (!text.empty() && text != *member) {
+      *member = std::move(text);
+      news = true;
+    }
+  }
+  return news;
 }
 
 bool FlvMetadata::set_tags(const GstTagList* tags) {
@@ -161,42 +181,115 @@ std::optional<bool> FlvMetadata::merge(const Value& metadata) {
   return news;
 }
 
-FlvMetadata::Properties FlvMetadata::track_properties() const {
-  Properties out;
-  auto add = [&out](const char* name, Value value) { out.emplace_back(name, std::move(value)); };
-  if (video_ && has_video_) {
-    add("videocodecid", static_cast<int>(video_->video.codec));
-    if (video_->width > 0 && video_->height > 0) {
-      add("width", video_->width);
-      add("height", video_->height);
-    }
-    if (video_->par_n > 0 && video_->par_d > 0) {
-      add("AspectRatioX", video_->par_n);
-      add("AspectRatioY", video_->par_d);
-    }
-    if (video_->framerate > 0) {
-      add("framerate", video_->framerate);
+bool FlvMetadata::has(TrackKind kind) const {
+  return std::ranges::any_of(
+      tracks_, [kind](const auto& each) { return each.first.kind == kind && each.second.present; });
+}
+
+namespace {
+
+/// AudioNames are what a sound's rate and channels are called: the specification of the maps has
+/// other names than FLV's.
+struct AudioNames {
+  const char* rate;
+  const char* channels;
+};
+constexpr AudioNames kTopNames = {"audiosamplerate", "audiochannels"};
+constexpr AudioNames kMapNames = {"samplerate", "channels"};
+
+void add_video(const TrackFormat& format, std::vector<Property>& out) {
+  out.emplace_back("videocodecid", format.codec_id());
+  if (format.width > 0 && format.height > 0) {
+    out.emplace_back("width", format.width);
+    out.emplace_back("height", format.height);
+  }
+  if (format.par_n > 0 && format.par_d > 0) {
+    out.emplace_back("AspectRatioX", format.par_n);
+    out.emplace_back("AspectRatioY", format.par_d);
+  }
+  if (format.framerate > 0) {
+    out.emplace_back("framerate", format.framerate);
+  }
+}
+
+void add_audio(const TrackFormat& format, const AudioNames& names, std::vector<Property>& out) {
+  out.emplace_back("audiocodecid", format.codec_id());
+  if (format.rate > 0) {
+    out.emplace_back(names.rate, format.rate);
+  }
+  out.emplace_back("audiosamplesize", format.audio.sixteen_bit ? 16 : 8);
+  if (format.channels > 0) {
+    out.emplace_back(names.channels, format.channels);
+    out.emplace_back("stereo", format.channels > 1);
+  }
+}
+
+void add_bitrate(TrackKind kind, unsigned bitrate, std::vector<Property>& out) {
+  if (bitrate > 0) {
+    // Kilobits of 1024 bits, as every other muxer counts them.
+    out.emplace_back(kind == TrackKind::kVideo ? "videodatarate" : "audiodatarate",
+                     bitrate / 1024.0);
+  }
+}
+
+}  // namespace
+
+void FlvMetadata::add_default_track(TrackKind kind, Properties& out) const {
+  auto it = tracks_.find({kind, 0});
+  if (it == tracks_.end()) {
+    return;
+  }
+  const Track& track = it->second;
+  if (track.present && track.format) {
+    if (kind == TrackKind::kVideo) {
+      add_video(*track.format, out);
+    } else {
+      add_audio(*track.format, kTopNames, out);
     }
   }
-  // Kilobits of 1024 bits, as every other muxer counts them.
-  if (video_bitrate_ > 0) {
-    add("videodatarate", video_bitrate_ / 1024.0);
-  }
-  if (audio_ && has_audio_) {
-    add("audiocodecid", static_cast<int>(audio_->audio.codec));
-    if (audio_->rate > 0) {
-      add("audiosamplerate", audio_->rate);
+  add_bitrate(kind, track.bitrate, out);
+}
+
+/// add_track_map() tells of each further track all that there is to tell. Of the default track,
+/// which the top level describes, it has what there is no name for up there.
+void FlvMetadata::add_track_map(TrackKind kind, Properties& out) const {
+  Properties map;
+  for (const auto& [key, track] : tracks_) {
+    if (key.kind != kind || !track.present) {
+      continue;
     }
-    add("audiosamplesize", audio_->audio.sixteen_bit ? 16 : 8);
-    if (audio_->channels > 0) {
-      add("audiochannels", audio_->channels);
-      add("stereo", audio_->channels > 1);
+    Properties members;
+    if (key.id != 0) {
+      if (track.format) {
+        if (kind == TrackKind::kVideo) {
+          add_video(*track.format, members);
+        } else {
+          add_audio(*track.format, kMapNames, members);
+        }
+      }
+      add_bitrate(kind, track.bitrate, members);
+    }
+    for (auto [name, text] : {std::pair("language", &track.language), {"title", &track.title}}) {
+      if (!text->empty()) {
+        members.emplace_back(name, *text);
+      }
+    }
+    if (!members.empty()) {
+      map.emplace_back(std::to_string(key.id), Value::object(std::move(members)));
     }
   }
-  if (audio_bitrate_ > 0) {
-    add("audiodatarate", audio_bitrate_ / 1024.0);
+  const char* name = kind == TrackKind::kVideo ? "videoTrackIdInfoMap" : "audioTrackIdInfoMap";
+  // An input's tracks are in a map of its own.
+  if (const Value* input = find(input_, name)) {
+    for (const Property& member : input->members()) {
+      if (find(map, member.first) == nullptr) {
+        map.push_back(member);
+      }
+    }
   }
-  return out;
+  if (!map.empty()) {
+    out.emplace_back(name, Value::object(std::move(map)));
+  }
 }
 
 /// write() leaves all but every `stride`th key frame out; 0 = all of them. An index of one entry is
@@ -207,11 +300,14 @@ rtmp::Buffer FlvMetadata::write(const FileFacts* facts, size_t stride, size_t pa
     out.emplace_back("duration", facts->duration);
     out.emplace_back("filesize", static_cast<double>(facts->size));
   }
-  for (Property& property : track_properties()) {
-    out.push_back(std::move(property));
+  for (TrackKind kind : {TrackKind::kVideo, TrackKind::kAudio}) {
+    add_default_track(kind, out);
   }
-  out.emplace_back("hasVideo", has_video_);
-  out.emplace_back("hasAudio", has_audio_);
+  for (TrackKind kind : {TrackKind::kVideo, TrackKind::kAudio}) {
+    add_track_map(kind, out);
+  }
+  out.emplace_back("hasVideo", has(TrackKind::kVideo));
+  out.emplace_back("hasAudio", has(TrackKind::kAudio));
   out.emplace_back("hasMetadata", true);
   out.insert(out.end(), tags_.begin(), tags_.end());
   for (auto [name, chosen] : {std::pair("metadatacreator", &creator_), {"encoder", &encoder_}}) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,7 +11,7 @@
 #include "wire/amf.h"
 #include "wire/bytes.h"
 
-/// onMetaData (FLV 10.1, E.5): what a muxer tells of its file.
+/// onMetaData (FLV 10.1, E.5; Enhanced RTMP v2, "Metadata"): what a muxer tells of its file.
 namespace gstrtmp {
 
 /// KeyFrame is one entry of the index that seeking readers use.
@@ -37,11 +38,15 @@ class FlvMetadata {
   /// Texts, those of tags too, are cut where a string of AMF0 ends.
   void set_creator(std::string text);
   void set_encoder(std::string text);
-  void set_presence(bool has_audio, bool has_video);
-  void set_bitrate(TrackKind kind, unsigned bits_per_second);
-  /// set_format() tells what a track's caps say. True if that is news, as all that follow.
-  bool set_format(const TrackFormat& format);
+  /// set_presence() says whether there is, or was, a track to tell of. True if that is news, as for
+  /// all that follow.
+  bool set_presence(TrackKey track, bool present);
+  void set_bitrate(TrackKey track, unsigned bits_per_second);
+  /// set_format() tells what a track's caps say.
+  bool set_format(TrackKey track, const TrackFormat& format);
   bool set_tags(const GstTagList* tags);
+  /// set_track_tags() takes language and title of one track.
+  bool set_track_tags(TrackKey track, const GstTagList* tags);
   /// merge() takes the members of an input's onMetaData over, but for what cannot hold any more in
   /// what we write: positions, sizes, dates of last things. Nothing is taken, and nothing returned,
   /// if there would be more than 256 of them, 8192 values, or 1 MiB of text.
@@ -58,19 +63,23 @@ class FlvMetadata {
 
  private:
   using Properties = std::vector<rtmp::amf::Property>;
+  struct Track {
+    bool present = false;
+    std::optional<TrackFormat> format;
+    unsigned bitrate = 0;
+    std::string language;  ///< BCP 47
+    std::string title;
+  };
   rtmp::Buffer write(const FileFacts* facts, size_t stride, size_t padding) const;
-  Properties track_properties() const;
+  bool has(TrackKind kind) const;
+  void add_default_track(TrackKind kind, Properties& out) const;
+  void add_track_map(TrackKind kind, Properties& out) const;
 
   const std::string program_;
   std::string creator_;
   std::string encoder_;
   std::string date_;
-  bool has_audio_ = false;
-  bool has_video_ = false;
-  std::optional<TrackFormat> video_;
-  std::optional<TrackFormat> audio_;
-  unsigned video_bitrate_ = 0;
-  unsigned audio_bitrate_ = 0;
+  std::map<TrackKey, Track> tracks_;
   Properties tags_;
   Properties input_;
 };

@@ -3,6 +3,9 @@
 
 #include <array>
 
+#include "wire/enhanced.h"
+#include "wire/media.h"
+
 namespace gstrtmp {
 namespace {
 
@@ -39,6 +42,25 @@ GstPtr<GstBuffer> take_body(GstAdapter* adapter, size_t size) {
   }
   return adopt(many ? gst_adapter_take_buffer(adapter, size)
                     : gst_adapter_take_buffer_fast(adapter, size));
+}
+
+/// read_head() answers the composition time, and false if the octets do not reach far enough.
+bool read_head(FlvBody& body, rtmp::Bytes octets, int32_t& composition) {
+  const bool video = body.type == TagType::kVideo;
+  body.packet_class =
+      video ? rtmp::media::classify_video(octets) : rtmp::media::classify_audio(octets);
+  rtmp::media::PacketReader reader(
+      video ? rtmp::media::MediaType::kVideo : rtmp::media::MediaType::kAudio, octets);
+  auto packet = reader.next();
+  if (!packet || !*packet) {
+    return false;
+  }
+  const rtmp::media::MediaPacket& first = **packet;
+  body.track_id = first.track_id;
+  body.many = first.multitrack && *first.multitrack != rtmp::media::MultitrackType::kOneTrack;
+  body.nanoseconds = first.nanoseconds;
+  composition = first.composition_time;
+  return true;
 }
 
 }  // namespace
@@ -100,21 +122,21 @@ void FlvReframer::take(const ScannedTag& tag, std::vector<FlvBody>& out) {
   body.filtered = tag.header.encrypted;
   int32_t composition = 0;
   if (body.is_media()) {
-    std::array<uint8_t, 16> storage;
+    // Mapping the body would copy it if it came in pieces: only what cannot be told without is
+    // worth that, several tracks in a message.
+    constexpr size_t kUsualHead = 32;
+    std::array<uint8_t, kUsualHead> storage;
     const size_t size = gst_buffer_extract(body.buffer.get(), 0, storage.data(), storage.size());
-    const rtmp::Bytes head(storage.data(), size);
-    body.packet_class = body.type == TagType::kVideo ? rtmp::media::classify_video(head)
-                                                     : rtmp::media::classify_audio(head);
-    if (body.type == TagType::kVideo) {
-      rtmp::Cursor in(head);
-      if (auto header = rtmp::media::parse_video_header(in); header && !header->extended) {
-        composition = header->composition_time;
-      }
+    if (!read_head(body, rtmp::Bytes(storage).first(size), composition) &&
+        size < tag.header.data_size) {
+      MappedBuffer map(body.buffer.get());
+      read_head(body, map.bytes(), composition);
     }
   }
   const bool timed = has_time(body);
   body.dts = timed ? time_.unwrap(tag.header.timestamp) : time_.last().value_or(0);
   body.pts = body.dts + (timed ? composition : 0);
+  body.nanoseconds = timed ? body.nanoseconds : 0;
   out.push_back(std::move(body));
 }
 

@@ -22,14 +22,14 @@ struct FlvBody {
   rtmp::flv::TagType type = rtmp::flv::TagType::kScript;
   bool filtered = false;  ///< the Filter bit (Annex F): the body's content is encrypted
   rtmp::media::PacketClass packet_class = rtmp::media::PacketClass::kEmpty;  ///< audio and video
-  int64_t dts = 0;  ///< milliseconds, unwrapped; of headers and scripts that of the last frame
-  int64_t pts = 0;  ///< milliseconds
+  uint8_t track_id = 0;                                                      ///< of the first track
+  bool many = false;  ///< the message holds several tracks
+  int64_t dts = 0;    ///< milliseconds, unwrapped; of headers and scripts that of the last frame
+  int64_t pts = 0;    ///< milliseconds
+  uint32_t nanoseconds = 0;  ///< what PTS has beyond them
 
   bool is_media() const {
     return type == rtmp::flv::TagType::kAudio || type == rtmp::flv::TagType::kVideo;
-  }
-  TrackKind kind() const {
-    return type == rtmp::flv::TagType::kVideo ? TrackKind::kVideo : TrackKind::kAudio;
   }
 };
 

@@ -54,6 +54,10 @@ GstPtr<GstBuffer> wrap_tag(GstPtr<GstBuffer> payload, rtmp::flv::TagType type, u
   return tag;
 }
 
+void append_octets(GstBuffer* buffer, rtmp::Bytes octets) {
+  gst_buffer_append_memory(buffer, new_memory(octets));
+}
+
 GstPtr<GstBuffer> make_tag(rtmp::Bytes body, rtmp::flv::TagType type, uint32_t timestamp) {
   if (body.size() > kMaxDataSize) {
     return nullptr;

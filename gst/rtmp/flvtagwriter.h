@@ -3,6 +3,7 @@
 
 #include "common/glue.h"
 #include "wire/bytes.h"
+#include "wire/enhanced.h"
 #include "wire/flv.h"
 
 /// FLV tags as GstBuffers: [tag header and media header] [payload's own memories] [back pointer].
@@ -10,7 +11,7 @@
 namespace gstrtmp {
 
 /// kMaxMediaHeader is the longest run of octets that stands between a tag's header and its payload.
-inline constexpr size_t kMaxMediaHeader = 16;
+inline constexpr size_t kMaxMediaHeader = rtmp::media::kMaxPacketHeader;
 
 /// wrap_tag() turns `payload` into a whole tag of `type`, with `media_header` in front of the
 /// payload. `filtered` is the Filter bit, kept from a tag that had it. Empty if the body would pass
@@ -18,6 +19,9 @@ inline constexpr size_t kMaxMediaHeader = 16;
 /// is merged by GstBuffer, which holds 16.
 GstPtr<GstBuffer> wrap_tag(GstPtr<GstBuffer> payload, rtmp::flv::TagType type, uint32_t timestamp,
                            rtmp::Bytes media_header = {}, bool filtered = false);
+
+/// append_octets() adds a memory with a copy of `octets` to a writable buffer.
+void append_octets(GstBuffer* buffer, rtmp::Bytes octets);
 
 /// make_tag() copies `body` into a tag of its own memory: for script data and other small things.
 GstPtr<GstBuffer> make_tag(rtmp::Bytes body, rtmp::flv::TagType type, uint32_t timestamp);

@@ -20,6 +20,9 @@ TagTime TrackClock::place(std::optional<int64_t> dts_ns, std::optional<int64_t> 
   const int64_t present = pts_ns ? floor_ms(*pts_ns) + shift_ms : time.dts;
   time.composition =
       static_cast<int32_t>(std::clamp(present - time.dts, -kMaxComposition - 1, kMaxComposition));
+  if (pts_ns && time.composition == present - time.dts) {
+    time.nanoseconds = static_cast<uint32_t>(*pts_ns - floor_ms(*pts_ns) * kNsPerMs);
+  }
   last_ = time.dts;
   return time;
 }

@@ -19,7 +19,8 @@ constexpr int64_t floor_ms(int64_t ns) {
 /// TagTime is where a frame is put: milliseconds, 64 bits, the shift included.
 struct TagTime {
   int64_t dts = 0;
-  int32_t composition = 0;  ///< PTS - DTS, signed 24 bits
+  int32_t composition = 0;   ///< PTS - DTS, signed 24 bits
+  uint32_t nanoseconds = 0;  ///< what PTS has beyond the millisecond that both together tell
 };
 
 /// TrackClock gives the frames of one track their timestamps. DTS is floored to the millisecond and

@@ -22,47 +22,13 @@ constexpr int64_t kAudioIndexMs = 1000;
 constexpr size_t kMaxEarlyScripts = 64;
 constexpr size_t kMaxEarlyBytes = size_t{1} << 20;
 
-TagType tag_type(TrackKind kind) {
-  return kind == TrackKind::kVideo ? TagType::kVideo : TagType::kAudio;
-}
-
 GstClockTime to_clock_time(int64_t ms) {
   return static_cast<GstClockTime>(std::max<int64_t>(ms, 0)) * GST_MSECOND;
 }
 
-struct MediaHeader {
-  uint8_t octets[kMaxMediaHeader];
-  size_t size = 0;
-  rtmp::Bytes bytes() const { return {octets, size}; }
-};
-
-MediaHeader media_header(const TrackFormat& format, bool is_key, int32_t composition) {
-  MediaHeader out;
-  if (format.kind == TrackKind::kVideo) {
-    rtmp::media::VideoHeader header = format.video;
-    header.frame_type = is_key ? rtmp::media::FrameType::kKey : rtmp::media::FrameType::kInter;
-    header.composition_time = composition;
-    out.size = rtmp::media::write_video_header(out.octets, header);
-  } else {
-    out.size = rtmp::media::write_audio_header(out.octets, format.audio);
-  }
-  return out;
-}
-
-rtmp::Buffer sequence_header_body(const TrackFormat& format) {
-  if (!format.needs_sequence_header() || !format.codec_data) {
-    return {};
-  }
-  TrackFormat header = format;
-  header.video.avc_packet_type = rtmp::media::AvcPacketType::kSequenceHeader;
-  header.audio.aac_packet_type = rtmp::media::AacPacketType::kSequenceHeader;
-  const MediaHeader head = media_header(header, true, 0);
-  rtmp::Buffer body;
-  rtmp::Builder out(body);
-  out.bytes(head.bytes());
-  MappedBuffer data(format.codec_data.get());
-  out.bytes(data.bytes());
-  return body;
+/// is_key_like() is what tracks that share a message must agree on.
+bool is_key_like(const FlvFrame& frame) {
+  return frame.is_key || frame.track.kind == TrackKind::kAudio;
 }
 
 void stamp(GstBuffer* buffer, int64_t dts, GstClockTime pts, unsigned set_flags) {
@@ -79,91 +45,123 @@ void stamp(GstBuffer* buffer, int64_t dts, GstClockTime pts, unsigned set_flags)
 }  // namespace
 
 FlvWriter::FlvWriter(FlvOutput& output, FlvMetadata metadata, const Options& options)
-    : output_(output), metadata_(std::move(metadata)), options_(options), cutter_(options.cutter) {}
+    : output_(output),
+      metadata_(std::move(metadata)),
+      options_(options),
+      cutter_(options.cutter),
+      bundle_(options.multitrack) {}
 
 // ---- tracks ----
 
-void FlvWriter::expect(TrackKind kind) {
-  if (!std::exchange(track(kind).expected, true)) {
-    tell_presence();
+void FlvWriter::expect(TrackKey key) {
+  FlvTrack& track = tracks_.at(key);
+  if (tracks_.expect(track, true)) {
+    tell_presence(track);
   }
 }
 
-void FlvWriter::unexpect(TrackKind kind) {
-  if (std::exchange(track(kind).expected, false)) {
-    clear_format(kind);
-    tell_presence();
-  }
-}
-
-/// tell_presence() has the metadata tell of the tracks: a stream's of those to come, a file's of
-/// those that it has as well.
-void FlvWriter::tell_presence() {
-  auto told = [this](TrackKind kind) {
-    const Track& one = track(kind);
-    return one.expected || (one.started && !file_.streamable);
-  };
-  metadata_.set_presence(told(TrackKind::kAudio), told(TrackKind::kVideo));
-  metadata_due_ = true;
-}
-
-void FlvWriter::set_format(const TrackFormat& format) {
-  Track& changed = track(format.kind);
-  expect(format.kind);
-  changed.format = format;
-  metadata_due_ = metadata_.set_format(format) || metadata_due_;
-  set_sequence_header(changed, sequence_header_body(format));
-}
-
-void FlvWriter::clear_format(TrackKind kind) {
-  track(kind).format.reset();
-  set_sequence_header(track(kind), {});
-}
-
-void FlvWriter::set_sequence_header(TrackKind kind, rtmp::Buffer body) {
-  expect(kind);
-  set_sequence_header(track(kind), std::move(body));
-}
-
-void FlvWriter::set_sequence_header(Track& changed, rtmp::Buffer body) {
-  if (body == changed.sequence_header) {
+void FlvWriter::unexpect(TrackKey key) {
+  FlvTrack& track = tracks_.at(key);
+  if (!track.expected) {
     return;
   }
-  changed.sequence_header = std::move(body);
-  changed.sequence_header_due = !changed.sequence_header.empty();
+  end_track(key);
+  tracks_.expect(track, false);
+  clear_format(key);
+  tell_presence(track);
+}
+
+/// tell_presence() has the metadata tell of a track: a stream's of those to come, a file's of those
+/// that it has as well.
+void FlvWriter::tell_presence(const FlvTrack& track) {
+  const bool told = track.expected || (track.started && !file_.streamable);
+  metadata_due_ = metadata_.set_presence(track.key, told) || metadata_due_;
+}
+
+void FlvWriter::set_format(TrackKey key, const TrackFormat& format) {
+  complete();
+  expect(key);
+  FlvTrack& track = tracks_.at(key);
+  track.format = format;
+  metadata_due_ = metadata_.set_format(key, format) || metadata_due_;
+  rtmp::Buffer configuration;
+  if (format.codec_data) {
+    MappedBuffer map(format.codec_data.get());
+    configuration.assign(map.bytes().begin(), map.bytes().end());
+  }
+  set_header(track, HeaderSlot::kSequenceStart,
+             header_body(track, HeaderSlot::kSequenceStart, configuration));
+}
+
+void FlvWriter::clear_format(TrackKey key) {
+  complete();
+  FlvTrack& track = tracks_.at(key);
+  track.format.reset();
+  for (HeaderSlot slot :
+       {HeaderSlot::kColorInfo, HeaderSlot::kSequenceStart, HeaderSlot::kMultichannelConfig}) {
+    set_header(track, slot, {});
+  }
+}
+
+void FlvWriter::set_header(TrackKey key, HeaderSlot slot, rtmp::Buffer body) {
+  expect(key);
+  set_header(tracks_.at(key), slot, std::move(body));
+}
+
+void FlvWriter::set_header(FlvTrack& track, HeaderSlot slot, rtmp::Buffer body) {
+  FlvTrack::Header& header = track.header(slot);
+  if (body == header.body) {
+    return;
+  }
+  header.body = std::move(body);
+  header.due = !header.body.empty();
   stream_header_due_ = true;
 }
 
+void FlvWriter::end_track(TrackKey key) {
+  FlvTrack& track = tracks_.at(key);
+  // Legacy readers take an end of sequence for the end of everything: theirs comes with the file's.
+  if (begun_ && track.started && !track.ended && track.format && track.format->is_extended()) {
+    complete();
+    write_end(track);
+  }
+}
+
 uint64_t FlvWriter::rewritten() const {
-  return tracks_[0].clock.rewritten() + tracks_[1].clock.rewritten();
+  uint64_t sum = 0;
+  for (const auto& track : tracks_) {
+    sum += track->clock.rewritten();
+  }
+  return sum;
 }
 
 // ---- opening ----
 
-void FlvWriter::begin(int64_t earliest, bool streamable) {
+void FlvWriter::begin(int64_t earliest, bool streamable, std::optional<int64_t> base) {
   file_.streamable = streamable;
   file_.shift_ms = shift_for(earliest);
   file_.first_dts = file_.last_dts = file_.end = floor_ms(earliest) + file_.shift_ms;
+  file_.base = base.value_or(-file_.first_dts);
   begun_ = true;
   begin_piece(file_.first_dts);
   announce_stream_header();
   write_opening(file_.first_dts);
   early_bytes_ = 0;
-  for (auto& [body, type] : std::exchange(early_scripts_, {})) {
-    write_script(std::move(body), type);
+  for (EarlyScript& script : std::exchange(early_scripts_, {})) {
+    write_script(std::move(script.body), script.type, script.time);
   }
 }
 
 void FlvWriter::begin_piece(int64_t dts) {
-  file_.piece_base = options_.zero_based_pieces ? dts : 0;
+  file_.piece_base = options_.zero_based_pieces ? dts : -file_.base;
   cutter_.begin(dts);
 }
 
 void FlvWriter::write_opening(int64_t dts) {
-  push_header(make_file_header(track(TrackKind::kAudio).expected, has_video()), dts);
+  push_header(make_file_header(tracks_.has(TrackKind::kAudio), has_video()), dts);
   // FFmpeg takes an onMetaData that does not stand at 0 for a stream of subtitles.
   write_metadata(dts, 0);
-  write_sequence_headers(dts);
+  write_headers(dts);
 }
 
 void FlvWriter::write_metadata(int64_t dts, uint32_t tag_timestamp) {
@@ -180,28 +178,30 @@ void FlvWriter::write_metadata(int64_t dts, uint32_t tag_timestamp) {
   push_header(make_tag(body, TagType::kScript, tag_timestamp), dts);
 }
 
-void FlvWriter::write_sequence_headers(int64_t dts) {
-  for (TrackKind kind : {TrackKind::kVideo, TrackKind::kAudio}) {
-    if (auto tag = sequence_header_tag(kind, timestamp(dts))) {
-      push_header(std::move(tag), dts);
+void FlvWriter::write_headers(int64_t dts) {
+  for (const auto& track : tracks_) {
+    if (track->ended) {
+      continue;
     }
-    track(kind).sequence_header_due = false;
+    for (FlvTrack::Header& header : track->headers) {
+      if (!header.body.empty()) {
+        push_header(make_tag(header.body, track->tag_type(), timestamp(dts)), dts);
+      }
+      header.due = false;
+    }
   }
-}
-
-GstPtr<GstBuffer> FlvWriter::sequence_header_tag(TrackKind kind, uint32_t timestamp) const {
-  const rtmp::Buffer& body = track(kind).sequence_header;
-  return body.empty() ? nullptr : make_tag(body, tag_type(kind), timestamp);
 }
 
 void FlvWriter::announce_stream_header() {
   stream_header_due_ = false;
   std::vector<GstPtr<GstBuffer>> buffers;
-  buffers.push_back(make_file_header(track(TrackKind::kAudio).expected, has_video()));
+  buffers.push_back(make_file_header(tracks_.has(TrackKind::kAudio), has_video()));
   buffers.push_back(make_tag(metadata_.body(), TagType::kScript, 0));
-  for (TrackKind kind : {TrackKind::kVideo, TrackKind::kAudio}) {
-    if (auto tag = sequence_header_tag(kind, 0)) {
-      buffers.push_back(std::move(tag));
+  for (const auto& track : tracks_) {
+    for (const FlvTrack::Header& header : track->headers) {
+      if (!header.body.empty() && !track->ended) {
+        buffers.push_back(make_tag(header.body, track->tag_type(), 0));
+      }
     }
   }
   for (const auto& buffer : buffers) {
@@ -212,78 +212,146 @@ void FlvWriter::announce_stream_header() {
 
 // ---- frames ----
 
-bool FlvWriter::must_skip(Track& frame_track, const FlvFrame& frame) {
+bool FlvWriter::must_skip(FlvTrack& track, const FlvFrame& frame) {
   if (!options_.skip_backwards) {
     return false;
   }
   const std::optional<int64_t> time = frame.dts ? frame.dts : frame.pts;
   if (time && floor_ms(*time) + file_.shift_ms < file_.last_dts) {
-    frame_track.skipping = true;
+    track.skipping = true;
     return true;
   }
-  if (frame_track.skipping && frame.kind == TrackKind::kVideo && !frame.is_key) {
+  if (track.skipping && frame.track.kind == TrackKind::kVideo && !frame.is_key) {
     return true;
   }
-  frame_track.skipping = false;
+  track.skipping = false;
   return false;
 }
 
+bool FlvWriter::is_sync_point(const FlvFrame& frame) const {
+  const FlvTrack* lead = tracks_.lead();
+  return lead == nullptr || (frame.track == lead->key && frame.is_key);
+}
+
+TagTime FlvWriter::place(FlvTrack& track, const FlvFrame& frame, bool composed) {
+  TagTime time = track.clock.place(frame.dts, frame.pts, file_.shift_ms,
+                                   options_.enforce_increasing ? file_.last_dts : 0);
+  if (!nanoseconds_ || (!composed && time.composition != 0)) {
+    time.nanoseconds = 0;
+  }
+  return time;
+}
+
 FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
-  Track& frame_track = track(frame.kind);
-  if (!frame.is_whole && (!frame_track.format || (frame_track.format->needs_sequence_header() &&
-                                                  frame_track.sequence_header.empty()))) {
+  FlvTrack& track = tracks_.at(frame.track);
+  if (!frame.is_whole &&
+      (!track.format || (track.format->needs_configuration() &&
+                         track.header(HeaderSlot::kSequenceStart).body.empty()))) {
     return Outcome::kNoConfiguration;
   }
-  expect(frame.kind);
-  if (frame.kind == TrackKind::kAudio && frame.pts) {
-    frame.dts = frame.pts;  // Audio tags have no composition time: their timestamp is the sound's.
+  expect(frame.track);
+  const bool composed =
+      frame.is_whole ? frame.track.kind == TrackKind::kVideo : track.format->has_composition_time();
+  if (!composed && frame.pts) {
+    frame.dts = frame.pts;  // A tag's timestamp is then the time when it is heard or seen.
   }
-  if (must_skip(frame_track, frame)) {
+  if (must_skip(track, frame)) {
     return Outcome::kSkipped;
   }
-  const TagTime time = frame_track.clock.place(frame.dts, frame.pts, file_.shift_ms,
-                                               options_.enforce_increasing ? file_.last_dts : 0);
-  const bool is_sync_point = has_video() ? frame.kind == TrackKind::kVideo && frame.is_key : true;
-  if (is_sync_point && frame_track.started && cutter_.cuts_before(time.dts, has_video())) {
-    output_.piece_ends({++file_.piece_index, to_clock_time(time.dts), cutter_.bytes(),
-                        to_clock_time(time.dts - cutter_.start())});
-    begin_piece(time.dts);
-    if (stream_header_due_ || metadata_due_) {
-      announce_stream_header();
-    }
-    write_opening(time.dts);
+  const TagTime time = place(track, frame, composed);
+  const bool sync_point = is_sync_point(frame);
+  const bool cuts = sync_point && track.started && cutter_.cuts_before(time.dts, has_video());
+  const bool bundled =
+      bundle_.gathers() && !frame.is_whole && track.format->form == HeaderForm::kMultitrack;
+  const size_t size = gst_buffer_get_size(frame.payload.get());
+  rtmp::media::PacketHeader packet;
+  if (bundled) {
+    packet = packet_header(track, rtmp::media::PacketKind::kCodedFrames);
+    packet.frame_type =
+        is_key_like(frame) ? rtmp::media::FrameType::kKey : rtmp::media::FrameType::kInter;
+    packet.composition_time = time.composition;
+    packet.nanoseconds = time.nanoseconds;
   }
-  frame_track.started = true;
-  write_due(time.dts, frame_track);
+  const bool joins = bundled && !cuts && !is_due(track) && bundle_.takes(packet, time.dts, size);
+  if (!joins) {
+    complete();
+  }
+  if (cuts) {
+    cut(time.dts);
+  }
+  track.started = true;
+  track.ended = false;
+  write_due(time.dts, track);
 
+  note_key_frame(frame, time.dts);
   const GstClockTime duration = GST_BUFFER_DURATION(frame.payload.get());
-  rtmp::Bytes header;
-  MediaHeader storage;
-  if (!frame.is_whole) {
-    storage = media_header(*frame_track.format, frame.is_key, time.composition);
-    header = storage.bytes();
-  }
-  auto tag = wrap_tag(std::move(frame.payload), tag_type(frame.kind), timestamp(time.dts), header,
-                      frame.filtered);
-  if (!tag) {
-    return Outcome::kTooLarge;
-  }
+  const int64_t length =
+      GST_CLOCK_TIME_IS_VALID(duration) ? static_cast<int64_t>(duration / GST_MSECOND) : 0;
+  file_.last_dts = std::max(file_.last_dts, time.dts);
+  file_.end = std::max(file_.end, time.dts + std::max(time.composition, 0) + length);
   const GstClockTime pts =
       frame.pts
           ? static_cast<GstClockTime>(std::max<int64_t>(*frame.pts + file_.shift_ms * kNsPerMs, 0))
           : to_clock_time(time.dts);
-  stamp(tag.get(), time.dts, pts, is_sync_point ? 0 : GST_BUFFER_FLAG_DELTA_UNIT);
-  note_key_frame(frame, time.dts);
-  file_.last_dts = std::max(file_.last_dts, time.dts);
-  const int64_t length =
-      GST_CLOCK_TIME_IS_VALID(duration) ? static_cast<int64_t>(duration / GST_MSECOND) : 0;
-  file_.end = std::max(file_.end, time.dts + std::max(time.composition, 0) + length);
-  push(std::move(tag));
+  if (bundled && size <= rtmp::flv::kMaxDataSize - kMaxMediaHeader) {
+    if (bundle_.empty()) {
+      bundle_pts_ = pts;
+      bundle_is_sync_point_ = false;
+    }
+    bundle_is_sync_point_ = bundle_is_sync_point_ || sync_point;
+    bundle_.add(packet, time.dts, std::move(frame.payload));
+    return Outcome::kWritten;
+  }
+  MediaHeader header;
+  if (!frame.is_whole) {
+    header = frame_header(track, frame.is_key, time);
+  }
+  auto tag = wrap_tag(std::move(frame.payload), track.tag_type(), timestamp(time.dts),
+                      header.bytes(), frame.filtered);
+  if (!tag) {
+    return Outcome::kTooLarge;
+  }
+  push_frame(std::move(tag), time.dts, pts, sync_point);
   return Outcome::kWritten;
 }
 
-/// write_due() writes what must come before a frame of `frame_track` because it changed.
-void FlvWriter::write_due(int64_t dts, Track& frame_track) {
+void FlvWriter::complete() {
+  if (bundle_.empty()) {
+    return;
+  }
+  FlvBundle::Message message = bundle_.take();
+  MediaHeader header;
+  header.size = rtmp::media::write_packet_header(header.octets.data(), message.header);
+  const TagType type =
+      message.header.type == rtmp::media::MediaType::kVideo ? TagType::kVideo : TagType::kAudio;
+  push_frame(wrap_tag(std::move(message.payload), type, timestamp(message.dts), header.bytes()),
+             message.dts, bundle_pts_, bundle_is_sync_point_);
+}
+
+void FlvWriter::push_frame(GstPtr<GstBuffer> tag, int64_t dts, GstClockTime pts,
+                           bool is_sync_point) {
+  stamp(tag.get(), dts, pts, is_sync_point ? 0 : GST_BUFFER_FLAG_DELTA_UNIT);
+  push(std::move(tag));
+}
+
+/// cut() begins a piece.
+void FlvWriter::cut(int64_t dts) {
+  output_.piece_ends({++file_.piece_index, to_clock_time(dts), cutter_.bytes(),
+                      to_clock_time(dts - cutter_.start())});
+  begin_piece(dts);
+  if (stream_header_due_ || metadata_due_) {
+    announce_stream_header();
+  }
+  write_opening(dts);
+}
+
+bool FlvWriter::is_due(const FlvTrack& track) const {
+  return stream_header_due_ || (metadata_due_ && file_.streamable) ||
+         std::ranges::any_of(track.headers, &FlvTrack::Header::due);
+}
+
+/// write_due() writes what must come before a frame of `track` because it changed.
+void FlvWriter::write_due(int64_t dts, FlvTrack& track) {
   if (metadata_due_ && file_.streamable) {
     announce_stream_header();
     write_metadata(dts, timestamp(dts));
@@ -291,84 +359,91 @@ void FlvWriter::write_due(int64_t dts, Track& frame_track) {
   if (stream_header_due_) {
     announce_stream_header();
   }
-  if (frame_track.sequence_header_due) {
-    const TrackKind kind = &frame_track == &tracks_[static_cast<size_t>(TrackKind::kVideo)]
-                               ? TrackKind::kVideo
-                               : TrackKind::kAudio;
-    push_header(sequence_header_tag(kind, timestamp(dts)), dts);
-    frame_track.sequence_header_due = false;
+  for (FlvTrack::Header& header : track.headers) {
+    if (std::exchange(header.due, false)) {
+      push_header(make_tag(header.body, track.tag_type(), timestamp(dts)), dts);
+    }
   }
 }
 
-FlvWriter::Outcome FlvWriter::write_script(GstPtr<GstBuffer> body, TagType type) {
+/// write_end() ends a track that has started. Should it go on, its headers come first.
+void FlvWriter::write_end(FlvTrack& track) {
+  track.ended = true;
+  for (FlvTrack::Header& header : track.headers) {
+    header.due = !header.body.empty();
+  }
+  const rtmp::Buffer body = end_of_track(track);
+  if (body.empty()) {
+    return;
+  }
+  const int64_t dts = *track.clock.last_dts();
+  auto tag = make_tag(body, track.tag_type(), timestamp(dts));
+  stamp(tag.get(), dts, to_clock_time(dts), GST_BUFFER_FLAG_DELTA_UNIT);
+  push(std::move(tag));
+}
+
+FlvWriter::Outcome FlvWriter::write_script(GstPtr<GstBuffer> body, TagType type,
+                                           std::optional<int64_t> time) {
   if (!begun_) {
     const size_t size = gst_buffer_get_size(body.get());
     if (early_scripts_.size() == kMaxEarlyScripts || size > kMaxEarlyBytes - early_bytes_) {
       return Outcome::kSkipped;
     }
     early_bytes_ += size;
-    early_scripts_.emplace_back(std::move(body), type);
+    early_scripts_.push_back({std::move(body), type, time});
     return Outcome::kWritten;
   }
-  auto tag = wrap_tag(std::move(body), type, timestamp(file_.last_dts));
+  complete();
+  const int64_t dts =
+      time ? std::max<int64_t>(floor_ms(*time) + file_.shift_ms, 0) : file_.last_dts;
+  auto tag = wrap_tag(std::move(body), type, timestamp(dts));
   if (!tag) {
     return Outcome::kTooLarge;
   }
-  push_header(std::move(tag), file_.last_dts);
+  push_header(std::move(tag), dts);
   return Outcome::kWritten;
 }
 
 void FlvWriter::note_key_frame(const FlvFrame& frame, int64_t dts) {
-  if (file_.streamable) {
+  auto& index = file_.key_frames;
+  if (file_.streamable || !is_sync_point(frame) ||
+      (!has_video() && !index.empty() && dts - file_.last_key_frame < kAudioIndexMs)) {
     return;
   }
-  const bool is_point =
-      has_video()
-          ? frame.kind == TrackKind::kVideo && frame.is_key
-          : file_.key_frames.empty() ||
-                dts - static_cast<int64_t>(file_.key_frames.back().seconds * 1000) >= kAudioIndexMs;
-  if (!is_point) {
+  if (!index.empty() && dts - file_.last_key_frame < file_.key_frame_spacing) {
     return;
   }
-  if (!file_.key_frames.empty() &&
-      dts - static_cast<int64_t>(file_.key_frames.back().seconds * 1000) <
-          file_.key_frame_spacing) {
-    return;
-  }
-  if (file_.key_frames.size() == kMaxIndex) {
+  if (index.size() == kMaxIndex) {
     for (size_t i = 0; i < kMaxIndex / 2; i++) {
-      file_.key_frames[i] = file_.key_frames[2 * i];
+      index[i] = index[2 * i];
     }
-    file_.key_frames.resize(kMaxIndex / 2);
+    index.resize(kMaxIndex / 2);
     file_.key_frame_spacing = (dts - file_.first_dts) / static_cast<int64_t>(kMaxIndex / 2);
   }
-  file_.key_frames.push_back({static_cast<double>(dts) / 1000, file_.position});
+  file_.last_key_frame = dts;
+  index.push_back({static_cast<double>(timestamp(dts)) / 1000, file_.position});
 }
 
 // ---- end ----
 
 void FlvWriter::restart() {
+  bundle_.clear();
   begun_ = false;
   file_ = {};
-  for (Track& each : tracks_) {
-    each.started = false;
-    each.skipping = false;
-    each.clock = {};
+  for (const auto& track : tracks_) {
+    track->started = false;
+    track->ended = false;
+    track->skipping = false;
+    track->clock = {};
   }
 }
 
 void FlvWriter::finish() {
-  const Track& video = track(TrackKind::kVideo);
-  if (video.started && video.format && video.format->needs_sequence_header()) {
-    rtmp::media::VideoHeader header = video.format->video;
-    header.frame_type = rtmp::media::FrameType::kKey;
-    header.avc_packet_type = rtmp::media::AvcPacketType::kEndOfSequence;
-    uint8_t body[kMaxMediaHeader];
-    const size_t size = rtmp::media::write_video_header(body, header);
-    const int64_t dts = *video.clock.last_dts();
-    auto tag = make_tag({body, size}, TagType::kVideo, timestamp(dts));
-    stamp(tag.get(), dts, to_clock_time(dts), GST_BUFFER_FLAG_DELTA_UNIT);
-    push(std::move(tag));
+  complete();
+  for (const auto& track : tracks_) {
+    if (track->started && !track->ended) {
+      write_end(*track);
+    }
   }
   if (file_.streamable) {
     return;

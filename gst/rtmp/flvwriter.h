@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <array>
 #include <optional>
 #include <vector>
 
 #include "common/flvcaps.h"
 #include "common/glue.h"
+#include "rtmp/flvbundle.h"
 #include "rtmp/flvcutter.h"
 #include "rtmp/flvmetadata.h"
-#include "rtmp/flvtimeline.h"
+#include "rtmp/flvtracks.h"
 #include "wire/bytes.h"
 #include "wire/flv.h"
 
@@ -40,7 +40,7 @@ class FlvOutput {
 
 /// FlvFrame is a coded frame. Times are running times in nanoseconds and may be negative.
 struct FlvFrame {
-  TrackKind kind = TrackKind::kVideo;
+  TrackKey track;
   GstPtr<GstBuffer> payload;
   std::optional<int64_t> dts;
   std::optional<int64_t> pts;
@@ -55,6 +55,7 @@ class FlvWriter {
     bool zero_based_pieces = false;
     bool skip_backwards = false;
     bool enforce_increasing = false;
+    MultitrackMode multitrack = MultitrackMode::kOneTrack;
     FlvCutter::Options cutter;
   };
   enum class Outcome : uint8_t { kWritten, kSkipped, kTooLarge, kNoConfiguration };
@@ -65,30 +66,41 @@ class FlvWriter {
   /// metadata_changed() has onMetaData written again before the next frame, if a stream has begun.
   void metadata_changed() { metadata_due_ = true; }
 
-  /// expect() says that there is to be a track of `kind`, which is what headers tell.
-  void expect(TrackKind kind);
+  /// expect() says that there is to be a track, which is what headers tell.
+  void expect(TrackKey key);
   /// unexpect() says that nothing more comes of a track: if it was the video, sound alone decides
   /// where pieces begin.
-  void unexpect(TrackKind kind);
-  /// set_format() begins or changes a track; its sequence header is due if it differs.
-  void set_format(const TrackFormat& format);
+  void unexpect(TrackKey key);
+  /// set_format() begins or changes a track; its headers are due if they differ.
+  void set_format(TrackKey key, const TrackFormat& format);
   /// clear_format() ends a track whose new format cannot be written: frames of it are refused.
-  void clear_format(TrackKind kind);
-  /// set_sequence_header() is set_format() for a track whose tags come as they are: the body of its
-  /// sequence header.
-  void set_sequence_header(TrackKind kind, rtmp::Buffer body);
+  void clear_format(TrackKey key);
+  /// set_header() is set_format() for a track whose tags come as they are: the body of one of its
+  /// headers.
+  void set_header(TrackKey key, HeaderSlot slot, rtmp::Buffer body);
+  /// set_nanoseconds() says whether extended packets carry what milliseconds cannot tell.
+  void set_nanoseconds(bool wanted) { nanoseconds_ = wanted; }
+  /// end_track() writes a track's SequenceEnd behind its last frame. It may begin again.
+  void end_track(TrackKey key);
 
   bool has_begun() const { return begun_; }
   /// expects_any() is false for a file that has nothing to be a file of.
-  bool expects_any() const { return tracks_[0].expected || tracks_[1].expected; }
+  bool expects_any() const {
+    return tracks_.has(TrackKind::kVideo) || tracks_.has(TrackKind::kAudio);
+  }
   /// begin() writes the opening. `earliest` is the earliest DTS known, in nanoseconds: below zero,
   /// it decides the shift of all tracks. A `streamable` file is never gone back to: no duration,
-  /// size or index, and metadata comes again when it changes.
-  void begin(int64_t earliest, bool streamable);
+  /// size or index, and metadata comes again when it changes. `base` is added to the timestamps of
+  /// tags, in milliseconds; none = they count from `earliest`.
+  void begin(int64_t earliest, bool streamable, std::optional<int64_t> base = 0);
   /// write() is for a file that has begun, as write_script() need not be.
   Outcome write(FlvFrame frame);
+  /// complete() writes what was kept back for others to join it.
+  void complete();
   /// write_script() passes script data on which is no onMetaData; `type` is 18, or 15 for AMF3.
-  Outcome write_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type);
+  /// `time` is its running time; none = that of the last frame.
+  Outcome write_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type,
+                       std::optional<int64_t> time = {});
   /// restart() begins a new file with the tracks as they are, as after a flush.
   void restart();
   /// finish() ends the file, and goes back to complete its metadata unless it is a stream.
@@ -98,31 +110,26 @@ class FlvWriter {
   uint64_t rewritten() const;
 
  private:
-  struct Track {
-    bool expected = false;
-    bool started = false;
-    std::optional<TrackFormat> format;
-    rtmp::Buffer sequence_header;  ///< the tag's body; empty if the codec has none
-    bool sequence_header_due = false;
-    bool skipping = false;  ///< skip_backwards: up to the next key frame
-    TrackClock clock;
-  };
-  Track& track(TrackKind kind) { return tracks_[static_cast<size_t>(kind)]; }
-  const Track& track(TrackKind kind) const { return tracks_[static_cast<size_t>(kind)]; }
-  void tell_presence();
-  bool has_video() const { return track(TrackKind::kVideo).expected; }
+  void tell_presence(const FlvTrack& track);
+  /// has_video() is true if key frames decide where reading can begin.
+  bool has_video() const { return tracks_.lead() != nullptr; }
+  bool is_sync_point(const FlvFrame& frame) const;
 
-  bool must_skip(Track& track, const FlvFrame& frame);
-  void set_sequence_header(Track& track, rtmp::Buffer body);
+  bool must_skip(FlvTrack& track, const FlvFrame& frame);
+  void set_header(FlvTrack& track, HeaderSlot slot, rtmp::Buffer body);
   void write_opening(int64_t dts);
   void write_metadata(int64_t dts, uint32_t tag_timestamp);
-  void write_sequence_headers(int64_t dts);
-  void write_due(int64_t dts, Track& track);
+  void write_headers(int64_t dts);
+  bool is_due(const FlvTrack& track) const;
+  void write_due(int64_t dts, FlvTrack& track);
+  void write_end(FlvTrack& track);
+  TagTime place(FlvTrack& track, const FlvFrame& frame, bool composed);
+  void cut(int64_t dts);
   void begin_piece(int64_t dts);
   void note_key_frame(const FlvFrame& frame, int64_t dts);
   void announce_stream_header();
-  GstPtr<GstBuffer> sequence_header_tag(TrackKind kind, uint32_t timestamp) const;
   uint32_t timestamp(int64_t dts) const;
+  void push_frame(GstPtr<GstBuffer> tag, int64_t dts, GstClockTime pts, bool is_sync_point);
   void push_header(GstPtr<GstBuffer> buffer, int64_t dts);
   void push(GstPtr<GstBuffer> buffer);
 
@@ -130,9 +137,18 @@ class FlvWriter {
   FlvMetadata metadata_;
   const Options options_;
   FlvCutter cutter_;
-  std::array<Track, 2> tracks_;
+  FlvTracks tracks_;
+  FlvBundle bundle_;
+  GstClockTime bundle_pts_ = 0;
+  bool bundle_is_sync_point_ = false;
+  bool nanoseconds_ = false;
 
-  std::vector<std::pair<GstPtr<GstBuffer>, rtmp::flv::TagType>> early_scripts_;
+  struct EarlyScript {
+    GstPtr<GstBuffer> body;
+    rtmp::flv::TagType type;
+    std::optional<int64_t> time;
+  };
+  std::vector<EarlyScript> early_scripts_;
   size_t early_bytes_ = 0;
   std::optional<FlvMetadata> opening_metadata_;  ///< as the file has it at its start
   bool begun_ = false;
@@ -143,7 +159,8 @@ class FlvWriter {
   struct File {
     bool streamable = true;
     int64_t shift_ms = 0;
-    int64_t piece_base = 0;  ///< ms that tag timestamps count from
+    int64_t base = 0;        ///< ms added to the timestamps of tags
+    int64_t piece_base = 0;  ///< ms that they count from
     unsigned piece_index = 0;
     int64_t first_dts = 0;  ///< ms, after the shift
     int64_t last_dts = 0;   ///< ms, the greatest of all tracks
@@ -152,6 +169,7 @@ class FlvWriter {
     uint64_t metadata_position = 0;
     size_t metadata_room = 0;  ///< octets of the first onMetaData's body, to be replaced
     std::vector<KeyFrame> key_frames;
+    int64_t last_key_frame = 0;     ///< ms, the last that went into them
     int64_t key_frame_spacing = 0;  ///< ms between entries of the index; grows with the file
   };
   File file_;

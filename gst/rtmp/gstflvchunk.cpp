@@ -72,178 +72,55 @@
 // clang-format on
 #include "rtmp/gstflvchunk.h"
 
+#include <cstring>
+#include <optional>
 #include <string>
 
 #include <gst/tag/tag.h>
 
-#include "config.h"
 #include "rtmp/flvchunkaggregate.h"
+#include "rtmp/flvchunksettings.h"
 #include "rtmp/gstflvchunkpad.h"
 
 GST_DEBUG_CATEGORY(gst_flv_chunk_debug);
 #define GST_CAT_DEFAULT gst_flv_chunk_debug
 
-using gstrtmp::ChunkMode;
-using gstrtmp::ChunkTimestamps;
 using gstrtmp::FlvChunk;
 using gstrtmp::FlvChunkSettings;
-using gstrtmp::Interleave;
 using gstrtmp::PadKind;
 
-const char gstrtmp::kProgramName[] = "GStreamer flvchunk " PACKAGE_VERSION;
+static void gst_flv_chunk_child_proxy_init(gpointer iface, gpointer);
 
 G_DEFINE_TYPE_WITH_CODE(GstFlvChunk, gst_flv_chunk, GST_TYPE_AGGREGATOR,
-                        G_IMPLEMENT_INTERFACE(GST_TYPE_TAG_SETTER, nullptr))
+                        G_IMPLEMENT_INTERFACE(GST_TYPE_TAG_SETTER, nullptr)
+                            G_IMPLEMENT_INTERFACE(GST_TYPE_CHILD_PROXY,
+                                                  gst_flv_chunk_child_proxy_init))
 
 namespace {
-
-enum Property : guint {
-  PROP_0,
-  PROP_STREAMABLE,
-  PROP_METADATACREATOR,
-  PROP_ENCODER,
-  PROP_SKIP_BACKWARDS_STREAMS,
-  PROP_ENFORCE_INCREASING_TIMESTAMPS,
-  PROP_INTERLEAVE,
-  PROP_CHUNK_MODE,
-  PROP_CHUNK_DURATION,
-  PROP_CHUNK_MAX_BYTES,
-  PROP_CHUNK_TIMESTAMPS,
-  PROP_LATENCY,
-  PROP_MIN_UPSTREAM_LATENCY,
-};
-
-GType interleave_type() {
-  static const GEnumValue values[] = {
-      {static_cast<int>(Interleave::kAuto),
-       "By DTS; live, as they arrive while no track runs more than 100 ms ahead", "auto"},
-      {static_cast<int>(Interleave::kDts), "By DTS", "dts"},
-      {static_cast<int>(Interleave::kArrival), "Live, as they arrive", "arrival"},
-      {0, nullptr, nullptr}};
-  static const GType type = g_enum_register_static("GstFlvChunkInterleave", values);
-  return type;
-}
-
-GType chunk_mode_type() {
-  static const GEnumValue values[] = {
-      {static_cast<int>(ChunkMode::kTag), "One stream, a tag a buffer", "tag"},
-      {static_cast<int>(ChunkMode::kGop), "A piece for each group of pictures", "gop"},
-      {static_cast<int>(ChunkMode::kDuration), "Pieces of at least chunk-duration", "duration"},
-      {0, nullptr, nullptr}};
-  static const GType type = g_enum_register_static("GstFlvChunkMode", values);
-  return type;
-}
-
-GType chunk_timestamps_type() {
-  static const GEnumValue values[] = {
-      {static_cast<int>(ChunkTimestamps::kContinue), "Timestamps go on from piece to piece",
-       "continue"},
-      {static_cast<int>(ChunkTimestamps::kZero), "The timestamps of each piece begin at 0", "zero"},
-      {0, nullptr, nullptr}};
-  static const GType type = g_enum_register_static("GstFlvChunkTimestamps", values);
-  return type;
-}
 
 FlvChunk& chunk_of(gpointer object) {
   return *GST_FLV_CHUNK(object)->priv;
 }
 
-std::string text_of(const GValue* value) {
-  const gchar* text = g_value_get_string(value);
-  return text != nullptr ? text : "";
-}
-
 void set_property(GObject* object, guint id, const GValue* value, GParamSpec* pspec) {
   FlvChunk& chunk = chunk_of(object);
-  if (id == PROP_LATENCY) {
-    chunk.set_latency(g_value_get_uint64(value));
-    return;
-  }
-  if (id == PROP_MIN_UPSTREAM_LATENCY) {
-    chunk.set_min_upstream_latency(g_value_get_uint64(value));
-    return;
-  }
-  auto settings = chunk.settings.lock();
   switch (id) {
-    case PROP_STREAMABLE:
-      settings->streamable = g_value_get_boolean(value);
+    case gstrtmp::kPropLatency:
+      chunk.set_latency(g_value_get_uint64(value));
       break;
-    case PROP_METADATACREATOR:
-      settings->creator = text_of(value);
-      break;
-    case PROP_ENCODER:
-      settings->encoder = text_of(value);
-      break;
-    case PROP_SKIP_BACKWARDS_STREAMS:
-      settings->skip_backwards = g_value_get_boolean(value);
-      break;
-    case PROP_ENFORCE_INCREASING_TIMESTAMPS:
-      settings->enforce_increasing = g_value_get_boolean(value);
-      break;
-    case PROP_INTERLEAVE:
-      settings->interleave = static_cast<Interleave>(g_value_get_enum(value));
-      break;
-    case PROP_CHUNK_MODE:
-      settings->chunk_mode = static_cast<ChunkMode>(g_value_get_enum(value));
-      break;
-    case PROP_CHUNK_DURATION:
-      settings->chunk_duration = g_value_get_uint64(value);
-      break;
-    case PROP_CHUNK_MAX_BYTES:
-      settings->chunk_max_bytes = g_value_get_uint64(value);
-      break;
-    case PROP_CHUNK_TIMESTAMPS:
-      settings->chunk_timestamps = static_cast<ChunkTimestamps>(g_value_get_enum(value));
+    case gstrtmp::kPropMinUpstreamLatency:
+      chunk.set_min_upstream_latency(g_value_get_uint64(value));
       break;
     default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+      if (!gstrtmp::set_chunk_property(*chunk.settings.lock(), id, value)) {
+        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+      }
   }
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* pspec) {
-  const FlvChunkSettings settings = chunk_of(object).settings.copy();
-  auto set_text = [value](const std::string& text) {
-    g_value_set_string(value, text.empty() ? gstrtmp::kProgramName : text.c_str());
-  };
-  switch (id) {
-    case PROP_STREAMABLE:
-      g_value_set_boolean(value, settings.streamable);
-      break;
-    case PROP_METADATACREATOR:
-      set_text(settings.creator);
-      break;
-    case PROP_ENCODER:
-      set_text(settings.encoder);
-      break;
-    case PROP_SKIP_BACKWARDS_STREAMS:
-      g_value_set_boolean(value, settings.skip_backwards);
-      break;
-    case PROP_ENFORCE_INCREASING_TIMESTAMPS:
-      g_value_set_boolean(value, settings.enforce_increasing);
-      break;
-    case PROP_INTERLEAVE:
-      g_value_set_enum(value, static_cast<int>(settings.interleave));
-      break;
-    case PROP_CHUNK_MODE:
-      g_value_set_enum(value, static_cast<int>(settings.chunk_mode));
-      break;
-    case PROP_CHUNK_DURATION:
-      g_value_set_uint64(value, settings.chunk_duration);
-      break;
-    case PROP_CHUNK_MAX_BYTES:
-      g_value_set_uint64(value, settings.chunk_max_bytes);
-      break;
-    case PROP_CHUNK_TIMESTAMPS:
-      g_value_set_enum(value, static_cast<int>(settings.chunk_timestamps));
-      break;
-    case PROP_LATENCY:
-      g_value_set_uint64(value, settings.latency);
-      break;
-    case PROP_MIN_UPSTREAM_LATENCY:
-      g_value_set_uint64(value, settings.min_upstream_latency);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+  if (!gstrtmp::get_chunk_property(chunk_of(object).settings.copy(), id, value)) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
   }
 }
 
@@ -304,6 +181,16 @@ gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* 
     gst_query_set_seeking(query, format, FALSE, 0, -1);
     return TRUE;
   }
+  if (GST_QUERY_TYPE(query) == GST_QUERY_CAPS) {
+    GstCaps* filter = nullptr;
+    gst_query_parse_caps(query, &filter);
+    auto caps = chunk_of(aggregator).sink_caps(GST_FLV_CHUNK_PAD(pad));
+    if (filter != nullptr) {
+      caps = gstrtmp::adopt(gst_caps_intersect_full(filter, caps.get(), GST_CAPS_INTERSECT_FIRST));
+    }
+    gst_query_set_caps_result(query, caps.get());
+    return TRUE;
+  }
   return parent_class()->sink_query(aggregator, pad, query);
 }
 
@@ -312,6 +199,9 @@ gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
   if (GST_EVENT_TYPE(event) == GST_EVENT_SEEK) {
     gst_event_unref(event);
     return FALSE;
+  }
+  if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE) {
+    chunk_of(aggregator).see_reconfigure();
   }
   return parent_class()->src_event(aggregator, event);
 }
@@ -324,33 +214,119 @@ gboolean src_query(GstAggregator* aggregator, GstQuery* query) {
   return answered;
 }
 
-GstAggregatorPad* create_new_pad(GstAggregator* aggregator, GstPadTemplate* templ,
-                                 const gchar* name, const GstCaps*) {
-  const gchar* wanted = GST_PAD_TEMPLATE_NAME_TEMPLATE(templ);
-  PadKind kind = g_str_equal(wanted, "video") ? PadKind::kVideo : PadKind::kAudio;
-  gstrtmp::GCharPtr numbered;
-  if (g_str_equal(wanted, "flv_%u")) {
-    kind = PadKind::kFlv;
-    wanted = name;
-    for (unsigned i = 0; wanted == nullptr; i++) {
-      numbered.reset(g_strdup_printf("flv_%u", i));
-      auto taken =
-          gstrtmp::adopt(gst_element_get_static_pad(GST_ELEMENT_CAST(aggregator), numbered.get()));
-      wanted = taken ? nullptr : numbered.get();
+// ---- pads ----
+
+/// PadName is what a request for a pad comes to.
+struct PadName {
+  gstrtmp::GCharPtr name;
+  PadKind kind = PadKind::kVideo;
+  uint8_t track_id = 0;
+};
+
+/// number_of() reads what stands behind `prefix`; nothing if it is no number below 2^32.
+std::optional<unsigned> number_of(const gchar* name, const char* prefix) {
+  guint64 number = 0;
+  if (!g_str_has_prefix(name, prefix) ||
+      !g_ascii_string_to_unsigned(name + std::strlen(prefix), 10, 0, G_MAXUINT, &number, nullptr)) {
+    return std::nullopt;
+  }
+  return static_cast<unsigned>(number);
+}
+
+/// free_name() is the first of `format` from `first` to `last` that no pad has.
+gstrtmp::GCharPtr free_name(GstElement* element, const char* prefix, unsigned first,
+                            unsigned last) {
+  for (unsigned i = first; i <= last; i++) {
+    gstrtmp::GCharPtr name(g_strdup_printf("%s%u", prefix, i));
+    if (!gstrtmp::adopt(gst_element_get_static_pad(element, name.get()))) {
+      return name;
     }
   }
-  if (auto taken =
-          gstrtmp::adopt(gst_element_get_static_pad(GST_ELEMENT_CAST(aggregator), wanted))) {
-    GST_WARNING_OBJECT(aggregator, "there is a pad %s already", wanted);
+  return nullptr;
+}
+
+/// pad_name() is empty, and has warned, where there can be no such pad.
+PadName pad_name(GstElement* element, const gchar* wanted, const gchar* name) {
+  struct Family {
+    const char* templ;
+    const char* prefix;
+    PadKind kind;
+    bool is_track;
+  };
+  static const Family kFamilies[] = {{"video_%u", "video_", PadKind::kVideo, true},
+                                     {"audio_%u", "audio_", PadKind::kAudio, true},
+                                     {"flv_%u", "flv_", PadKind::kFlv, false},
+                                     {"data_%u", "data_", PadKind::kScript, false}};
+  constexpr unsigned kLastTrack = 255;
+  PadName out;
+  for (const Family& family : kFamilies) {
+    if (!g_str_equal(wanted, family.templ)) {
+      continue;
+    }
+    out.kind = family.kind;
+    const unsigned first = family.is_track ? 1 : 0;
+    const unsigned last = family.is_track ? kLastTrack : G_MAXINT;
+    out.name = name != nullptr ? gstrtmp::GCharPtr(g_strdup(name))
+                               : free_name(element, family.prefix, first, last);
+    const auto number =
+        out.name ? number_of(out.name.get(), family.prefix) : std::optional<unsigned>();
+    if (!number || *number < first || *number > last) {
+      GST_WARNING_OBJECT(element, "no pad %s: numbers go from %u to %u, and 0 is the track of %s",
+                         name != nullptr ? name : wanted, first, last,
+                         family.kind == PadKind::kAudio ? "audio" : "video");
+      out.name = nullptr;
+      return out;
+    }
+    out.track_id = family.is_track ? static_cast<uint8_t>(*number) : 0;
+    return out;
+  }
+  out.kind = g_str_equal(wanted, "video") ? PadKind::kVideo : PadKind::kAudio;
+  out.name.reset(g_strdup(wanted));
+  return out;
+}
+
+GstAggregatorPad* create_new_pad(GstAggregator* aggregator, GstPadTemplate* templ,
+                                 const gchar* name, const GstCaps*) {
+  auto* element = GST_ELEMENT_CAST(aggregator);
+  const PadName chosen = pad_name(element, GST_PAD_TEMPLATE_NAME_TEMPLATE(templ), name);
+  if (!chosen.name) {
     return nullptr;
   }
-  return GST_AGGREGATOR_PAD(gst_flv_chunk_pad_new(wanted, templ, kind));
+  if (gstrtmp::adopt(gst_element_get_static_pad(element, chosen.name.get()))) {
+    GST_WARNING_OBJECT(aggregator, "there is a pad %s already", chosen.name.get());
+    return nullptr;
+  }
+  return GST_AGGREGATOR_PAD(
+      gst_flv_chunk_pad_new(chosen.name.get(), templ, chosen.kind, chosen.track_id));
+}
+
+GstPad* request_new_pad(GstElement* element, GstPadTemplate* templ, const gchar* name,
+                        const GstCaps* caps) {
+  GstPad* pad =
+      GST_ELEMENT_CLASS(gst_flv_chunk_parent_class)->request_new_pad(element, templ, name, caps);
+  if (pad != nullptr) {
+    gst_child_proxy_child_added(GST_CHILD_PROXY(element), G_OBJECT(pad), GST_OBJECT_NAME(pad));
+  }
+  return pad;
 }
 
 void release_pad(GstElement* element, GstPad* pad) {
   // The base class flushes its own queue only, and does not deactivate the pad.
   GST_FLV_CHUNK_PAD(pad)->priv->bound.lift();
+  gst_child_proxy_child_removed(GST_CHILD_PROXY(element), G_OBJECT(pad), GST_OBJECT_NAME(pad));
   GST_ELEMENT_CLASS(gst_flv_chunk_parent_class)->release_pad(element, pad);
+}
+
+// The sink pads, so that gst-launch's `video::flv-track-mode=` finds their properties.
+GObject* child_by_index(GstChildProxy* proxy, guint index) {
+  gstrtmp::ObjectLock lock(proxy);
+  auto* pad = static_cast<GObject*>(g_list_nth_data(GST_ELEMENT_CAST(proxy)->sinkpads, index));
+  return pad != nullptr ? G_OBJECT(gst_object_ref(pad)) : nullptr;
+}
+
+guint children_count(GstChildProxy* proxy) {
+  gstrtmp::ObjectLock lock(proxy);
+  return GST_ELEMENT_CAST(proxy)->numsinkpads;
 }
 
 void add_template(GstElementClass* klass, const char* name, GstPadDirection direction,
@@ -362,6 +338,12 @@ void add_template(GstElementClass* klass, const char* name, GstPadDirection dire
 
 }  // namespace
 
+static void gst_flv_chunk_child_proxy_init(gpointer iface, gpointer) {
+  auto* proxy = static_cast<GstChildProxyInterface*>(iface);
+  proxy->get_child_by_index = child_by_index;
+  proxy->get_children_count = children_count;
+}
+
 static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   GST_DEBUG_CATEGORY_INIT(gst_flv_chunk_debug, "flvchunk", 0, "FLV muxer");
   auto* object_class = G_OBJECT_CLASS(klass);
@@ -370,116 +352,7 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   gstrtmp::Private<GstFlvChunk>::install(klass);
   object_class->set_property = set_property;
   object_class->get_property = get_property;
-  const auto flags = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                              GST_PARAM_MUTABLE_READY);
-  const FlvChunkSettings defaults;
-
-  /**
-   * GstFlvChunk:streamable:
-   *
-   * Write a stream, which has no end to go back to: no duration, size and key frame index, but
-   * onMetaData again when it changes. Also done where downstream cannot seek, and for pieces.
-   */
-  g_object_class_install_property(
-      object_class, PROP_STREAMABLE,
-      g_param_spec_boolean("streamable", "Streamable",
-                           "Write a stream, without duration and index at its start",
-                           defaults.streamable, flags));
-  /**
-   * GstFlvChunk:metadatacreator:
-   *
-   * The value of metadatacreator in onMetaData. Unless it is set, that of an FLV input is kept.
-   */
-  g_object_class_install_property(object_class, PROP_METADATACREATOR,
-                                  g_param_spec_string("metadatacreator", "Metadata creator",
-                                                      "The value of metadatacreator in onMetaData",
-                                                      gstrtmp::kProgramName, flags));
-  /**
-   * GstFlvChunk:encoder:
-   *
-   * The value of encoder in onMetaData. Unless it is set, that of an FLV input is kept.
-   */
-  g_object_class_install_property(
-      object_class, PROP_ENCODER,
-      g_param_spec_string("encoder", "Encoder", "The value of encoder in onMetaData",
-                          gstrtmp::kProgramName, flags));
-  /**
-   * GstFlvChunk:skip-backwards-streams:
-   *
-   * Drop frames whose time is before what has been written of any track, and then go on with the
-   * track's next key frame.
-   */
-  g_object_class_install_property(
-      object_class, PROP_SKIP_BACKWARDS_STREAMS,
-      g_param_spec_boolean("skip-backwards-streams", "Skip backwards streams",
-                           "Drop frames that step back relative to any track, up to a key frame",
-                           defaults.skip_backwards, flags));
-  /**
-   * GstFlvChunk:enforce-increasing-timestamps:
-   *
-   * Raise timestamps so that they do not decrease from tag to tag over all tracks, at the price of
-   * wrong ones. Off by default, unlike flvmux: within a track they never decrease anyway, and
-   * readers take tracks apart.
-   */
-  g_object_class_install_property(
-      object_class, PROP_ENFORCE_INCREASING_TIMESTAMPS,
-      g_param_spec_boolean("enforce-increasing-timestamps", "Enforce increasing timestamps",
-                           "Raise timestamps that step back relative to another track",
-                           defaults.enforce_increasing, flags));
-  /**
-   * GstFlvChunk:interleave:
-   *
-   * In what order tracks are written; what `auto` does and why is said above.
-   */
-  g_object_class_install_property(
-      object_class, PROP_INTERLEAVE,
-      g_param_spec_enum("interleave", "Interleave", "In what order tracks are written",
-                        interleave_type(), static_cast<int>(defaults.interleave), flags));
-  /**
-   * GstFlvChunk:chunk-mode:
-   *
-   * What the stream is cut into. In a stream without video `gop` goes by
-   * #GstFlvChunk:chunk-duration.
-   */
-  g_object_class_install_property(
-      object_class, PROP_CHUNK_MODE,
-      g_param_spec_enum("chunk-mode", "Chunk mode", "What the stream is cut into",
-                        chunk_mode_type(), static_cast<int>(defaults.chunk_mode), flags));
-  /**
-   * GstFlvChunk:chunk-duration:
-   *
-   * With chunk-mode `duration`, a piece ends at the first key frame that is this far from its
-   * start.
-   */
-  g_object_class_install_property(
-      object_class, PROP_CHUNK_DURATION,
-      g_param_spec_uint64("chunk-duration", "Chunk duration",
-                          "The least duration of a piece (in nanoseconds)", GST_MSECOND, G_MAXINT64,
-                          defaults.chunk_duration, flags));
-  /**
-   * GstFlvChunk:chunk-max-bytes:
-   *
-   * With chunk-mode `duration`, a piece also ends at the first key frame past this size: it is
-   * larger by less than one group of pictures. 0 is no bound.
-   */
-  g_object_class_install_property(
-      object_class, PROP_CHUNK_MAX_BYTES,
-      g_param_spec_uint64("chunk-max-bytes", "Chunk bytes",
-                          "The size at which a piece ends with its group of pictures (0 = none)", 0,
-                          G_MAXUINT64, defaults.chunk_max_bytes, flags));
-  /**
-   * GstFlvChunk:chunk-timestamps:
-   *
-   * Whether the timestamps of a piece, or of the whole file with chunk-mode `tag`, begin at 0. The
-   * timestamps of buffers go on in either case.
-   */
-  g_object_class_install_property(
-      object_class, PROP_CHUNK_TIMESTAMPS,
-      g_param_spec_enum("chunk-timestamps", "Chunk timestamps",
-                        "Whether the timestamps of each piece begin at 0", chunk_timestamps_type(),
-                        static_cast<int>(defaults.chunk_timestamps), flags));
-  g_object_class_override_property(object_class, PROP_LATENCY, "latency");
-  g_object_class_override_property(object_class, PROP_MIN_UPSTREAM_LATENCY, "min-upstream-latency");
+  gstrtmp::install_chunk_properties(object_class);
 
   gst_element_class_set_static_metadata(
       element_class, "FLV muxer and re-framer", "Codec/Muxer",
@@ -488,26 +361,53 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   /**
    * GstFlvChunk!video:
    *
-   * H.264 in AVC form, a whole picture a buffer.
+   * The default track: H.264, H.265, H.266, AV1, VP9, VP8, and FLV's old codecs, a whole picture a
+   * buffer. H.264 and FLV's own go out with FLV's header, the others with an extended one. A parser
+   * in front (h265parse, av1parse) brings what an encoder writes into the form that FLV carries.
    */
-  add_template(element_class, "video", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFlvVideoCaps,
+  add_template(element_class, "video", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kVideoCaps,
                GST_TYPE_FLV_CHUNK_PAD);
   /**
    * GstFlvChunk!audio:
    *
-   * AAC without ADTS of any rate, or MP3 of the rates that FLV has. MP3 at 48 kHz is written as
-   * other muxers do, with FLV's 44.1 kHz: decoders read the rate from MP3's own header. MP3 at 8
-   * kHz has a number of its own, which FFmpeg does not read.
+   * The default track: AAC without ADTS, MP3, Opus, FLAC, AC-3, E-AC-3, and FLV's old codecs. AAC,
+   * MP3 of the rates that FLV has, and FLV's own go out with FLV's header, the others with an
+   * extended one. MP3 at 48 kHz is written as other muxers do, with FLV's 44.1 kHz: decoders read
+   * the rate from MP3's own header. MP3 at 8 kHz has a number of its own, which FFmpeg does not
+   * read.
    */
-  add_template(element_class, "audio", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFlvAudioCaps,
+  add_template(element_class, "audio", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kAudioCaps,
+               GST_TYPE_FLV_CHUNK_PAD);
+  /**
+   * GstFlvChunk!video_%u:
+   *
+   * A further track, 1 to 255, of a codec with a FourCC: H.264, H.265, H.266, AV1, VP9, VP8.
+   */
+  add_template(element_class, "video_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kVideoCaps,
+               GST_TYPE_FLV_CHUNK_PAD);
+  /**
+   * GstFlvChunk!audio_%u:
+   *
+   * A further track, 1 to 255, of a codec with a FourCC: AAC, MP3, Opus, FLAC, AC-3, E-AC-3.
+   */
+  add_template(element_class, "audio_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kAudioCaps,
                GST_TYPE_FLV_CHUNK_PAD);
   /**
    * GstFlvChunk!flv_%u:
    *
-   * FLV in any framing. Of each kind of track one is kept, that of the `video` or `audio` pad, else
-   * of the first input that brings one.
+   * FLV in any framing, with any tracks. Of a track that comes twice one is kept, that of the pad
+   * for it, else of the first input that brings one.
    */
   add_template(element_class, "flv_%u", GST_PAD_SINK, GST_PAD_REQUEST, "video/x-flv",
+               GST_TYPE_FLV_CHUNK_PAD);
+  /**
+   * GstFlvChunk!data_%u:
+   *
+   * Script data: a buffer is the body of a script tag, the handler's name and its values in AMF0.
+   * Timestamps are kept. What calls itself onMetaData is merged into the stream's own. Live, nobody
+   * waits for this pad; otherwise its source has to send gap events, as demuxers do.
+   */
+  add_template(element_class, "data_%u", GST_PAD_SINK, GST_PAD_REQUEST, "application/x-flv-script",
                GST_TYPE_FLV_CHUNK_PAD);
   /**
    * GstFlvChunk!src:
@@ -517,6 +417,7 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   add_template(element_class, "src", GST_PAD_SRC, GST_PAD_ALWAYS, "video/x-flv",
                GST_TYPE_AGGREGATOR_PAD);
 
+  element_class->request_new_pad = request_new_pad;
   element_class->release_pad = release_pad;
   aggregator_class->start = start;
   aggregator_class->stop = stop;
@@ -533,9 +434,8 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   aggregator_class->negotiate = nullptr;
 
   gst_type_mark_as_plugin_api(GST_TYPE_FLV_CHUNK_PAD, static_cast<GstPluginAPIFlags>(0));
-  gst_type_mark_as_plugin_api(interleave_type(), static_cast<GstPluginAPIFlags>(0));
-  gst_type_mark_as_plugin_api(chunk_mode_type(), static_cast<GstPluginAPIFlags>(0));
-  gst_type_mark_as_plugin_api(chunk_timestamps_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(gst_flv_chunk_track_mode_get_type(),
+                              static_cast<GstPluginAPIFlags>(0));
 }
 
 static void gst_flv_chunk_init(GstFlvChunk* self) {

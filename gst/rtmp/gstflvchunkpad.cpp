@@ -19,11 +19,14 @@ constexpr size_t kMaxQueuedBytes = size_t{64} << 20;
 
 // The fields that a queued body carries in its offset, which bodies have no other use for.
 constexpr unsigned kFilteredBit = 1u << 8;
+constexpr unsigned kManyBit = 1u << 9;
 constexpr unsigned kClassShift = 16;
+constexpr unsigned kTrackShift = 24;
 
 uint64_t pack(const FlvBody& body) {
   return static_cast<uint64_t>(body.type) | (body.filtered ? kFilteredBit : 0) |
-         static_cast<uint64_t>(body.packet_class) << kClassShift;
+         (body.many ? kManyBit : 0) | static_cast<uint64_t>(body.packet_class) << kClassShift |
+         static_cast<uint64_t>(body.track_id) << kTrackShift;
 }
 
 // What the base class makes of a GAP event, which never entered.
@@ -37,14 +40,22 @@ bool is_gap(GstBuffer* buffer) {
 
 QueuedTag flv_tag_of(const GstBuffer* buffer) {
   const uint64_t packed = GST_BUFFER_OFFSET(buffer);
-  return {static_cast<rtmp::flv::TagType>(packed & 0xFF), (packed & kFilteredBit) != 0,
-          static_cast<rtmp::media::PacketClass>(packed >> kClassShift),
+  return {static_cast<rtmp::flv::TagType>(packed & 0xFF),
+          (packed & kFilteredBit) != 0,
+          static_cast<rtmp::media::PacketClass>(packed >> kClassShift & 0xFF),
+          static_cast<uint8_t>(packed >> kTrackShift),
+          (packed & kManyBit) != 0,
           GST_BUFFER_OFFSET_END(buffer)};
+}
+
+bool QueuedTag::is_header() const {
+  return packet_class == rtmp::media::PacketClass::kSequenceHeader ||
+         packet_class == rtmp::media::PacketClass::kMetadata;
 }
 
 bool QueuedTag::is_setup() const {
   return type == rtmp::flv::TagType::kScript || type == rtmp::flv::TagType::kScriptAmf3 ||
-         packet_class == rtmp::media::PacketClass::kSequenceHeader;
+         is_header();
 }
 
 // ---- bound ----
@@ -127,7 +138,7 @@ GstFlowReturn FlvChunkPad::chain_bodies(GstObject* parent, std::vector<FlvBody>&
     GST_BUFFER_DTS(buffer.get()) =
         static_cast<GstClockTime>(std::max<int64_t>(body.dts, 0)) * GST_MSECOND;
     GST_BUFFER_PTS(buffer.get()) =
-        static_cast<GstClockTime>(std::max<int64_t>(body.pts, 0)) * GST_MSECOND;
+        static_cast<GstClockTime>(std::max<int64_t>(body.pts, 0)) * GST_MSECOND + body.nanoseconds;
     GST_BUFFER_DURATION(buffer.get()) = GST_CLOCK_TIME_NONE;
     GST_BUFFER_OFFSET(buffer.get()) = pack(body);
     GST_BUFFER_OFFSET_END(buffer.get()) = arrival;
@@ -202,7 +213,8 @@ void FlvChunkPad::take_stream_header(const GstCaps* caps) {
   // Only what is not written again if it comes twice: once here, once in the stream.
   std::erase_if(stream_header_, [](const FlvBody& body) {
     if (body.is_media()) {
-      return body.packet_class != rtmp::media::PacketClass::kSequenceHeader;
+      return body.packet_class != rtmp::media::PacketClass::kSequenceHeader &&
+             body.packet_class != rtmp::media::PacketClass::kMetadata;
     }
     MappedBuffer map(body.buffer.get());
     return rtmp::script_handler(rtmp::without_set_data_frame(map.bytes())) != rtmp::kOnMetaData;
@@ -227,6 +239,7 @@ void FlvChunkPad::set_active(bool active) {
 
 void FlvChunkPad::reset_aggregation() {
   format.reset();
+  negotiated = nullptr;
   format_error = nullptr;
   last_time.reset();
   warned_conflict = false;
@@ -238,6 +251,7 @@ void FlvChunkPad::reset_aggregation() {
 
 using gstrtmp::FlvChunkPad;
 using gstrtmp::PadKind;
+using gstrtmp::TrackMode;
 
 G_DEFINE_TYPE(GstFlvChunkPad, gst_flv_chunk_pad, GST_TYPE_AGGREGATOR_PAD)
 
@@ -278,6 +292,24 @@ GstPadProbeReturn ask_peer_latency(GstPad* pad, GstPadProbeInfo* info, gpointer)
   return GST_PAD_PROBE_HANDLED;
 }
 
+enum Property : guint { PROP_0, PROP_FLV_TRACK_MODE };
+
+void pad_set_property(GObject* object, guint id, const GValue* value, GParamSpec* pspec) {
+  if (id != PROP_FLV_TRACK_MODE) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+    return;
+  }
+  GST_FLV_CHUNK_PAD(object)->priv->mode = static_cast<TrackMode>(g_value_get_enum(value));
+}
+
+void pad_get_property(GObject* object, guint id, GValue* value, GParamSpec* pspec) {
+  if (id != PROP_FLV_TRACK_MODE) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, pspec);
+    return;
+  }
+  g_value_set_enum(value, static_cast<int>(GST_FLV_CHUNK_PAD(object)->priv->mode.load()));
+}
+
 void pad_constructed(GObject* object) {
   G_OBJECT_CLASS(gst_flv_chunk_pad_parent_class)->constructed(object);
   GstPad* pad = GST_PAD(object);
@@ -294,18 +326,51 @@ void pad_constructed(GObject* object) {
 
 }  // namespace
 
+GType gst_flv_chunk_track_mode_get_type() {
+  static const GEnumValue values[] = {
+      {static_cast<int>(TrackMode::kAuto),
+       "FLV's own header where the codec has one, else an extended header", "auto"},
+      {static_cast<int>(TrackMode::kLegacy), "FLV's own header", "legacy"},
+      {static_cast<int>(TrackMode::kNonMultitrack), "An extended header without track id",
+       "non-multitrack"},
+      {static_cast<int>(TrackMode::kMultitrack), "An extended header with track id", "multitrack"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstFlvChunkTrackMode", values);
+  return type;
+}
+
 static void gst_flv_chunk_pad_class_init(GstFlvChunkPadClass* klass) {
   gstrtmp::Private<GstFlvChunkPad>::install(klass);
-  G_OBJECT_CLASS(klass)->constructed = pad_constructed;
+  auto* object_class = G_OBJECT_CLASS(klass);
+  object_class->constructed = pad_constructed;
+  object_class->set_property = pad_set_property;
+  object_class->get_property = pad_get_property;
+  /**
+   * GstFlvChunkPad:flv-track-mode:
+   *
+   * What stands in front of the data of a `video` or `audio` pad. `auto` keeps to FLV's own headers
+   * where the codec has one, which everybody reads, and takes extended headers (Enhanced RTMP) for
+   * the other codecs, and for nanoseconds (see #GstFlvChunk:timestamp-precision). `legacy` is for
+   * H.265 the number 12 that some servers and players use. Tracks of `video_%u` and `audio_%u` are
+   * always `multitrack`.
+   */
+  g_object_class_install_property(
+      object_class, PROP_FLV_TRACK_MODE,
+      g_param_spec_enum("flv-track-mode", "FLV track mode",
+                        "What stands in front of the data of track 0",
+                        gst_flv_chunk_track_mode_get_type(), static_cast<int>(TrackMode::kAuto),
+                        static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                 GST_PARAM_MUTABLE_READY)));
 }
 
 static void gst_flv_chunk_pad_init(GstFlvChunkPad* pad) {
   gstrtmp::Private<GstFlvChunkPad>::construct(pad);
 }
 
-GstFlvChunkPad* gst_flv_chunk_pad_new(const char* name, GstPadTemplate* templ, PadKind kind) {
+GstFlvChunkPad* gst_flv_chunk_pad_new(const char* name, GstPadTemplate* templ, PadKind kind,
+                                      uint8_t track_id) {
   auto* pad = GST_FLV_CHUNK_PAD(g_object_new(GST_TYPE_FLV_CHUNK_PAD, "name", name, "direction",
                                              GST_PAD_SINK, "template", templ, nullptr));
-  pad->priv->set_kind(kind);
+  pad->priv->set_kind(kind, track_id);
   return pad;
 }

@@ -25,7 +25,10 @@ G_END_DECLS
 namespace gstrtmp {
 
 /// PadKind says what a sink pad of flvchunk takes.
-enum class PadKind : uint8_t { kVideo, kAudio, kFlv };
+enum class PadKind : uint8_t { kVideo, kAudio, kFlv, kScript };
+
+/// TrackMode is how a track is to be headed; see the pads' property `flv-track-mode`.
+enum class TrackMode : int { kAuto, kLegacy, kNonMultitrack, kMultitrack };
 
 /// UpstreamLatency is what a pad's peer answered to the last LATENCY query.
 struct UpstreamLatency {
@@ -61,12 +64,19 @@ class FlvChunkPad {
  public:
   explicit FlvChunkPad(GstFlvChunkPad* pad) : pad_(pad) {}
 
-  void set_kind(PadKind kind) { kind_ = kind; }
-  PadKind kind() const { return kind_; }
-  /// track_kind() is the track of a `video` or `audio` pad.
-  TrackKind track_kind() const {
-    return kind_ == PadKind::kVideo ? TrackKind::kVideo : TrackKind::kAudio;
+  void set_kind(PadKind kind, uint8_t track_id) {
+    kind_ = kind;
+    track_id_ = track_id;
   }
+  PadKind kind() const { return kind_; }
+  /// is_elementary() is true for pads that bring one track, which key() names.
+  bool is_elementary() const { return kind_ == PadKind::kVideo || kind_ == PadKind::kAudio; }
+  TrackKey key() const {
+    return {kind_ == PadKind::kVideo ? TrackKind::kVideo : TrackKind::kAudio, track_id_};
+  }
+
+  /// mode is the property, from any thread.
+  std::atomic<TrackMode> mode{TrackMode::kAuto};
 
   // ---- streaming thread ----
 
@@ -85,6 +95,7 @@ class FlvChunkPad {
   // ---- aggregating thread ----
 
   std::optional<TrackFormat> format;
+  GstPtr<GstCaps> negotiated;          ///< what `format` was read from
   const char* format_error = nullptr;  ///< why there is no format; static
   std::optional<int64_t> last_time;    ///< running time of the last frame taken, ns
   bool warned_conflict = false;
@@ -102,6 +113,7 @@ class FlvChunkPad {
 
   GstFlvChunkPad* const pad_;
   PadKind kind_ = PadKind::kVideo;
+  uint8_t track_id_ = 0;
   FlvReframer reframer_;
   std::vector<FlvBody> stream_header_;  ///< from caps, to be queued before the first tag
   bool malformed_ = false;
@@ -114,14 +126,19 @@ struct QueuedTag {
   rtmp::flv::TagType type;
   bool filtered;
   rtmp::media::PacketClass packet_class;
+  uint8_t track_id;      ///< of the first track
+  bool many;             ///< there are several
   GstClockTime arrival;  ///< running time when it was queued; none without a clock
 
-  /// is_setup() is true for what describes frames to come: script data and sequence headers.
+  /// is_header() is true for an audio or video tag that describes frames to come: sequence headers,
+  /// colour, channels. is_setup() is for script data as well.
+  bool is_header() const;
   bool is_setup() const;
-  /// kind() is the track, of an audio or video tag.
   TrackKind kind() const {
     return type == rtmp::flv::TagType::kVideo ? TrackKind::kVideo : TrackKind::kAudio;
   }
+  /// key() is the first track, of an audio or video tag.
+  TrackKey key() const { return {kind(), track_id}; }
 };
 QueuedTag flv_tag_of(const GstBuffer* buffer);
 
@@ -134,4 +151,5 @@ struct _GstFlvChunkPad {
 
 /// gst_flv_chunk_pad_new() makes a sink pad with a floating reference.
 GstFlvChunkPad* gst_flv_chunk_pad_new(const char* name, GstPadTemplate* templ,
-                                      gstrtmp::PadKind kind);
+                                      gstrtmp::PadKind kind, uint8_t track_id);
+GType gst_flv_chunk_track_mode_get_type();

@@ -46,6 +46,10 @@ inline constexpr char kAacCaps[] =
     "codec_data = (buffer) 1210";
 inline constexpr char kFlvCaps[] = "video/x-flv";
 
+inline Octets operator+(Octets a, const Octets& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
 inline Octets octets_of(GstBuffer* buffer) {
   Octets out(gst_buffer_get_size(buffer));
   gst_buffer_extract(buffer, 0, out.data(), out.size());

@@ -280,12 +280,19 @@ INSTANTIATE_TEST_SUITE_P(, FlvChunkMp3,
                                          Mp3Case{11025, 1, 0x26}, Mp3Case{5512, 1, 0x22},
                                          Mp3Case{8000, 1, 0xe2}, Mp3Case{8000, 2, 0xe3}));
 
-TEST(FlvChunk, RefusesRatesThatFlvLacks) {
+TEST(FlvChunk, WritesOtherMp3RatesByFourCc) {
   Mux mux;
   Input& audio = mux.add("audio");
   mux.start();
   audio.open("audio/mpeg, mpegversion = 1, layer = 3, parsed = true, rate = 32000, channels = 2");
-  EXPECT_EQ(audio.sound(0), GST_FLOW_NOT_NEGOTIATED);
+  audio.sound(0, 0x77);
+  audio.eos();
+  const auto tags = mux.until_eos();
+  ASSERT_EQ(tags.size(), 4u);
+  EXPECT_EQ(tags[2].body, (Octets{0x91, '.', 'm', 'p', '3'} + Octets(10, 0x77)));
+  EXPECT_EQ(metadata_number(tags[1].body, "audiosamplerate"), 32000);
+  EXPECT_EQ(metadata_number(tags[1].body, "audiocodecid"), 0x2E6D7033);
+  EXPECT_EQ(tags[3].body, (Octets{0x92, '.', 'm', 'p', '3'})) << "SequenceEnd";
 }
 
 TEST(FlvChunk, MakesTheAacConfigurationThatCapsLack) {

@@ -8,10 +8,6 @@ namespace {
 
 using namespace flvtest;  // NOLINT: the tests' own vocabulary
 
-Octets operator+(Octets a, const Octets& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 Octets big_endian(uint32_t value, int width) {
   Octets out;
   for (int shift = 8 * (width - 1); shift >= 0; shift -= 8) {

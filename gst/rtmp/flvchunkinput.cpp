@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What FlvChunk takes from its pads: frames, tags of FLV inputs, script data, and the events that
+// describe them.
+#include <algorithm>
+#include <utility>
+
+#include "rtmp/flvchunkaggregate.h"
+#include "rtmp/gstflvchunk.h"
+#include "wire/av1.h"
+#include "wire/metadata.h"
+
+GST_DEBUG_CATEGORY_EXTERN(gst_flv_chunk_debug);
+#define GST_CAT_DEFAULT gst_flv_chunk_debug
+
+namespace gstrtmp {
+namespace {
+
+using rtmp::media::FourCc;
+using rtmp::media::PacketKind;
+
+rtmp::media::MediaType media_type(TrackKind kind) {
+  return kind == TrackKind::kVideo ? rtmp::media::MediaType::kVideo
+                                   : rtmp::media::MediaType::kAudio;
+}
+
+/// header_slot() is nothing for packets that describe nothing we know: metadata of other names.
+std::optional<HeaderSlot> header_slot(const rtmp::media::MediaPacket& packet) {
+  switch (packet.kind) {
+    case PacketKind::kSequenceStart:
+    case PacketKind::kMpeg2TsSequenceStart:
+      return HeaderSlot::kSequenceStart;
+    case PacketKind::kMultichannelConfig:
+      return HeaderSlot::kMultichannelConfig;
+    case PacketKind::kMetadata:
+      return rtmp::script_handler(packet.payload) == "colorInfo"
+                 ? std::optional(HeaderSlot::kColorInfo)
+                 : std::nullopt;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// one_track_body() is what one track of a message would have been as a message of its own.
+rtmp::Buffer one_track_body(TrackKind kind, const rtmp::media::MediaPacket& packet) {
+  rtmp::media::PacketHeader header;
+  header.type = media_type(kind);
+  header.kind = packet.kind;
+  header.codec = packet.codec;
+  header.frame_type = packet.frame_type;
+  header.multitrack = rtmp::media::MultitrackType::kOneTrack;
+  header.track_id = packet.track_id;
+  MediaHeader head;
+  head.size = rtmp::media::write_packet_header(head.octets.data(), header);
+  rtmp::Buffer body;
+  rtmp::Builder out(body);
+  out.bytes(head.bytes());
+  out.bytes(packet.payload);
+  return body;
+}
+
+}  // namespace
+
+// ---- frames ----
+
+void FlvChunk::consume(Candidate& candidate) {
+  const std::optional<QueuedTag> tag = candidate.tag;
+  auto buffer = take(candidate);
+  if (!buffer) {
+    return;
+  }
+  if (tag) {
+    consume_tag(candidate, *tag, std::move(buffer));
+    return;
+  }
+  FlvChunkPad& priv = *candidate.pad->priv;
+  if (gst_buffer_get_size(buffer.get()) == 0) {
+    // A gap, or an encoder's empty buffer: time passes.
+    const GstClockTime duration = GST_BUFFER_DURATION(buffer.get());
+    priv.last_time =
+        candidate.time + (GST_CLOCK_TIME_IS_VALID(duration) ? static_cast<int64_t>(duration) : 0);
+    return;
+  }
+  if (priv.kind() == PadKind::kScript) {
+    priv.last_time = std::max(priv.last_time.value_or(candidate.time), candidate.time);
+    consume_script(std::move(buffer), rtmp::flv::TagType::kScript, candidate.time);
+    return;
+  }
+  if (priv.format && priv.format->has_header_buffers() &&
+      GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_HEADER)) {
+    return;  // The caps have it, and the sequence header too.
+  }
+  if (priv.format && priv.format->codec == FourCc::kAv1) {
+    complete_format(priv, buffer.get());
+    MappedMemory first(adopt(gst_buffer_get_memory(buffer.get(), 0)));
+    if (const size_t delimiters = rtmp::av1::temporal_delimiter_size(first.bytes())) {
+      first = {};
+      buffer = adopt(gst_buffer_make_writable(buffer.release()));
+      gst_buffer_resize(buffer.get(), static_cast<gssize>(delimiters), -1);
+    }
+  }
+  const GstSegment& segment = GST_AGGREGATOR_PAD_CAST(candidate.pad.get())->segment;
+  FlvFrame frame;
+  frame.track = priv.key();
+  frame.dts = running_time(segment, GST_BUFFER_DTS(buffer.get()));
+  frame.pts = running_time(segment, GST_BUFFER_PTS(buffer.get()));
+  frame.is_key = !GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DELTA_UNIT);
+  frame.payload = std::move(buffer);
+  consume_frame(candidate, std::move(frame));
+}
+
+/// complete_format() makes the configuration of AV1 from its first frame, where the caps have none.
+void FlvChunk::complete_format(FlvChunkPad& pad, GstBuffer* frame) {
+  if (pad.format->codec_data) {
+    return;
+  }
+  MappedBuffer map(frame);
+  if (const auto record = rtmp::av1::make_configuration_record(map.bytes())) {
+    pad.format->codec_data = adopt(gst_buffer_new_memdup(record->data(), record->size()));
+    writer().set_format(pad.key(), *pad.format);
+  }
+}
+
+void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body) {
+  using rtmp::flv::TagType;
+  if (tag.type != TagType::kAudio && tag.type != TagType::kVideo) {
+    consume_script(std::move(body), tag.type, std::nullopt);
+    return;
+  }
+  FlvChunkPad& priv = *candidate.pad->priv;
+  if (tag.is_header() || tag.many) {
+    MappedBuffer map(body.get());
+    if (tag.is_header() && consume_headers(priv, tag.kind(), map.bytes())) {
+      return;
+    }
+    if (tag.many && !owns_all(priv, tag.kind(), map.bytes())) {
+      return;
+    }
+  }
+  if (!owns(priv, tag.key())) {
+    return;
+  }
+  FlvFrame frame;
+  frame.track = tag.key();
+  frame.dts = static_cast<int64_t>(GST_BUFFER_DTS(body.get()));
+  frame.pts = static_cast<int64_t>(GST_BUFFER_PTS(body.get()));
+  frame.is_key = tag.packet_class == rtmp::media::PacketClass::kKeyFrame;
+  frame.is_whole = true;
+  frame.filtered = tag.filtered;
+  frame.payload = std::move(body);
+  consume_frame(candidate, std::move(frame));
+}
+
+/// consume_headers() keeps what a message says of its tracks, each for itself. False if the message
+/// says something that is only to be passed on.
+bool FlvChunk::consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body) {
+  rtmp::media::PacketReader reader(media_type(kind), body);
+  while (true) {
+    const auto packet = reader.next();
+    if (!packet || !*packet) {
+      return true;
+    }
+    const rtmp::media::MediaPacket& one = **packet;
+    const auto slot = header_slot(one);
+    if (!slot) {
+      return false;
+    }
+    const TrackKey key{kind, one.track_id};
+    if (owns(pad, key)) {
+      const bool alone =
+          !one.multitrack || one.multitrack == rtmp::media::MultitrackType::kOneTrack;
+      writer().set_header(
+          key, *slot, alone ? rtmp::Buffer(body.begin(), body.end()) : one_track_body(kind, one));
+    }
+  }
+}
+
+void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type,
+                              std::optional<int64_t> time) {
+  if (type == rtmp::flv::TagType::kScript) {
+    MappedBuffer map(body.get());
+    const rtmp::Bytes data = rtmp::without_set_data_frame(map.bytes());
+    if (rtmp::script_handler(data) == rtmp::kOnMetaData) {
+      auto script = rtmp::parse_script_data(data);
+      if (!script || script->arguments.empty()) {
+        GST_WARNING_OBJECT(element_, "onMetaData of an input left out: it cannot be read");
+        return;
+      }
+      const rtmp::amf::Value& metadata = script->arguments.front();
+      const rtmp::MediaPresence presence = rtmp::media_presence(metadata);
+      if (presence.audio.value_or(false)) {
+        writer().expect(kDefaultAudio);
+      }
+      if (presence.video.value_or(false)) {
+        writer().expect(kDefaultVideo);
+      }
+      const auto news = writer().metadata().merge(metadata);
+      if (!news) {
+        GST_WARNING_OBJECT(element_, "onMetaData of an input left out: it is too large");
+      } else if (*news) {
+        writer().metadata_changed();
+      }
+      return;
+    }
+    if (time && rtmp::script_handler(data).empty()) {
+      GST_WARNING_OBJECT(element_, "script data left out: it does not begin with a handler's name");
+      return;
+    }
+  }
+  if (writer().write_script(std::move(body), type, time) != FlvWriter::Outcome::kWritten) {
+    GST_WARNING_OBJECT(element_, "script data of an input left out: too much before any frame");
+  }
+}
+
+void FlvChunk::consume_frame(Candidate& candidate, FlvFrame frame) {
+  FlvChunkPad& priv = *candidate.pad->priv;
+  priv.last_time = std::max(priv.last_time.value_or(candidate.time), candidate.time);
+  const bool wants_format = !frame.is_whole;
+  switch (writer().write(std::move(frame))) {
+    case FlvWriter::Outcome::kWritten:
+      break;
+    case FlvWriter::Outcome::kSkipped:
+      GST_DEBUG_OBJECT(candidate.pad.get(), "skipped a frame that steps back");
+      break;
+    case FlvWriter::Outcome::kTooLarge:
+      GST_ELEMENT_ERROR(element_, STREAM, MUX, ("A frame is too large for FLV."),
+                        ("pad %s: the body of an FLV tag holds 16777215 octets at most",
+                         GST_PAD_NAME(candidate.pad.get())));
+      flow_ = GST_FLOW_ERROR;
+      break;
+    case FlvWriter::Outcome::kNoConfiguration:
+      g_assert(wants_format);
+      GST_ELEMENT_ERROR(
+          element_, STREAM, FORMAT,
+          ("The input on pad %s cannot be put into FLV.", GST_PAD_NAME(candidate.pad.get())),
+          ("%s", priv.format_error != nullptr
+                     ? priv.format_error
+                     : "frames came before caps with the decoder configuration (codec_data)"));
+      flow_ = GST_FLOW_NOT_NEGOTIATED;
+      break;
+  }
+}
+
+// ---- tracks ----
+
+/// owns() is false for the second pad that brings a track.
+bool FlvChunk::owns(FlvChunkPad& pad, TrackKey key) {
+  auto it = std::ranges::find(owners_, key, &Owner::key);
+  if (it == owners_.end()) {
+    owners_.push_back({key, &pad});
+    return true;
+  }
+  if (it->pad != &pad && !std::exchange(pad.warned_conflict, true)) {
+    GST_ELEMENT_WARNING(
+        element_, STREAM, MUX,
+        ("A second %s track is left out.", key.kind == TrackKind::kVideo ? "video" : "audio"),
+        ("several inputs bring one of the number %u", key.id));
+  }
+  return it->pad == &pad;
+}
+
+/// owns_all() is about a message of several tracks, which goes out whole or not at all.
+bool FlvChunk::owns_all(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body) {
+  rtmp::media::PacketReader reader(media_type(kind), body);
+  bool all = true;
+  while (true) {
+    const auto packet = reader.next();
+    if (!packet || !*packet) {
+      return all;
+    }
+    all = owns(pad, {kind, (*packet)->track_id}) && all;
+  }
+}
+
+/// see_pads() notes the tracks of pads that came or went.
+void FlvChunk::see_pads() {
+  {
+    ObjectLock lock(element_);
+    if (pads_cookie_ == GST_ELEMENT_CAST(element_)->pads_cookie) {
+      return;
+    }
+    pads_cookie_ = GST_ELEMENT_CAST(element_)->pads_cookie;
+  }
+  std::vector<const FlvChunkPad*> there;
+  for_each_pad([&](FlvChunkPad& pad) {
+    there.push_back(&pad);
+    if (!pad.is_elementary()) {
+      return;
+    }
+    auto it = std::ranges::find(owners_, pad.key(), &Owner::key);
+    if (it == owners_.end()) {
+      owners_.push_back({pad.key(), &pad});
+    } else {
+      it->pad = &pad;
+    }
+    writer().expect(pad.key());
+  });
+  std::erase_if(owners_, [&](const Owner& owner) {
+    const bool gone = std::ranges::find(there, owner.pad) == there.end();
+    if (gone) {
+      writer().unexpect(owner.key);
+    }
+    return gone;
+  });
+}
+
+// ---- events ----
+
+void FlvChunk::see_event(GstFlvChunkPad* pad, GstEvent* event) {
+  FlvChunkPad& priv = *pad->priv;
+  if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS && priv.is_elementary()) {
+    GstCaps* caps = nullptr;
+    gst_event_parse_caps(event, &caps);
+    see_downstream();
+    see_caps(pad, caps);
+  } else if (GST_EVENT_TYPE(event) == GST_EVENT_TAG) {
+    GstTagList* tags = nullptr;
+    gst_event_parse_tag(event, &tags);
+    see_tags(priv, tags);
+  }
+}
+
+void FlvChunk::see_caps(GstFlvChunkPad* pad, GstCaps* caps) {
+  FlvChunkPad& priv = *pad->priv;
+  priv.negotiated = share(caps);
+  read_caps(priv);
+  if (!priv.format) {
+    GST_WARNING_OBJECT(pad, "%s Caps: %" GST_PTR_FORMAT, priv.format_error, caps);
+  }
+}
+
+/// read_caps() gives a track the format that its caps, the properties and downstream make.
+void FlvChunk::read_caps(FlvChunkPad& pad) {
+  auto format = track_format_from_caps(pad.negotiated.get(), pad.key().kind);
+  pad.format.reset();
+  pad.format_error = format ? choose_form(*format, pad.key(), pad.mode, downstream_, nanoseconds_)
+                            : format.error();
+  // Frames must not go on under a configuration that is no longer theirs.
+  if (pad.format_error == nullptr) {
+    pad.format = *format;
+    writer().set_format(pad.key(), *pad.format);
+  } else {
+    writer().clear_format(pad.key());
+  }
+}
+
+void FlvChunk::see_tags(FlvChunkPad& pad, GstTagList* tags) {
+  guint bitrate = 0;
+  if (pad.is_elementary()) {
+    if (gst_tag_list_get_uint(tags, GST_TAG_BITRATE, &bitrate) ||
+        gst_tag_list_get_uint(tags, GST_TAG_NOMINAL_BITRATE, &bitrate)) {
+      // Parsers guess anew every few frames: that alone is not worth another onMetaData.
+      writer().metadata().set_bitrate(pad.key(), bitrate);
+    }
+    if (gst_tag_list_get_scope(tags) == GST_TAG_SCOPE_STREAM &&
+        writer().metadata().set_track_tags(pad.key(), tags)) {
+      writer().metadata_changed();
+    }
+    // What is said of a further track is not said of the whole.
+    if (pad.key().id != 0 && gst_tag_list_get_scope(tags) == GST_TAG_SCOPE_STREAM) {
+      return;
+    }
+  }
+  tags_ = adopt(gst_tag_list_merge(tags_.get(), tags, GST_TAG_MERGE_REPLACE));
+  refresh_tags();
+}
+
+/// refresh_tags() joins the application's tags and those of the inputs.
+void FlvChunk::refresh_tags() {
+  GstTagSetter* setter = GST_TAG_SETTER(element_);
+  auto merged = adopt(gst_tag_list_merge(gst_tag_setter_get_tag_list(setter), tags_.get(),
+                                         gst_tag_setter_get_tag_merge_mode(setter)));
+  if (writer().metadata().set_tags(merged.get())) {
+    writer().metadata_changed();
+  }
+}
+
+/// see_downstream() asks what downstream takes, once that may have changed. Tracks that have begun
+/// change their headers with it.
+void FlvChunk::see_downstream() {
+  if (!downstream_changed_.exchange(false)) {
+    return;
+  }
+  downstream_ = ask_downstream(GST_AGGREGATOR_SRC_PAD(GST_AGGREGATOR_CAST(element_)));
+  const TimestampPrecision precision = settings.lock()->timestamp_precision;
+  nanoseconds_ = precision == TimestampPrecision::kNanosecond ||
+                 (precision == TimestampPrecision::kAuto && downstream_.nanoseconds);
+  writer().set_nanoseconds(nanoseconds_);
+  for_each_pad([this](FlvChunkPad& pad) {
+    if (pad.format) {
+      read_caps(pad);
+    }
+  });
+}
+
+GstPtr<GstCaps> FlvChunk::sink_caps(GstFlvChunkPad* pad) const {
+  auto caps = adopt(gst_pad_get_pad_template_caps(GST_PAD_CAST(pad)));
+  const FlvChunkPad& priv = *pad->priv;
+  if (!priv.is_elementary()) {
+    return caps;
+  }
+  const FlvDownstream downstream =
+      ask_downstream(GST_AGGREGATOR_SRC_PAD(GST_AGGREGATOR_CAST(element_)));
+  return restrict_caps(caps.get(), priv.key(), priv.mode, downstream);
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvdownstream.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace gstrtmp {
+namespace {
+
+using rtmp::media::FourCc;
+
+/// each_text() calls `see` with the strings of a list, an array, or a value that is one.
+template <typename F>
+void each_text(const GValue* value, F see) {
+  if (G_VALUE_HOLDS_STRING(value)) {
+    see(std::string_view(g_value_get_string(value)));
+  } else if (GST_VALUE_HOLDS_LIST(value)) {
+    for (guint i = 0; i < gst_value_list_get_size(value); i++) {
+      each_text(gst_value_list_get_value(value, i), see);
+    }
+  } else if (GST_VALUE_HOLDS_ARRAY(value)) {
+    for (guint i = 0; i < gst_value_array_get_size(value); i++) {
+      each_text(gst_value_array_get_value(value, i), see);
+    }
+  }
+}
+
+FlvDownstream::Codecs codecs_of(const GstStructure* s, const char* field) {
+  const GValue* value = gst_structure_get_value(s, field);
+  if (value == nullptr) {
+    return std::nullopt;
+  }
+  std::vector<FourCc> codecs;
+  bool all = false;
+  each_text(value, [&](std::string_view text) {
+    all = all || text == "*";
+    if (text.size() == 4) {
+      uint32_t code = 0;
+      for (char c : text) {
+        code = code << 8 | static_cast<uint8_t>(c);
+      }
+      codecs.push_back(static_cast<FourCc>(code));
+    }
+  });
+  return all ? std::nullopt : FlvDownstream::Codecs(std::move(codecs));
+}
+
+/// is_legacy() says whether FLV's own header stands in front of this media type, unless told
+/// otherwise.
+bool is_legacy(FourCc codec, TrackMode mode) {
+  switch (codec) {
+    case FourCc::kNone:
+      return true;
+    case FourCc::kAvc:
+    case FourCc::kAac:
+    case FourCc::kMp3:
+      return mode == TrackMode::kAuto || mode == TrackMode::kLegacy;
+    case FourCc::kHevc:
+      return mode == TrackMode::kLegacy;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool FlvDownstream::takes(TrackKind kind, FourCc codec) const {
+  const Codecs& codecs = kind == TrackKind::kVideo ? video : audio;
+  return !codecs || std::ranges::find(*codecs, codec) != codecs->end();
+}
+
+FlvDownstream ask_downstream(GstPad* src) {
+  FlvDownstream out;
+  auto caps = adopt(gst_pad_peer_query_caps(src, nullptr));
+  if (!caps || gst_caps_is_any(caps.get()) || gst_caps_is_empty(caps.get())) {
+    return out;
+  }
+  const GstStructure* s = gst_caps_get_structure(caps.get(), 0);
+  out.video = codecs_of(s, "video-codecs");
+  out.audio = codecs_of(s, "audio-codecs");
+  gboolean nanoseconds = FALSE;
+  out.nanoseconds =
+      gst_structure_get_boolean(s, "nanosecond-timestamps", &nanoseconds) && nanoseconds;
+  return out;
+}
+
+GstPtr<GstCaps> restrict_caps(GstCaps* caps, TrackKey key, TrackMode mode,
+                              const FlvDownstream& downstream) {
+  auto out = adopt(gst_caps_new_empty());
+  for (guint i = 0; i < gst_caps_get_size(caps); i++) {
+    const GstStructure* s = gst_caps_get_structure(caps, i);
+    const FourCc codec = four_cc_of(s);
+    const bool legacy = key.id == 0 && is_legacy(codec, mode);
+    const bool extended = codec != FourCc::kNone && (key.id != 0 || mode != TrackMode::kLegacy) &&
+                          downstream.takes(key.kind, codec);
+    if (legacy || extended) {
+      gst_caps_append_structure(out.get(), gst_structure_copy(s));
+    }
+  }
+  return out;
+}
+
+const char* choose_form(TrackFormat& format, TrackKey key, TrackMode mode,
+                        const FlvDownstream& downstream, bool nanoseconds) {
+  const bool extendable = can_be_extended(format);
+  if (key.id != 0) {
+    mode = TrackMode::kMultitrack;
+  }
+  switch (mode) {
+    case TrackMode::kAuto:
+      if (nanoseconds && extendable && downstream.takes(format.kind, format.codec)) {
+        format.form = HeaderForm::kFourCc;
+      }
+      return nullptr;
+    case TrackMode::kLegacy:
+      format.form = HeaderForm::kLegacy;
+      return can_be_legacy(format) ? nullptr : "FLV has no header of its own for this codec.";
+    case TrackMode::kNonMultitrack:
+      format.form = HeaderForm::kFourCc;
+      return extendable ? nullptr : "Enhanced FLV has no FourCC for this codec.";
+    case TrackMode::kMultitrack:
+      format.form = HeaderForm::kMultitrack;
+      return extendable ? nullptr : "Enhanced FLV has no FourCC for this codec.";
+  }
+  return nullptr;
+}
+
+}  // namespace gstrtmp
