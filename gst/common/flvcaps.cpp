@@ -9,6 +9,9 @@
 #include <gst/video/video.h>
 
 #include "common/audioformats.h"
+#include "common/channelcaps.h"
+#include "common/colorcaps.h"
+#include "wire/trackinfo.h"
 
 namespace gstrtmp {
 namespace {
@@ -168,6 +171,54 @@ uint8_t vp6_adjustment(const TrackFormat& format) {
   return static_cast<uint8_t>(excess(format.width) << 4 | excess(format.height));
 }
 
+/// color_info() is empty for what players take for granted, which decoders tell anyway: SDR of
+/// BT.709 or BT.601 without a word about the display that it was made on.
+rtmp::Buffer color_info(const GstCaps* caps) {
+  rtmp::Buffer out;
+  const auto info = color_info_from_caps(caps);
+  if (!info) {
+    return out;
+  }
+  // ITU-T H.273, table 2 (BT.709, BT.601 625 and 525 lines, SMPTE 240M) and table 3.
+  constexpr std::array<uint8_t, 4> kUsualPrimaries = {1, 5, 6, 7};
+  constexpr std::array<uint8_t, 2> kHdrTransfers = {16, 18};
+  const auto among = [](const auto& values, const std::optional<uint8_t>& value) {
+    return value && std::ranges::find(values, *value) != values.end();
+  };
+  rtmp::media::ColorInfo light = *info;
+  light.bit_depth.reset();
+  light.color_primaries.reset();
+  light.transfer_characteristics.reset();
+  light.matrix_coefficients.reset();
+  if (!light.is_reset() || among(kHdrTransfers, info->transfer_characteristics) ||
+      (info->color_primaries && !among(kUsualPrimaries, info->color_primaries))) {
+    rtmp::Builder builder(out);
+    rtmp::media::write_color_info(builder, *info);
+  }
+  return out;
+}
+
+/// multichannel_config() is empty for mono and stereo in their usual places.
+rtmp::Buffer multichannel_config(const GstCaps* caps) {
+  rtmp::Buffer out;
+  const auto config = multichannel_config_from_caps(caps);
+  if (!config) {
+    return out;
+  }
+  constexpr uint32_t kFrontCenter = 0x4;
+  constexpr uint32_t kFrontLeftAndRight = 0x3;
+  const bool usual =
+      config->channel_count <= 2 &&
+      (config->order == rtmp::media::ChannelOrder::kUnspecified ||
+       (config->order == rtmp::media::ChannelOrder::kNative &&
+        config->mask == (config->channel_count == 1 ? kFrontCenter : kFrontLeftAndRight)));
+  if (!usual) {
+    rtmp::Builder builder(out);
+    rtmp::media::write_multichannel_config(builder, *config);
+  }
+  return out;
+}
+
 FormatResult video_format(const GstStructure* s, TrackFormat format) {
   format.codec = four_cc_of(s);
   switch (format.codec) {
@@ -261,7 +312,7 @@ bool TrackFormat::has_header_buffers() const {
 
 double TrackFormat::codec_id() const {
   if (is_extended()) {
-    return static_cast<double>(codec);
+    return rtmp::media::codec_id_number(codec);
   }
   return kind == TrackKind::kVideo ? static_cast<double>(video.codec)
                                    : static_cast<double>(audio.codec);
@@ -292,6 +343,11 @@ FormatResult track_format_from_caps(const GstCaps* caps, TrackKind kind) {
   }
   auto result = kind == TrackKind::kVideo ? video_format(s, std::move(format))
                                           : audio_format(s, caps, std::move(format));
+  if (result && kind == TrackKind::kVideo) {
+    result->color_info = color_info(caps);
+  } else if (result) {
+    result->multichannel_config = multichannel_config(caps);
+  }
   if (result && (!can_be_legacy(*result) || result->codec == FourCc::kHevc)) {
     result->form = HeaderForm::kFourCc;
   }

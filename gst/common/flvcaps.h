@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "common/glue.h"
+#include "wire/bytes.h"
 #include "wire/enhanced.h"
 #include "wire/media.h"
 #include "wire/result.h"
@@ -74,6 +75,9 @@ struct TrackFormat {
   rtmp::media::AudioHeader audio;
   /// The decoder configuration as a sequence header carries it; empty for codecs without one.
   GstPtr<GstBuffer> codec_data;
+  /// What a colorInfo and a MultichannelConfig say; empty where that goes without saying.
+  rtmp::Buffer color_info;
+  rtmp::Buffer multichannel_config;
   /// VP6's octet in front of each frame: how much of the coded size is not to be shown.
   std::optional<uint8_t> vp6_adjustment;
 

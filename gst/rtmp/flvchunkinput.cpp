@@ -7,6 +7,7 @@
 #include "rtmp/flvchunkaggregate.h"
 #include "rtmp/gstflvchunk.h"
 #include "wire/av1.h"
+#include "wire/colorinfo.h"
 #include "wire/metadata.h"
 
 GST_DEBUG_CATEGORY_EXTERN(gst_flv_chunk_debug);
@@ -32,7 +33,7 @@ std::optional<HeaderSlot> header_slot(const rtmp::media::MediaPacket& packet) {
     case PacketKind::kMultichannelConfig:
       return HeaderSlot::kMultichannelConfig;
     case PacketKind::kMetadata:
-      return rtmp::script_handler(packet.payload) == "colorInfo"
+      return rtmp::script_handler(packet.payload) == rtmp::media::kColorInfo
                  ? std::optional(HeaderSlot::kColorInfo)
                  : std::nullopt;
     default:
@@ -82,7 +83,9 @@ void FlvChunk::consume(Candidate& candidate) {
   }
   if (priv.kind() == PadKind::kScript) {
     priv.last_time = std::max(priv.last_time.value_or(candidate.time), candidate.time);
-    consume_script(std::move(buffer), rtmp::flv::TagType::kScript, candidate.time);
+    consume_script(std::move(buffer),
+                   priv.is_amf3 ? rtmp::flv::TagType::kScriptAmf3 : rtmp::flv::TagType::kScript,
+                   candidate.time);
     return;
   }
   if (priv.format && priv.format->has_header_buffers() &&
@@ -312,6 +315,11 @@ void FlvChunk::see_event(GstFlvChunkPad* pad, GstEvent* event) {
     gst_event_parse_caps(event, &caps);
     see_downstream();
     see_caps(pad, caps);
+  } else if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS && priv.kind() == PadKind::kScript) {
+    GstCaps* caps = nullptr;
+    gst_event_parse_caps(event, &caps);
+    const GstStructure* s = gst_caps_get_structure(caps, 0);
+    priv.is_amf3 = g_strcmp0(gst_structure_get_string(s, "encoding"), "amf3") == 0;
   } else if (GST_EVENT_TYPE(event) == GST_EVENT_TAG) {
     GstTagList* tags = nullptr;
     gst_event_parse_tag(event, &tags);

@@ -7,6 +7,7 @@
 
 #include "wire/amf0.h"
 #include "wire/metadata.h"
+#include "wire/trackinfo.h"
 
 namespace gstrtmp {
 namespace {
@@ -188,15 +189,6 @@ bool FlvMetadata::has(TrackKind kind) const {
 
 namespace {
 
-/// AudioNames are what a sound's rate and channels are called: the specification of the maps has
-/// other names than FLV's.
-struct AudioNames {
-  const char* rate;
-  const char* channels;
-};
-constexpr AudioNames kTopNames = {"audiosamplerate", "audiochannels"};
-constexpr AudioNames kMapNames = {"samplerate", "channels"};
-
 void add_video(const TrackFormat& format, std::vector<Property>& out) {
   out.emplace_back("videocodecid", format.codec_id());
   if (format.width > 0 && format.height > 0) {
@@ -212,14 +204,14 @@ void add_video(const TrackFormat& format, std::vector<Property>& out) {
   }
 }
 
-void add_audio(const TrackFormat& format, const AudioNames& names, std::vector<Property>& out) {
+void add_audio(const TrackFormat& format, std::vector<Property>& out) {
   out.emplace_back("audiocodecid", format.codec_id());
   if (format.rate > 0) {
-    out.emplace_back(names.rate, format.rate);
+    out.emplace_back("audiosamplerate", format.rate);
   }
   out.emplace_back("audiosamplesize", format.audio.sixteen_bit ? 16 : 8);
   if (format.channels > 0) {
-    out.emplace_back(names.channels, format.channels);
+    out.emplace_back("audiochannels", format.channels);
     out.emplace_back("stereo", format.channels > 1);
   }
 }
@@ -234,17 +226,12 @@ void add_bitrate(TrackKind kind, unsigned bitrate, std::vector<Property>& out) {
 
 }  // namespace
 
-void FlvMetadata::add_default_track(TrackKind kind, Properties& out) const {
-  auto it = tracks_.find({kind, 0});
-  if (it == tracks_.end()) {
-    return;
-  }
-  const Track& track = it->second;
+void FlvMetadata::add_track(TrackKind kind, const Track& track, Properties& out) const {
   if (track.present && track.format) {
     if (kind == TrackKind::kVideo) {
       add_video(*track.format, out);
     } else {
-      add_audio(*track.format, kTopNames, out);
+      add_audio(*track.format, out);
     }
   }
   add_bitrate(kind, track.bitrate, out);
@@ -253,21 +240,14 @@ void FlvMetadata::add_default_track(TrackKind kind, Properties& out) const {
 /// add_track_map() tells of each further track all that there is to tell. Of the default track,
 /// which the top level describes, it has what there is no name for up there.
 void FlvMetadata::add_track_map(TrackKind kind, Properties& out) const {
-  Properties map;
+  std::vector<rtmp::media::TrackInfo> infos;
   for (const auto& [key, track] : tracks_) {
     if (key.kind != kind || !track.present) {
       continue;
     }
     Properties members;
     if (key.id != 0) {
-      if (track.format) {
-        if (kind == TrackKind::kVideo) {
-          add_video(*track.format, members);
-        } else {
-          add_audio(*track.format, kMapNames, members);
-        }
-      }
-      add_bitrate(kind, track.bitrate, members);
+      add_track(kind, track, members);
     }
     for (auto [name, text] : {std::pair("language", &track.language), {"title", &track.title}}) {
       if (!text->empty()) {
@@ -275,21 +255,25 @@ void FlvMetadata::add_track_map(TrackKind kind, Properties& out) const {
       }
     }
     if (!members.empty()) {
-      map.emplace_back(std::to_string(key.id), Value::object(std::move(members)));
+      infos.emplace_back(key.id, std::move(members));
     }
   }
-  const char* name = kind == TrackKind::kVideo ? "videoTrackIdInfoMap" : "audioTrackIdInfoMap";
-  // An input's tracks are in a map of its own.
+  auto [name, map] = rtmp::media::track_info_map(
+      kind == TrackKind::kVideo ? rtmp::media::MediaType::kVideo : rtmp::media::MediaType::kAudio,
+      infos);
+  if (name.empty()) {
+    return;  // An input's is passed on with the rest of what it says.
+  }
   if (const Value* input = find(input_, name)) {
+    Properties joined(map.members().begin(), map.members().end());
     for (const Property& member : input->members()) {
-      if (find(map, member.first) == nullptr) {
-        map.push_back(member);
+      if (find(joined, member.first) == nullptr) {
+        joined.push_back(member);
       }
     }
+    map = Value::object(std::move(joined));
   }
-  if (!map.empty()) {
-    out.emplace_back(name, Value::object(std::move(map)));
-  }
+  out.emplace_back(std::move(name), std::move(map));
 }
 
 /// write() leaves all but every `stride`th key frame out; 0 = all of them. An index of one entry is
@@ -301,7 +285,9 @@ rtmp::Buffer FlvMetadata::write(const FileFacts* facts, size_t stride, size_t pa
     out.emplace_back("filesize", static_cast<double>(facts->size));
   }
   for (TrackKind kind : {TrackKind::kVideo, TrackKind::kAudio}) {
-    add_default_track(kind, out);
+    if (auto it = tracks_.find({kind, 0}); it != tracks_.end()) {
+      add_track(kind, it->second, out);
+    }
   }
   for (TrackKind kind : {TrackKind::kVideo, TrackKind::kAudio}) {
     add_track_map(kind, out);

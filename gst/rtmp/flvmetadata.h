@@ -72,7 +72,7 @@ class FlvMetadata {
   };
   rtmp::Buffer write(const FileFacts* facts, size_t stride, size_t padding) const;
   bool has(TrackKind kind) const;
-  void add_default_track(TrackKind kind, Properties& out) const;
+  void add_track(TrackKind kind, const Track& track, Properties& out) const;
   void add_track_map(TrackKind kind, Properties& out) const;
 
   const std::string program_;

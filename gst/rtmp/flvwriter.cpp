@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rtmp/flvtagwriter.h"
+#include "wire/colorinfo.h"
 
 namespace gstrtmp {
 namespace {
@@ -29,6 +30,16 @@ GstClockTime to_clock_time(int64_t ms) {
 /// is_key_like() is what tracks that share a message must agree on.
 bool is_key_like(const FlvFrame& frame) {
   return frame.is_key || frame.track.kind == TrackKind::kAudio;
+}
+
+/// color_info() is what a track's format says, or that what was said before holds no more.
+rtmp::Buffer color_info(const FlvTrack& track) {
+  rtmp::Buffer payload = track.format->color_info;
+  if (payload.empty() && !track.header(HeaderSlot::kColorInfo).body.empty()) {
+    rtmp::Builder out(payload);
+    rtmp::media::write_color_info(out, {});
+  }
+  return payload;
 }
 
 void stamp(GstBuffer* buffer, int64_t dts, GstClockTime pts, unsigned set_flags) {
@@ -89,8 +100,12 @@ void FlvWriter::set_format(TrackKey key, const TrackFormat& format) {
     MappedBuffer map(format.codec_data.get());
     configuration.assign(map.bytes().begin(), map.bytes().end());
   }
+  set_header(track, HeaderSlot::kColorInfo,
+             header_body(track, HeaderSlot::kColorInfo, color_info(track)));
   set_header(track, HeaderSlot::kSequenceStart,
              header_body(track, HeaderSlot::kSequenceStart, configuration));
+  set_header(track, HeaderSlot::kMultichannelConfig,
+             header_body(track, HeaderSlot::kMultichannelConfig, format.multichannel_config));
 }
 
 void FlvWriter::clear_format(TrackKey key) {

@@ -403,9 +403,10 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   /**
    * GstFlvChunk!data_%u:
    *
-   * Script data: a buffer is the body of a script tag, the handler's name and its values in AMF0.
-   * Timestamps are kept. What calls itself onMetaData is merged into the stream's own. Live, nobody
-   * waits for this pad; otherwise its source has to send gap events, as demuxers do.
+   * Script data: a buffer is the body of a script tag, the handler's name and its values in AMF0,
+   * or of an AMF3 one with `encoding` amf3. Timestamps are kept. What calls itself onMetaData is
+   * merged into the stream's own. Live, nobody waits for this pad; otherwise its source has to send
+   * gap events, as demuxers do.
    */
   add_template(element_class, "data_%u", GST_PAD_SINK, GST_PAD_REQUEST, "application/x-flv-script",
                GST_TYPE_FLV_CHUNK_PAD);

@@ -243,6 +243,7 @@ void FlvChunkPad::reset_aggregation() {
   format_error = nullptr;
   last_time.reset();
   warned_conflict = false;
+  is_amf3 = false;
 }
 
 }  // namespace gstrtmp

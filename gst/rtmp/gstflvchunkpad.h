@@ -99,6 +99,7 @@ class FlvChunkPad {
   const char* format_error = nullptr;  ///< why there is no format; static
   std::optional<int64_t> last_time;    ///< running time of the last frame taken, ns
   bool warned_conflict = false;
+  bool is_amf3 = false;  ///< kScript: the values are AMF3's
 
   void reset_aggregation();
 

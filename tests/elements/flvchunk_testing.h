@@ -50,6 +50,9 @@ inline Octets operator+(Octets a, const Octets& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
+inline Octets octets(const std::string& text) {
+  return {text.begin(), text.end()};
+}
 inline Octets octets_of(GstBuffer* buffer) {
   Octets out(gst_buffer_get_size(buffer));
   gst_buffer_extract(buffer, 0, out.data(), out.size());
@@ -122,6 +125,16 @@ inline std::optional<double> metadata_number(const Octets& body, const std::stri
   }
   return std::bit_cast<double>(bits);
 }
+/// bodies() are the bodies of all audio and video tags, in order.
+inline std::vector<Octets> bodies(const std::vector<Tag>& tags) {
+  std::vector<Octets> out;
+  for (const Tag& tag : tags) {
+    if (tag.type == kAudio || tag.type == kVideo) {
+      out.push_back(tag.body);
+    }
+  }
+  return out;
+}
 inline bool contains(const Octets& body, const std::string& text) {
   return std::search(body.begin(), body.end(), text.begin(), text.end()) != body.end();
 }
@@ -180,6 +193,11 @@ class Input {
   }
 
   GstPad* pad() const { return pad_.get(); }
+  void set_mode(const char* mode) {
+    gst_util_set_object_arg(G_OBJECT(pad()), "flv-track-mode", mode);
+  }
+  /// query_caps() is what the element says that the pad takes.
+  GstPtr<GstCaps> query_caps() { return adopt(gst_pad_peer_query_caps(src_.get(), nullptr)); }
   /// set_latency() is what the next query hears; nobody is told.
   void set_latency(Latency latency) { *latency_.lock() = latency; }
   bool event(GstEvent* event) { return gst_pad_push_event(src_.get(), event); }
@@ -257,6 +275,11 @@ class Mux {
     gst_pad_set_query_function(sink_.get(), [](GstPad* pad, GstObject* parent, GstQuery* query) {
       if (GST_QUERY_TYPE(query) == GST_QUERY_SEEKING) {
         gst_query_set_seeking(query, GST_FORMAT_BYTES, self(pad)->seeks_, 0, -1);
+        return gboolean{TRUE};
+      }
+      if (GST_QUERY_TYPE(query) == GST_QUERY_CAPS) {
+        auto caps = self(pad)->downstream_caps();
+        gst_query_set_caps_result(query, caps.get());
         return gboolean{TRUE};
       }
       if (GST_QUERY_TYPE(query) == GST_QUERY_ACCEPT_CAPS) {
@@ -372,6 +395,14 @@ class Mux {
     }
     return out;
   }
+  /// set_downstream_caps() is what downstream takes from now on; it says so by RECONFIGURE.
+  void set_downstream_caps(const char* text) {
+    {
+      std::lock_guard lock(mutex_);
+      caps_ = text;
+    }
+    gst_pad_push_event(sink_.get(), gst_event_new_reconfigure());
+  }
   /// flow is what downstream answers from now on.
   void answer(GstFlowReturn flow) {
     std::lock_guard lock(mutex_);
@@ -379,6 +410,10 @@ class Mux {
   }
 
  private:
+  GstPtr<GstCaps> downstream_caps() {
+    std::lock_guard lock(mutex_);
+    return adopt(gst_caps_from_string(caps_.c_str()));
+  }
   static Mux* self(GstPad* pad) { return static_cast<Mux*>(gst_pad_get_element_private(pad)); }
 
   template <typename Condition>
@@ -429,6 +464,7 @@ class Mux {
   Octets file_;
   size_t position_ = 0;
   bool eos_ = false;
+  std::string caps_ = "video/x-flv";
   GstFlowReturn flow_ = GST_FLOW_OK;
 };
 
