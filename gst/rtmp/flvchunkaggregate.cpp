@@ -191,6 +191,10 @@ bool FlvChunk::Candidate::is_before(const Candidate& other) const {
   }
   const FlvChunkPad& one = *pad->priv;
   const FlvChunkPad& two = *other.pad->priv;
+  // What is said of a moment is said before it.
+  if ((one.kind() == PadKind::kScript) != (two.kind() == PadKind::kScript)) {
+    return one.kind() == PadKind::kScript;
+  }
   return one.is_elementary() && one.kind() == two.kind() && one.key() < two.key();
 }
 
@@ -290,6 +294,9 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
   if (flow_ == GST_FLOW_OK && ready && lowest() != nullptr && !writer().has_begun()) {
     begin();
   }
+  if (writer().has_begun()) {
+    end_tracks();
+  }
   bool forced = timeout;
   while (flow_ == GST_FLOW_OK && writer().has_begun() && batch_.size() < kMaxBatch) {
     Candidate* first = lowest();
@@ -299,10 +306,7 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
     consume(*first);
     look(*first);
   }
-  if (writer().has_begun()) {
-    end_tracks();
-    writer().complete();
-  }
+  writer().complete();
   const bool end = flow_ == GST_FLOW_OK && finished();
   wait_for_the_silent_if_alone();
   candidates_.clear();

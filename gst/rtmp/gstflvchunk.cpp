@@ -191,6 +191,13 @@ gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* 
     gst_query_set_caps_result(query, caps.get());
     return TRUE;
   }
+  if (GST_QUERY_TYPE(query) == GST_QUERY_ACCEPT_CAPS) {
+    GstCaps* caps = nullptr;
+    gst_query_parse_accept_caps(query, &caps);
+    auto taken = chunk_of(aggregator).sink_caps(GST_FLV_CHUNK_PAD(pad));
+    gst_query_set_accept_caps_result(query, gst_caps_is_subset(caps, taken.get()));
+    return TRUE;
+  }
   return parent_class()->sink_query(aggregator, pad, query);
 }
 
@@ -202,6 +209,16 @@ gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
   }
   if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE) {
     chunk_of(aggregator).see_reconfigure();
+    // The base class keeps it to itself; but encoders are to choose by what is taken now.
+    gst_element_foreach_sink_pad(
+        GST_ELEMENT_CAST(aggregator),
+        [](GstElement*, GstPad* pad, gpointer) -> gboolean {
+          if (GST_FLV_CHUNK_PAD(pad)->priv->is_elementary()) {
+            gst_pad_push_event(pad, gst_event_new_reconfigure());
+          }
+          return TRUE;
+        },
+        nullptr);
   }
   return parent_class()->src_event(aggregator, event);
 }

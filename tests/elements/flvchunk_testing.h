@@ -196,6 +196,8 @@ class Input {
   void set_mode(const char* mode) {
     gst_util_set_object_arg(G_OBJECT(pad()), "flv-track-mode", mode);
   }
+  /// needs_reconfigure() is true once after the element has asked for other caps.
+  bool needs_reconfigure() { return gst_pad_check_reconfigure(src_.get()); }
   /// query_caps() is what the element says that the pad takes.
   GstPtr<GstCaps> query_caps() { return adopt(gst_pad_peer_query_caps(src_.get(), nullptr)); }
   /// set_latency() is what the next query hears; nobody is told.
