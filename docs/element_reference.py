@@ -96,6 +96,17 @@ def pads_text(factory):
     return "\n".join(out)
 
 
+def pad_properties_text(element, texts):
+    """Describes the properties that the pads' own types have."""
+    types = {template.get_property("gtype") for template in element.get_pad_template_list()}
+    out = []
+    for gtype in sorted((each for each in types if each.name.startswith(type(element).__gtype__.name)),
+                        key=lambda each: each.name):
+        specs = [spec for spec in GObject.list_properties(gtype) if spec.owner_type == gtype]
+        out += [property_text(spec, texts.get(f"{gtype.name}:{spec.name}")) for spec in specs]
+    return ["## Pad properties\n", *out] if out else []
+
+
 def page(name, texts):
     factory = Gst.ElementFactory.find(name)
     element = factory.create(None)
@@ -105,7 +116,7 @@ def page(name, texts):
     out = [f"# {name}\n", f"{factory.get_metadata('description')}. Rank {factory.get_rank()}, "
            f"class {factory.get_metadata('klass')}.\n",
            markdown(texts[f"SECTION:element-{name}"]) + "\n",
-           "## Pad templates\n", pads_text(factory),
+           "## Pad templates\n", pads_text(factory), *pad_properties_text(element, texts),
            f"## Properties\n\nThose of {', '.join(parents(gtype))} and:\n"]
     out += [property_text(spec, texts.get(f"{gtype.name}:{spec.name}")) for spec in own]
     out += signals_text(gtype, texts)

@@ -33,28 +33,31 @@ enum class HeaderForm : uint8_t {
   kMultitrack,  ///< an extended one with FourCC and track id
 };
 
-/// kVideoCaps and kAudioCaps are what FLV and Enhanced FLV can carry together. Parsers see by them
-/// what they have to make of what they get.
+/// kFourCcVideoCaps and kFourCcAudioCaps are the codecs that have a FourCC, which any track can
+/// carry; kFlvVideoCaps and kFlvAudioCaps those that FLV alone has, for the default track. Parsers
+/// see by them what they have to make of what they get.
 ///
 /// MP3: FLV's SoundRate has four values and SoundFormat 14 stands for 8 kHz. 48 kHz has no value of
 /// its own: FFmpeg and others store it as 44.1 kHz, and decoders read the rate from the MPEG frame
 /// header. The other rates go by FourCC.
-inline constexpr char kVideoCaps[] =
+inline constexpr char kFourCcVideoCaps[] =
     "video/x-h264, stream-format = (string) avc; "
     "video/x-h265, stream-format = (string) { hvc1, hev1 }, alignment = (string) au; "
     "video/x-h266, stream-format = (string) { vvc1, vvi1 }, alignment = (string) au; "
     "video/x-av1, stream-format = (string) obu-stream, alignment = (string) tu; "
-    "video/x-vp9; video/x-vp8; "
+    "video/x-vp9; video/x-vp8";
+inline constexpr char kFlvVideoCaps[] =
     "video/x-flash-video; video/x-flash-screen; video/x-flash-screen2; "
     "video/x-vp6-flash; video/x-vp6-alpha";
-inline constexpr char kAudioCaps[] =
+inline constexpr char kFourCcAudioCaps[] =
     "audio/mpeg, mpegversion = (int) { 4, 2 }, stream-format = (string) raw; "
     "audio/mpeg, mpegversion = (int) 1, layer = (int) 3, channels = (int) { 1, 2 }, "
     "parsed = (boolean) true; "
     "audio/x-opus, channel-mapping-family = (int) [ 0, 255 ]; "
     "audio/x-flac, framed = (boolean) true; "
     "audio/x-ac3, framed = (boolean) true; "
-    "audio/x-eac3, framed = (boolean) true, alignment = (string) frame; "
+    "audio/x-eac3, framed = (boolean) true, alignment = (string) frame";
+inline constexpr char kFlvAudioCaps[] =
     "audio/x-speex, rate = (int) 16000, channels = (int) 1; "
     "audio/x-nellymoser, rate = (int) { 8000, 16000 }, channels = (int) 1; "
     "audio/x-nellymoser, rate = (int) { 5512, 11025, 22050, 44100 }, channels = (int) { 1, 2 }; "

@@ -154,7 +154,7 @@ void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<Gs
 }
 
 /// consume_headers() keeps what a message says of its tracks, each for itself. False if the message
-/// says something that is only to be passed on.
+/// says something that is only to be passed on; before there is a file it is left out.
 bool FlvChunk::consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body) {
   rtmp::media::PacketReader reader(media_type(kind), body);
   while (true) {
@@ -165,7 +165,7 @@ bool FlvChunk::consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes bod
     const rtmp::media::MediaPacket& one = **packet;
     const auto slot = header_slot(one);
     if (!slot) {
-      return false;
+      return !writer().has_begun();
     }
     const TrackKey key{kind, one.track_id};
     if (owns(pad, key)) {

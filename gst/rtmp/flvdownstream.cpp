@@ -78,9 +78,14 @@ FlvDownstream ask_downstream(GstPad* src) {
   const GstStructure* s = gst_caps_get_structure(caps.get(), 0);
   out.video = codecs_of(s, "video-codecs");
   out.audio = codecs_of(s, "audio-codecs");
-  gboolean nanoseconds = FALSE;
+  gboolean enhanced = TRUE;
+  if (gst_structure_get_boolean(s, "enhanced", &enhanced) && !enhanced) {
+    out.video.emplace();
+    out.audio.emplace();
+    return out;
+  }
   out.nanoseconds =
-      gst_structure_get_boolean(s, "nanosecond-timestamps", &nanoseconds) && nanoseconds;
+      g_strcmp0(gst_structure_get_string(s, "timestamp-precision"), "nanosecond") == 0;
   return out;
 }
 

@@ -24,7 +24,8 @@ struct FlvDownstream {
 };
 
 /// ask_downstream() queries the peer's caps: `video/x-flv` with the lists of strings
-/// `video-codecs` and `audio-codecs`, FourCCs or "*", and the boolean `nanosecond-timestamps`.
+/// `video-codecs` and `audio-codecs`, FourCCs or "*", the string `timestamp-precision`, of which
+/// "nanosecond" counts, and the boolean `enhanced`, which is FALSE where no FourCC may be sent.
 FlvDownstream ask_downstream(GstPad* src);
 
 /// restrict_caps() leaves of `caps` what a pad can send on: by FourCC what downstream takes,

@@ -5,26 +5,62 @@
  * @title: flvchunk
  * @short_description: FLV muxer and re-framer, one whole tag a buffer
  *
- * flvchunk muxes H.264, AAC and MP3 into FLV, and puts FLV from any other muxer, cut anywhere, back
- * into one tag a buffer: the form that rtmpsink cuts into RTMP chunks without looking for anything.
- * It takes the place of flvmux, whose properties it has.
+ * flvchunk muxes audio and video into FLV and Enhanced FLV (Enhanced RTMP v2), and puts FLV from any
+ * other muxer, cut anywhere, back into one tag a buffer: the form that rtmpsink cuts into RTMP
+ * chunks without looking for anything. It takes the place of flvmux and eflvmux, whose pads and
+ * properties it has.
  *
  * Payloads are not copied: a buffer is the tag's header, the input's own memories, and the four
  * octets that end a tag.
  *
  * ## Pads
  *
- * `video` and `audio` take one elementary stream each. `flv_%u` take `video/x-flv` with or without
- * its header, in buffers of any size; several inputs are merged into one header and one onMetaData,
- * and their timestamps stay. An element whose caps are unknown when it is linked, such as filesrc,
- * needs the pad's name or a caps filter (see below).
+ * `video` and `audio` take one elementary stream each, the default track. `video_%u` and `audio_%u`
+ * take further tracks, whose numbers from 1 to 255 are those in the stream. `flv_%u` take
+ * `video/x-flv` with or without its header, in buffers of any size; several inputs are merged into
+ * one header and one onMetaData, and their timestamps stay. An element whose caps are unknown when
+ * it is linked, such as filesrc, needs the pad's name or a caps filter (see below). `data_%u` take
+ * script data. Pads may come and go while the element runs; a track that ends, or whose pad is
+ * released, ends no other.
+ *
+ * ## Codecs
+ *
+ * | codec | as FLV has it | by FourCC |
+ * |---|---|---|
+ * | H.264 | 7 | avc1 |
+ * | H.265 | 12, not by default | hvc1 |
+ * | H.266 | | vvc1 |
+ * | AV1 | | av01 |
+ * | VP9, VP8 | | vp09, vp08 |
+ * | Sorenson H.263, Screen video 1 and 2, VP6 without and with alpha | 2, 3, 6, 4, 5 | |
+ * | AAC | 10 | mp4a |
+ * | MP3 | 2, and 14 at 8 kHz | .mp3 |
+ * | Opus, FLAC | | Opus, fLaC |
+ * | AC-3, E-AC-3 | | ac-3, ec-3 |
+ * | Speex, Nellymoser, A-law, mu-law | 11, 4 to 6, 7, 8 | |
+ * | PCM, ADPCM | 3, 1 | |
+ *
+ * The default track keeps to FLV's own header where there is one, since everybody reads it;
+ * #GstFlvChunkPad:flv-track-mode says otherwise. Further tracks go by FourCC. A pad's caps are what
+ * can be written, and what downstream lists, if it does: rtmpsink lists what the server announced.
+ * Parsers in front see by them what they have to make of their input, so `x265enc ! h265parse !
+ * flvchunk` links as it stands. AV1 without codec_data takes its configuration from the first frame.
+ *
+ * Colours that nobody assumes, HDR10's light levels and mastering display (`colorimetry`,
+ * `mastering-display-info` and `content-light-level` of the caps) go out in front of the sequence
+ * header, and again when they change; so does where the channels go if there are more than two. Both
+ * only on tracks that go by FourCC: readers of FLV's own headers stumble over such packets.
+ *
+ * The tags language-code and title of a track's stream are told in onMetaData's map of tracks.
  *
  * ## Time
  *
  * A tag's timestamp is the running time of the input's DTS, floored to the millisecond; composition
  * times may be negative. If the first DTS of all lies below zero, as B-frames make it, all tracks
  * are shifted by one constant; otherwise no timestamp is changed that FLV can tell, and none
- * decreases within a track. Buffers carry the same DTS, and the PTS to the nanosecond.
+ * decreases within a track. Buffers carry the same DTS, and the PTS to the nanosecond; with
+ * #GstFlvChunk:timestamp-precision the stream carries it as well. Codecs without composition time
+ * (sound, AV1, VP9, VP8 and older ones) are stamped with their PTS.
  *
  * ## Live pipelines
  *
@@ -59,6 +95,15 @@
  * |[
  * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! flvchunk name=mux ! rtmpsink location=rtmp://localhost/live/stream  audiotestsrc is-live=true ! voaacenc ! mux.
  * ]| Publish.
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! x265enc key-int-max=60 ! h265parse ! flvchunk name=mux ! filesink location=test.flv  audiotestsrc num-buffers=430 ! opusenc ! mux.
+ * ]| H.265 and Opus.
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! tee name=t ! queue ! x264enc key-int-max=60 ! flvchunk name=mux ! filesink location=test.flv  t. ! queue ! videoscale ! video/x-raw,width=160,height=120 ! x264enc key-int-max=60 ! mux.video_1  audiotestsrc num-buffers=430 ! voaacenc ! mux.audio  audiotestsrc num-buffers=430 wave=ticks ! voaacenc ! mux.audio_1
+ * ]| Two renditions and two sounds in one stream.
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! tee name=t ! queue ! x264enc key-int-max=60 ! mux.video  t. ! queue ! x265enc key-int-max=60 ! h265parse ! mux.video_1  flvchunk name=mux multitrack=many-codecs timestamp-precision=nanosecond video::flv-track-mode=multitrack ! filesink location=test.flv
+ * ]| The same pictures twice, in one message each time, with their times to the nanosecond.
  * |[
  * gst-launch-1.0 filesrc location=test.flv ! video/x-flv ! flvchunk streamable=true ! fakesink
  * ]| Take a file apart into tags.
@@ -347,8 +392,8 @@ guint children_count(GstChildProxy* proxy) {
 }
 
 void add_template(GstElementClass* klass, const char* name, GstPadDirection direction,
-                  GstPadPresence presence, const char* caps, GType type) {
-  auto parsed = gstrtmp::adopt(gst_caps_from_string(caps));
+                  GstPadPresence presence, const std::string& caps, GType type) {
+  auto parsed = gstrtmp::adopt(gst_caps_from_string(caps.c_str()));
   gst_element_class_add_pad_template(
       klass, gst_pad_template_new_with_gtype(name, direction, presence, parsed.get(), type));
 }
@@ -382,7 +427,8 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
    * buffer. H.264 and FLV's own go out with FLV's header, the others with an extended one. A parser
    * in front (h265parse, av1parse) brings what an encoder writes into the form that FLV carries.
    */
-  add_template(element_class, "video", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kVideoCaps,
+  add_template(element_class, "video", GST_PAD_SINK, GST_PAD_REQUEST,
+               std::string(gstrtmp::kFourCcVideoCaps) + "; " + gstrtmp::kFlvVideoCaps,
                GST_TYPE_FLV_CHUNK_PAD);
   /**
    * GstFlvChunk!audio:
@@ -393,21 +439,22 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
    * the rate from MP3's own header. MP3 at 8 kHz has a number of its own, which FFmpeg does not
    * read.
    */
-  add_template(element_class, "audio", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kAudioCaps,
+  add_template(element_class, "audio", GST_PAD_SINK, GST_PAD_REQUEST,
+               std::string(gstrtmp::kFourCcAudioCaps) + "; " + gstrtmp::kFlvAudioCaps,
                GST_TYPE_FLV_CHUNK_PAD);
   /**
    * GstFlvChunk!video_%u:
    *
    * A further track, 1 to 255, of a codec with a FourCC: H.264, H.265, H.266, AV1, VP9, VP8.
    */
-  add_template(element_class, "video_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kVideoCaps,
+  add_template(element_class, "video_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFourCcVideoCaps,
                GST_TYPE_FLV_CHUNK_PAD);
   /**
    * GstFlvChunk!audio_%u:
    *
    * A further track, 1 to 255, of a codec with a FourCC: AAC, MP3, Opus, FLAC, AC-3, E-AC-3.
    */
-  add_template(element_class, "audio_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kAudioCaps,
+  add_template(element_class, "audio_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFourCcAudioCaps,
                GST_TYPE_FLV_CHUNK_PAD);
   /**
    * GstFlvChunk!flv_%u:

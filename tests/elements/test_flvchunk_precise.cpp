@@ -119,8 +119,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 TEST(FlvChunkPrecise, KeepsToMillisecondsUnlessDownstreamReadsMore) {
-  for (const char* caps : {"video/x-flv", "video/x-flv, nanosecond-timestamps = (boolean) true"}) {
-    const bool precise = std::string(caps).find("true") != std::string::npos;
+  for (const char* caps : {"video/x-flv", "video/x-flv, timestamp-precision = nanosecond"}) {
+    const bool precise = std::string(caps).find("nanosecond") != std::string::npos;
     Mux mux;
     mux.set_downstream_caps(caps);
     Input& audio = mux.add("audio");
@@ -354,8 +354,12 @@ TEST(FlvChunkPrecise, TakesWhatDownstreamTakes) {
   mux.set_downstream_caps("video/x-flv, video-codecs = (string) \"*\"");
   EXPECT_EQ(media_types(further.query_caps()),
             "video/x-h264 video/x-h265 video/x-h266 video/x-av1 video/x-vp9 video/x-vp8");
-  mux.set_downstream_caps("video/x-flv, video-codecs = (string) { }");
-  EXPECT_EQ(media_types(further.query_caps()), "");
+  for (const char* nothing : {"video/x-flv, video-codecs = (string) { none }",
+                              "video/x-flv, enhanced = (boolean) false"}) {
+    mux.set_downstream_caps(nothing);
+    EXPECT_EQ(media_types(further.query_caps()), "") << nothing;
+    EXPECT_EQ(media_types(video.query_caps()), "video/x-h264 video/x-h265 " + old) << nothing;
+  }
 }
 
 TEST(FlvChunkPrecise, PassesTheNewsUpstream) {
@@ -380,11 +384,10 @@ TEST(FlvChunkPrecise, ChangesHeadersWithDownstream) {
   audio.open(kAacCaps);
   audio.frame(500'000, 500'000, true);
   mux.settle();
-  mux.set_downstream_caps("video/x-flv, nanosecond-timestamps = (boolean) true");
+  mux.set_downstream_caps("video/x-flv, timestamp-precision = nanosecond");
   audio.frame(20'500'000, 20'500'000, true);
   mux.settle();
-  mux.set_downstream_caps(
-      "video/x-flv, nanosecond-timestamps = (boolean) true, audio-codecs = { Opus }");
+  mux.set_downstream_caps("video/x-flv, timestamp-precision = nanosecond, audio-codecs = { Opus }");
   audio.frame(40'500'000, 40'500'000, true);
   audio.eos();
   const auto out = bodies(mux.until_eos());

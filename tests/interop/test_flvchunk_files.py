@@ -116,6 +116,37 @@ class Files(unittest.TestCase):
                 launch(f"{demux} flvchunk ! filesink location={self.out}")
                 self.assert_same(flvfile.read(reference), self.out, tolerance_ms=0)
 
+    def test_ffmpeg_reads_the_old_codecs(self):
+        picture = "videotestsrc num-buffers=12 ! video/x-raw,format=I420,width=320,height=240 ! videoconvert !"
+        sound = "audiotestsrc num-buffers=40 ! audio/x-raw,channels=1,rate=44100 ! audioconvert ! audioresample !"
+        for codec, encoder in (("flv1", f"{picture} avenc_flv"),
+                               ("flashsv", f"{picture} avenc_flashsv"),
+                               ("flashsv2", f"{picture} avenc_flashsv2"),
+                               ("mp3", f"{sound} lamemp3enc ! mpegaudioparse"),
+                               ("speex", f"{sound} audio/x-raw,rate=16000 ! speexenc"),
+                               ("nellymoser", f"{sound} avenc_nellymoser"),
+                               ("adpcm_swf", f"{sound} avenc_adpcm_swf"),
+                               ("pcm_alaw", f"{sound} audio/x-raw,rate=8000 ! alawenc"),
+                               ("pcm_mulaw", f"{sound} audio/x-raw,rate=8000 ! mulawenc"),
+                               ("pcm_s16le", f"{sound} audio/x-raw,format=S16LE"),
+                               ("pcm_u8", f"{sound} audio/x-raw,format=U8")):
+            with self.subTest(codec=codec):
+                launch(f"{encoder} ! flvchunk ! filesink location={self.out}")
+                stream, = probe(self.out, "-show_streams", "-count_frames")["streams"]
+                self.assertEqual(stream["codec_name"], codec)
+                self.assertGreaterEqual(int(stream["nb_read_frames"]), 5)
+
+    def test_further_tracks_leave_the_first_readable(self):
+        """FFmpeg 5.1 takes them for a codec that it cannot make anything of, and reads the others whole."""
+        launch("videotestsrc num-buffers=60 ! tee name=t ! queue ! x264enc speed-preset=ultrafast key-int-max=30 ! "
+               f"flvchunk name=m ! filesink location={self.out}  t. ! queue ! x265enc speed-preset=ultrafast "
+               "key-int-max=30 ! h265parse ! m.video_1  audiotestsrc num-buffers=80 ! voaacenc ! m.audio")
+        output = procs.run(["ffprobe", "-v", "quiet", "-count_frames", "-of", "json", "-show_streams", self.out],
+                           timeout=30)[1]
+        frames = {stream["codec_name"]: stream.get("nb_read_frames") for stream in json.loads(output)["streams"]}
+        self.assertEqual(frames["h264"], "60")
+        self.assertEqual(frames["aac"], "80")
+
     def test_stock_demuxer_reads_ours(self):
         film = media.flv(bframes=2, seconds=2)
         again = self.folder / "again.flv"
