@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvdemuxer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "rtmp/flvpayload.h"
+
+namespace gstrtmp {
+
+using rtmp::Bytes;
+using rtmp::flv::TagType;
+using rtmp::media::FourCc;
+using rtmp::media::FrameType;
+using rtmp::media::MediaPacket;
+using rtmp::media::MediaType;
+using rtmp::media::MultitrackType;
+using rtmp::media::PacketKind;
+using rtmp::media::PacketReader;
+using rtmp::media::VideoCodec;
+using Kind = DemuxItem::Kind;
+
+namespace {
+
+GstPtr<GstBuffer> slice(GstBuffer* buffer, size_t offset, size_t size) {
+  if (size == 0) {
+    return adopt(gst_buffer_new());
+  }
+  return adopt(gst_buffer_copy_region(buffer, GST_BUFFER_COPY_MEMORY, offset, size));
+}
+
+GstPtr<GstBuffer> without_front(const GstPtr<GstBuffer>& buffer, size_t octets) {
+  const size_t size = gst_buffer_get_size(buffer.get());
+  return slice(buffer.get(), std::min(octets, size), size - std::min(octets, size));
+}
+
+/// Front is the first octets of a buffer, wherever they lie.
+template <size_t kSize>
+class Front {
+ public:
+  explicit Front(GstBuffer* buffer)
+      : size_(gst_buffer_extract(buffer, 0, octets_.data(), octets_.size())) {}
+  Bytes bytes() const { return Bytes(octets_.data(), size_); }
+
+ private:
+  std::array<uint8_t, kSize> octets_;
+  size_t size_;
+};
+
+bool begins_with_start_code(GstBuffer* payload) {
+  const Front<4> front(payload);
+  const Bytes octets = front.bytes();
+  return octets.size() == 4 && octets[0] == 0 && octets[1] == 0 &&
+         (octets[2] == 1 || (octets[2] == 0 && octets[3] == 1));
+}
+
+bool is_one_track(const MediaPacket& packet) {
+  return !packet.multitrack || *packet.multitrack == MultitrackType::kOneTrack;
+}
+
+int64_t clamped(int64_t time) {
+  return std::max<int64_t>(time, 0);
+}
+
+}  // namespace
+
+bool is_ignored_script(std::string_view handler) {
+  // "|RtmpSampleAccess" opens every stream of most servers, and is for Flash's security alone.
+  return handler.empty() || handler == "|RtmpSampleAccess" || handler == "onStatus";
+}
+
+void FlvDemuxer::notice(DemuxNotice what, TrackRef ref, const char* text, Items& out) {
+  notices_[static_cast<size_t>(what)]++;
+  DemuxItem item;
+  item.kind = Kind::kNotice;
+  item.track = ref;
+  item.notice = what;
+  item.text = text;
+  out.push_back(std::move(item));
+}
+
+TrackInfo FlvDemuxer::track_info(TrackRef track) const {
+  auto it = info_.tracks.find(track);
+  if (it == info_.tracks.end()) {
+    it = info_.tracks.find({track.type, 0});
+    if (it == info_.tracks.end()) {
+      return {};
+    }
+    TrackInfo info = it->second;
+    info.bitrate = 0;
+    info.language.clear();
+    info.title.clear();
+    return info;
+  }
+  return it->second;
+}
+
+void FlvDemuxer::expect_time(int64_t milliseconds) {
+  expected_ = milliseconds;
+  time_ = {};
+}
+
+void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
+  constexpr int64_t kWrap = int64_t{1} << 32;
+  if (timed) {
+    const int64_t time = time_.unwrap(timestamp);
+    if (expected_) {
+      const int64_t distance = *expected_ - time + kWrap / 2;
+      epoch_ = (distance >= 0 ? distance / kWrap : -((-distance + kWrap - 1) / kWrap)) * kWrap;
+      expected_.reset();
+    }
+    now_ = time + epoch_ - origin_;
+    return;
+  }
+  // The timestamps of headers and scripts are often 0 in mid-stream: no clock should hear them.
+  constexpr int64_t kNear = 10'000;
+  if (!time_.last()) {
+    now_ = expected_ ? *expected_ - origin_ : static_cast<int64_t>(timestamp) - origin_;
+    return;
+  }
+  const int64_t last = *time_.last();
+  const int64_t step = static_cast<int32_t>(timestamp - static_cast<uint32_t>(last));
+  now_ = last + (std::abs(step) < kNear ? step : 0) + epoch_ - origin_;
+}
+
+void FlvDemuxer::demux(FlvTag tag, Items& out) {
+  switch (static_cast<TagType>(tag.header.type)) {
+    case TagType::kAudio:
+      return demux_media(std::move(tag), MediaType::kAudio, out);
+    case TagType::kVideo:
+      return demux_media(std::move(tag), MediaType::kVideo, out);
+    case TagType::kScript:
+    case TagType::kScriptAmf3:
+      return demux_script(std::move(tag), out);
+  }
+}
+
+void FlvDemuxer::demux_media(FlvTag tag, MediaType type, Items& out) {
+  if (tag.header.encrypted) {
+    notice(DemuxNotice::kEncrypted, {type, 0}, "The stream is encrypted (FLV's Filter bit).", out);
+    return;
+  }
+  GstBuffer* const body = tag.body.get();
+  const size_t size = gst_buffer_get_size(body);
+  // Mapping a body of several memories would copy it, and the header is all that has to be read, if
+  // it says that what follows is one frame.
+  if (gst_buffer_n_memory(body) > 1) {
+    const Front<64> front(body);
+    auto packet = PacketReader(type, front.bytes()).next();
+    if (packet && *packet && (*packet)->kind == PacketKind::kCodedFrames && is_one_track(**packet)) {
+      const auto offset = static_cast<size_t>((*packet)->payload.data() - front.bytes().data());
+      set_now(tag.header.timestamp, true);
+      take_packet(**packet, {type, (*packet)->track_id}, body, offset, size - offset, out);
+      return;
+    }
+  }
+  const MappedBuffer map(body);
+  if (!map) {
+    notice(DemuxNotice::kMalformed, {type, 0}, "A tag's memory cannot be read.", out);
+    return;
+  }
+  PacketReader reader(type, map.bytes());
+  for (bool first = true;; first = false) {
+    auto packet = reader.next();
+    if (!packet) {
+      notice(DemuxNotice::kMalformed, {type, 0}, packet.error().text, out);
+      return;
+    }
+    if (!*packet) {
+      return;
+    }
+    if (first) {
+      set_now(tag.header.timestamp, (*packet)->kind == PacketKind::kCodedFrames);
+    }
+    const Bytes payload = (*packet)->payload;
+    const auto offset =
+        payload.empty() ? size : static_cast<size_t>(payload.data() - map.bytes().data());
+    take_packet(**packet, {type, (*packet)->track_id}, body, offset, payload.size(), out);
+  }
+}
+
+void FlvDemuxer::take_packet(const MediaPacket& packet, TrackRef ref, GstBuffer* body,
+                             size_t offset, size_t size, Items& out) {
+  switch (packet.kind) {
+    case PacketKind::kSequenceStart:
+      take_configuration(packet, ref, tracks_[ref], out);
+      break;
+    case PacketKind::kCodedFrames:
+      // A frame without octets is none; some encoders send them where nothing has changed.
+      if (size > 0) {
+        take_frame(packet, ref, tracks_[ref], slice(body, offset, size), out);
+      }
+      break;
+    case PacketKind::kSequenceEnd:
+    case PacketKind::kSilence: {
+      DemuxItem item;
+      item.kind = Kind::kSilent;
+      item.track = ref;
+      item.time = now_;
+      out.push_back(std::move(item));
+      break;
+    }
+    case PacketKind::kMpeg2TsSequenceStart: {
+      // AV1's MPEG-2 TS descriptor: tag 0x80 and length 4, then what begins the av1C record.
+      constexpr uint8_t kDescriptorTag = 0x80;
+      constexpr size_t kHeader = 2;
+      constexpr size_t kRecord = 4;
+      if (packet.codec == FourCc::kAv1 && packet.payload.size() >= kHeader + kRecord &&
+          packet.payload[0] == kDescriptorTag) {
+        MediaPacket start = packet;
+        start.payload = packet.payload.subspan(kHeader, kRecord);
+        take_configuration(start, ref, tracks_[ref], out);
+      }
+      break;
+    }
+    case PacketKind::kMetadata:
+    case PacketKind::kMultichannelConfig:
+    case PacketKind::kCommand:
+    case PacketKind::kUnknown:
+      break;
+  }
+}
+
+void FlvDemuxer::set_codec(Track& track, const TrackCodec& codec) {
+  if (track.known && track.description.codec == codec) {
+    return;
+  }
+  track.description = {};
+  track.description.codec = codec;
+  track.known = true;
+  track.stale = true;
+  track.refused = false;
+}
+
+void FlvDemuxer::take_configuration(const MediaPacket& packet, TrackRef ref, Track& track,
+                                    Items& out) {
+  TrackCodec codec = track_codec(ref.type, packet);
+  track.disguised = codec.fourcc == FourCc::kAvc && !packet.extended &&
+                    !is_avc_record(packet.payload) && is_hevc_record(packet.payload);
+  if (track.disguised) {
+    codec.fourcc = FourCc::kHevc;
+  }
+  if (packet.payload.empty() && codec.needs_configuration()) {
+    return;
+  }
+  set_codec(track, codec);
+  track.description.configuration =
+      packet.payload.empty()
+          ? nullptr
+          : adopt(gst_buffer_new_memdup(packet.payload.data(), packet.payload.size()));
+  track.description.byte_stream = false;
+  track.stale = true;
+  track.refused = false;
+  // The rate of these stands in their frames.
+  if (codec.fourcc != FourCc::kMp3 && codec.fourcc != FourCc::kAc3 &&
+      codec.fourcc != FourCc::kEac3) {
+    make_caps(ref, track, out);
+  }
+}
+
+bool FlvDemuxer::prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t& composition) {
+  TrackDescription& description = track.description;
+  switch (description.codec.fourcc) {
+    case FourCc::kAvc:
+    case FourCc::kHevc: {
+      bool byte_stream = false;
+      if (begins_with_start_code(payload.get())) {
+        const MappedBuffer map(payload.get());
+        byte_stream = map && nal_framing(map.bytes()) == NalFraming::kStartCodes;
+        if (byte_stream && !description.configuration && looks_like_hevc(map.bytes())) {
+          track.disguised |= description.codec.fourcc == FourCc::kAvc;
+          description.codec.fourcc = FourCc::kHevc;
+        }
+      }
+      if (byte_stream != description.byte_stream) {
+        description.byte_stream = byte_stream;
+        track.stale = true;
+      }
+      return byte_stream || description.configuration;
+    }
+    case FourCc::kAv1: {
+      const Front<1> front(payload.get());
+      // The octet that begins a unit is neither 0 nor 0xFF.
+      if (front.bytes()[0] == 0 || front.bytes()[0] == 0xFF) {
+        const MappedBuffer map(payload.get());
+        if (auto time = map ? av1_composition_time(map.bytes()) : std::nullopt) {
+          composition = *time;
+          payload = without_front(payload, 3);
+        }
+      }
+      return true;
+    }
+    case FourCc::kNone:
+      break;
+    default:
+      return !description.codec.needs_configuration() || description.configuration;
+  }
+  if (description.codec.video == VideoCodec::kVp6 ||
+      description.codec.video == VideoCodec::kVp6Alpha) {
+    payload = without_front(payload, 1);
+  } else if (description.codec.video == VideoCodec::kMpeg4) {
+    const Front<8> front(payload.get());
+    if (auto header = mpeg4_header(front.bytes())) {
+      payload = without_front(payload, kMpeg4HeaderSize);
+      composition = header->composition_time;
+      if (header->configuration) {
+        description.configuration = payload;
+        track.stale = true;
+        return true;
+      }
+    }
+  }
+  return true;
+}
+
+bool FlvDemuxer::prepare_audio(const MediaPacket& packet, Track& track,
+                               GstPtr<GstBuffer>& payload) {
+  TrackDescription& description = track.description;
+  const Front<9> front(payload.get());
+  std::optional<SoundShape> shape;
+  switch (description.codec.fourcc) {
+    case FourCc::kAac: {
+      if (front.bytes()[0] != 0xFF) {
+        return static_cast<bool>(description.configuration);
+      }
+      const MappedBuffer map(payload.get());
+      if (auto adts = map ? find_adts(map.bytes()) : std::nullopt) {
+        payload = without_front(payload, adts->header_size);
+        if (!description.configuration) {
+          description.configuration =
+              adopt(gst_buffer_new_memdup(adts->config, sizeof(adts->config)));
+          track.stale = true;
+        }
+      }
+      return static_cast<bool>(description.configuration);
+    }
+    case FourCc::kMp3:
+      shape = mp3_shape(front.bytes());
+      break;
+    case FourCc::kAc3:
+      shape = ac3_shape(front.bytes());
+      break;
+    case FourCc::kEac3:
+      shape = eac3_shape(front.bytes());
+      break;
+    case FourCc::kNone:
+      track.stale |= packet.audio.rate_index != description.audio.rate_index ||
+                     packet.audio.sixteen_bit != description.audio.sixteen_bit ||
+                     packet.audio.stereo != description.audio.stereo;
+      description.audio = packet.audio;
+      return true;
+    default:
+      return !description.codec.needs_configuration() || description.configuration;
+  }
+  if (!shape && description.frame_rate == 0 && !packet.extended) {
+    shape = {static_cast<int>(rtmp::media::sample_rate(packet.audio)),
+             packet.audio.stereo ? 2 : 1};
+  }
+  if (shape && (shape->rate != description.frame_rate ||
+                shape->channels != description.frame_channels)) {
+    description.frame_rate = shape->rate;
+    description.frame_channels = shape->channels;
+    track.stale = true;
+  }
+  return true;
+}
+
+void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& track,
+                            GstPtr<GstBuffer> payload, Items& out) {
+  TrackCodec codec = track_codec(ref.type, packet);
+  if (track.disguised && codec.fourcc == FourCc::kAvc && !packet.extended) {
+    codec.fourcc = FourCc::kHevc;
+  }
+  set_codec(track, codec);
+  int32_t composition = packet.composition_time;
+  const bool video = ref.type == MediaType::kVideo;
+  const bool ready = video ? prepare_video(track, payload, composition)
+                           : prepare_audio(packet, track, payload);
+  if (!ready) {
+    notice(DemuxNotice::kNoSequenceHeader, ref, "Frames came without their sequence header.", out);
+    return;
+  }
+  if ((track.stale && !make_caps(ref, track, out)) || track.refused ||
+      gst_buffer_get_size(payload.get()) == 0) {
+    return;
+  }
+  DemuxItem item;
+  item.track = ref;
+  item.time = now_;
+  item.key = !video || packet.frame_type == FrameType::kKey ||
+             packet.frame_type == FrameType::kGeneratedKey;
+  GstBuffer* const buffer = payload.get();
+  GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(
+      clamped(now_ + composition) * kNsPerMs + static_cast<int64_t>(packet.nanoseconds));
+  if (video) {
+    GST_BUFFER_DTS(buffer) = static_cast<GstClockTime>(clamped(now_) * kNsPerMs);
+    if (!item.key) {
+      GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+    }
+    if (packet.frame_type == FrameType::kDisposableInter) {
+      GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DROPPABLE);
+    }
+  }
+  item.buffer = std::move(payload);
+  out.push_back(std::move(item));
+}
+
+bool FlvDemuxer::make_caps(TrackRef ref, Track& track, Items& out) {
+  const TrackInfo info = track_info(ref);
+  TrackDescription& description = track.description;
+  description.width = info.width;
+  description.height = info.height;
+  description.par_n = info.par_n;
+  description.par_d = info.par_d;
+  description.framerate = info.framerate;
+  description.rate = info.rate;
+  description.channels = info.channels;
+  track.stale = false;
+  auto caps = track_caps(description);
+  if (!caps) {
+    track.refused = true;
+    notice(DemuxNotice::kUnknownCodec, ref, caps.error(), out);
+    return false;
+  }
+  if (!track.caps || !gst_caps_is_equal(track.caps.get(), caps->get())) {
+    track.caps = *caps;
+    DemuxItem item;
+    item.kind = Kind::kCaps;
+    item.track = ref;
+    item.caps = *std::move(caps);
+    out.push_back(std::move(item));
+  }
+  return true;
+}
+
+void FlvDemuxer::read_metadata(Bytes body, Items& out) {
+  // An index of a day with a key frame a second has 172,800 numbers.
+  rtmp::amf::Limits limits;
+  limits.max_values = 1u << 20;
+  auto script = rtmp::parse_script_data(body, limits);
+  if (!script || script->arguments.empty() || !script->arguments.front().is_object()) {
+    notice(DemuxNotice::kMalformed, {}, "onMetaData cannot be read.", out);
+    return;
+  }
+  info_ = read_media_info(script->arguments.front());
+  for (auto& [ref, track] : tracks_) {
+    track.stale = track.known;
+  }
+  DemuxItem item;
+  item.kind = Kind::kMediaInfo;
+  out.push_back(std::move(item));
+}
+
+void FlvDemuxer::demux_script(FlvTag tag, Items& out) {
+  if (tag.header.encrypted) {
+    notice(DemuxNotice::kEncrypted, {}, "The stream is encrypted (FLV's Filter bit).", out);
+    return;
+  }
+  set_now(tag.header.timestamp, false);
+  const MappedBuffer map(tag.body.get());
+  if (!map || map.bytes().empty()) {
+    return;
+  }
+  // Type 15 has an octet 0 in front of AMF0, whose values may be AMF3's (v2, "AMF3").
+  const bool amf3 = static_cast<TagType>(tag.header.type) == TagType::kScriptAmf3;
+  const size_t format = amf3 && map.bytes()[0] == 0 ? 1 : 0;
+  const Bytes body = rtmp::without_set_data_frame(map.bytes().subspan(format));
+  const std::string_view handler = rtmp::script_handler(body);
+  if (handler == rtmp::kOnMetaData) {
+    read_metadata(body, out);
+    return;
+  }
+  if (is_ignored_script(handler)) {
+    return;
+  }
+  const auto offset = static_cast<size_t>(body.data() - map.bytes().data());
+  DemuxItem item;
+  item.kind = Kind::kScript;
+  item.time = now_;
+  item.buffer = slice(tag.body.get(), offset, body.size());
+  GST_BUFFER_PTS(item.buffer.get()) = static_cast<GstClockTime>(clamped(now_) * kNsPerMs);
+  out.push_back(std::move(item));
+}
+
+}  // namespace gstrtmp

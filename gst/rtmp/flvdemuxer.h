@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "common/trackcaps.h"
+#include "rtmp/flvmediainfo.h"
+#include "rtmp/flvtagreader.h"
+#include "rtmp/flvtimeline.h"
+
+/// From tags to tracks. No element, no thread, no clock in here.
+namespace gstrtmp {
+
+/// DemuxNotice is something in the stream that its reader should hear of, once.
+enum class DemuxNotice : uint8_t {
+  kEncrypted,         ///< tags with the Filter bit: skipped
+  kUnknownCodec,      ///< a track that nobody can decode
+  kMalformed,         ///< a body that cannot be read: skipped
+  kNoSequenceHeader,  ///< frames that came without their decoder configuration: skipped
+};
+inline constexpr size_t kDemuxNotices = 4;
+
+/// DemuxItem is what came out of a tag.
+struct DemuxItem {
+  enum class Kind : uint8_t {
+    kCaps,      ///< `track` is there, or is something else from here on
+    kFrame,     ///< `buffer` has PTS, for video DTS, and its flags
+    kSilent,    ///< nothing is to be expected of `track` until its next frame
+    kMediaInfo, ///< info() is new
+    kScript,    ///< `buffer` is a message's body, with PTS
+    kNotice,
+  };
+  Kind kind = Kind::kFrame;
+  TrackRef track;
+  GstPtr<GstCaps> caps;
+  GstPtr<GstBuffer> buffer;
+  int64_t time = 0;  ///< kFrame, kScript, kSilent: DTS in milliseconds
+  bool key = false;  ///< kFrame: decoding can begin here
+  DemuxNotice notice = DemuxNotice::kMalformed;
+  const char* text = "";  ///< kNotice: static
+};
+
+/// FlvDemuxer knows the tracks of one stream: decoder configurations, formats, time. Payloads share
+/// the tags' memory.
+class FlvDemuxer {
+ public:
+  /// demux() appends what is in `tag`. Times begin at `origin()`.
+  void demux(FlvTag tag, std::vector<DemuxItem>& out);
+
+  /// info() is the last onMetaData's.
+  const FlvMediaInfo& info() const { return info_; }
+  /// track_info() is what the metadata says of `track`; that of the default track if it says nothing.
+  TrackInfo track_info(TrackRef track) const;
+  /// expect_time() says where the next timestamp lies: it has lost what is above its 32 bits.
+  void expect_time(int64_t milliseconds);
+  /// restart_time() is for a file header in mid-stream: another file begins.
+  void restart_time() { time_.restart(); }
+  /// set_origin() is what is taken off all times, in milliseconds.
+  void set_origin(int64_t milliseconds) { origin_ = milliseconds; }
+  int64_t origin() const { return origin_; }
+  uint64_t count(DemuxNotice notice) const { return notices_[static_cast<size_t>(notice)]; }
+
+ private:
+  struct Track {
+    TrackDescription description;
+    bool known = false;  ///< the codec is
+    bool stale = true;   ///< caps are to be made anew
+    bool refused = false;
+    GstPtr<GstCaps> caps;
+    bool disguised = false;  ///< H.265 under H.264's number
+  };
+  using Items = std::vector<DemuxItem>;
+
+  void demux_media(FlvTag tag, rtmp::media::MediaType type, Items& out);
+  void demux_script(FlvTag tag, Items& out);
+  void read_metadata(rtmp::Bytes body, Items& out);
+  void take_packet(const rtmp::media::MediaPacket& packet, TrackRef ref, GstBuffer* body,
+                   size_t offset, size_t size, Items& out);
+  void set_now(uint32_t timestamp, bool timed);
+  void take_configuration(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
+                          Items& out);
+  void take_frame(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
+                  GstPtr<GstBuffer> payload, Items& out);
+  bool prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t& composition);
+  bool prepare_audio(const rtmp::media::MediaPacket& packet, Track& track,
+                     GstPtr<GstBuffer>& payload);
+  void set_codec(Track& track, const TrackCodec& codec);
+  bool make_caps(TrackRef ref, Track& track, Items& out);
+  void notice(DemuxNotice what, TrackRef ref, const char* text, Items& out);
+
+  std::map<TrackRef, Track> tracks_;
+  FlvMediaInfo info_;
+  TimestampUnwrapper time_;
+  std::optional<int64_t> expected_;
+  int64_t epoch_ = 0;  ///< multiples of 2^32
+  int64_t origin_ = 0;
+  int64_t now_ = 0;  ///< DTS of the tag under way
+  uint64_t notices_[kDemuxNotices] = {};
+};
+
+/// is_ignored_script() is true for handlers that servers send for themselves.
+bool is_ignored_script(std::string_view handler);
+
+}  // namespace gstrtmp

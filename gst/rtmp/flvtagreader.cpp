@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvtagreader.h"
+
+#include <algorithm>
+#include <array>
+
+namespace gstrtmp {
+
+using rtmp::flv::kBackPointerSize;
+using rtmp::flv::kFileHeaderSize;
+using rtmp::flv::kTagHeaderSize;
+using rtmp::flv::TagHeader;
+using Kind = FlvReadStep::Kind;
+
+namespace {
+
+constexpr uint32_t kLongestFileHeader = 64 * 1024;
+
+// A buffer holds sixteen memories, and merges them all whenever there is one more: so what came in
+// many pieces is better copied once.
+GstPtr<GstBuffer> take_body(GstAdapter* adapter, size_t size) {
+  bool many = false;
+  if (gst_adapter_available_fast(adapter) < size) {
+    GstBufferList* pieces = gst_adapter_get_buffer_list(adapter, size);
+    many = gst_buffer_list_length(pieces) > gst_buffer_get_max_memory();
+    gst_buffer_list_unref(pieces);
+  }
+  return adopt(many ? gst_adapter_take_buffer(adapter, size)
+                    : gst_adapter_take_buffer_fast(adapter, size));
+}
+
+}  // namespace
+
+bool FlvTagReader::copy(size_t offset, std::span<uint8_t> to) const {
+  if (available() < offset + to.size()) {
+    return false;
+  }
+  gst_adapter_copy(adapter_.get(), to.data(), offset, to.size());
+  return true;
+}
+
+void FlvTagReader::skip(size_t octets) {
+  gst_adapter_flush(adapter_.get(), octets);
+  position_ += octets;
+}
+
+FlvReadStep FlvTagReader::want(size_t octets) const {
+  FlvReadStep step;
+  step.kind = Kind::kWant;
+  step.wanted = octets;
+  return step;
+}
+
+void FlvTagReader::restart(uint64_t position) {
+  gst_adapter_clear(adapter_.get());
+  position_ = position;
+  ended_ = false;
+  searching_ = false;
+  after_loss_ = false;
+  search_ = {};
+}
+
+/// lose() begins a search at the second octet of what is there.
+void FlvTagReader::lose() {
+  searching_ = true;
+  search_ = {};
+  damage_ = {position_, 1, false};
+  skip(1);
+}
+
+std::optional<FlvReadStep> FlvTagReader::search() {
+  const TagSearch::Result result = search_.search(*this, ended_);
+  skip(result.discard);
+  damage_.octets += result.discard;
+  if (!result.found && !ended_) {
+    return want(result.wanted);
+  }
+  searching_ = false;
+  after_loss_ = true;
+  damage_.at_end = !result.found;
+  FlvReadStep step;
+  step.kind = Kind::kDamage;
+  step.damage = damage_;
+  return step;
+}
+
+std::optional<FlvReadStep> FlvTagReader::read_file_header() {
+  std::array<uint8_t, kFileHeaderSize> octets;
+  if (!copy(0, octets)) {
+    return std::nullopt;
+  }
+  rtmp::Cursor in(octets);
+  auto header = rtmp::flv::parse_file_header(in);
+  if (!header || header->data_offset > kLongestFileHeader) {
+    return std::nullopt;
+  }
+  if (available() < header->data_offset && !ended_) {
+    return want(header->data_offset);
+  }
+  skip(std::min<size_t>(available(), header->data_offset));
+  found_any_ = true;
+  FlvReadStep step;
+  step.kind = Kind::kFileHeader;
+  step.file_header = *header;
+  return step;
+}
+
+FlvReadStep FlvTagReader::take(const TagHeader& header) {
+  FlvReadStep step;
+  step.kind = Kind::kTag;
+  step.tag.header = header;
+  step.tag.offset = position_;
+  step.tag.after_loss = std::exchange(after_loss_, false);
+  skip(kTagHeaderSize);
+  if (header.data_size == 0) {
+    step.tag.body = adopt(gst_buffer_new());
+  } else {
+    step.tag.body = take_body(adapter_.get(), header.data_size);
+    position_ += header.data_size;
+  }
+  skip(std::min(available(), kBackPointerSize));
+  found_any_ = true;
+  return step;
+}
+
+FlvReadStep FlvTagReader::at_end_of_input() {
+  FlvReadStep step;
+  step.kind = Kind::kEnd;
+  // A back pointer may stand alone.
+  if (const size_t rest = available(); rest > kBackPointerSize) {
+    step.kind = Kind::kDamage;
+    step.damage = {position_, rest, true};
+    skip(rest);
+  } else {
+    skip(rest);
+  }
+  return step;
+}
+
+FlvReadStep FlvTagReader::next() {
+  while (true) {
+    if (searching_) {
+      if (auto step = search()) {
+        return *std::move(step);
+      }
+    }
+    std::array<uint8_t, kTagHeaderSize> octets;
+    if (!copy(0, octets)) {
+      return ended_ ? at_end_of_input() : want(kTagHeaderSize);
+    }
+    if (octets[0] == 'F' && octets[1] == 'L' && octets[2] == 'V') {
+      if (auto step = read_file_header()) {
+        return *std::move(step);
+      }
+      lose();
+      continue;
+    }
+    if (auto header = could_be_header(*this, 0)) {
+      switch (check_tag(*this, 0, *header, ended_)) {
+        case TagCheck::kBadPointer:
+          bad_pointers_++;
+          [[fallthrough]];
+        case TagCheck::kGood:
+          return take(*header);
+        case TagCheck::kWrong:
+          lose();
+          continue;
+        case TagCheck::kUnknownYet: {
+          const size_t whole = tag_size(*header) + kBackPointerSize;
+          return want(available() < whole ? whole : whole + kTagHeaderSize);
+        }
+      }
+    }
+    // A file header's PreviousTagSize0, or a stream that begins with a back pointer.
+    if (available() < kBackPointerSize + kTagHeaderSize && !ended_) {
+      return want(kBackPointerSize + kTagHeaderSize);
+    }
+    if (could_be_header(*this, kBackPointerSize) || is_file_header(*this, kBackPointerSize)) {
+      skip(kBackPointerSize);
+      continue;
+    }
+    // A tag whose header is odd, but which has its back pointer: of a type of the future, or on a
+    // stream other than 0.
+    rtmp::Cursor in(octets);
+    if (auto odd = rtmp::flv::parse_tag_header(in)) {
+      std::array<uint8_t, kBackPointerSize> pointer;
+      if (copy(tag_size(*odd), pointer) && *rtmp::Cursor(pointer).u32() == tag_size(*odd)) {
+        return take(*odd);
+      }
+    }
+    lose();
+  }
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <gst/base/gstadapter.h>
+
+#include "common/glue.h"
+#include "rtmp/flvresync.h"
+#include "wire/flv.h"
+
+/// From an FLV stream, sound or damaged, to tags: the demuxer's reading. (FlvReframer is the
+/// muxer's, which refuses what it cannot vouch for.)
+namespace gstrtmp {
+
+/// FlvTag is one tag. Its body shares the memory of what was pushed.
+struct FlvTag {
+  rtmp::flv::TagHeader header;
+  uint64_t offset = 0;  ///< in the stream, of the tag's first octet
+  GstPtr<GstBuffer> body;
+  bool after_loss = false;  ///< something was skipped in front of it
+};
+
+/// FlvDamage is a place where octets had to be skipped.
+struct FlvDamage {
+  uint64_t offset = 0;
+  uint64_t octets = 0;
+  bool at_end = false;  ///< the stream ended within a tag: it is cut off, or still being written
+};
+
+struct FlvReadStep {
+  enum class Kind : uint8_t {
+    kTag,
+    kFileHeader,
+    kDamage,
+    kWant,  ///< push() more: `wanted` octets from position() on would decide something
+    kEnd,   ///< all was read; only after end()
+  };
+  Kind kind = Kind::kWant;
+  FlvTag tag;
+  rtmp::flv::FileHeader file_header;
+  FlvDamage damage;
+  size_t wanted = 0;
+};
+
+/// FlvTagReader takes an FLV stream cut anywhere, from its beginning or from the midst of it. It
+/// holds what one tag needs, 16 MiB at most, and what was pushed beyond that.
+///
+/// A tag is passed on when its back pointer is there. Where that is wrong, a header behind it makes
+/// up for it: writers that put nonsense there exist. Where that is missing as well the tag is not
+/// believed, and the next sound one is searched for from its second octet on.
+class FlvTagReader final : private FlvWindow {
+ public:
+  FlvTagReader() : adapter_(adopt(gst_adapter_new())) {}
+
+  void push(GstPtr<GstBuffer> input) { gst_adapter_push(adapter_.get(), input.release()); }
+  /// end() says that no more octets come. next() then decides with what is there.
+  void end() { ended_ = true; }
+  FlvReadStep next();
+
+  /// restart() forgets what is held and reads on at `position` of the stream.
+  void restart(uint64_t position);
+  /// drop_input() forgets what is held, but not where in the stream it stands: the caller will push
+  /// the same octets again, in a better form. Not while searching().
+  void drop_input() { gst_adapter_clear(adapter_.get()); }
+  bool searching() const { return searching_; }
+  size_t held() const { return available(); }
+  /// position() is the stream's offset of the first octet that was not passed on.
+  uint64_t position() const { return position_; }
+  /// found_any() is true once there was a tag or a file header: it is FLV.
+  bool found_any() const { return found_any_; }
+  uint64_t bad_pointers() const { return bad_pointers_; }
+
+ private:
+  size_t available() const override { return gst_adapter_available(adapter_.get()); }
+  bool copy(size_t offset, std::span<uint8_t> to) const override;
+  void skip(size_t octets);
+  FlvReadStep want(size_t octets) const;
+  void lose();
+  std::optional<FlvReadStep> search();
+  std::optional<FlvReadStep> read_file_header();
+  FlvReadStep take(const rtmp::flv::TagHeader& header);
+  FlvReadStep at_end_of_input();
+
+  GstPtr<GstAdapter> adapter_;
+  uint64_t position_ = 0;
+  bool ended_ = false;
+  bool searching_ = false;
+  bool after_loss_ = false;
+  bool found_any_ = false;
+  TagSearch search_;
+  FlvDamage damage_;
+  uint64_t bad_pointers_ = 0;
+};
+
+}  // namespace gstrtmp
