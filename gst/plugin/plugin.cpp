@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /**
  * plugin-rtmp:
- * @short_description: RTMP source and sink, and the FLV muxer that feeds it
+ * @short_description: RTMP source and sink, and FLV's muxer and demuxer
  */
 #include <gst/gst.h>
 
@@ -12,5 +12,6 @@ static gboolean plugin_init(GstPlugin* plugin) {
   return gst_rtmp_elements_register(plugin, GST_RTMP_ELEMENTS_OWN);
 }
 
-GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, rtmp, "RTMP source, sink and FLV muxer",
-                  plugin_init, PACKAGE_VERSION, "LGPL", GST_PACKAGE_NAME, GST_PACKAGE_ORIGIN)
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, rtmp,
+                  "RTMP source, sink, FLV muxer and demuxer", plugin_init, PACKAGE_VERSION, "LGPL",
+                  GST_PACKAGE_NAME, GST_PACKAGE_ORIGIN)

@@ -392,8 +392,8 @@ void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& trac
   GstBuffer* const buffer = payload.get();
   GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(
       clamped(now_ + composition) * kNsPerMs + static_cast<int64_t>(packet.nanoseconds));
+  GST_BUFFER_DTS(buffer) = static_cast<GstClockTime>(clamped(now_) * kNsPerMs);
   if (video) {
-    GST_BUFFER_DTS(buffer) = static_cast<GstClockTime>(clamped(now_) * kNsPerMs);
     if (!item.key) {
       GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
     }

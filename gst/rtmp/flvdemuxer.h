@@ -26,7 +26,7 @@ inline constexpr size_t kDemuxNotices = 4;
 struct DemuxItem {
   enum class Kind : uint8_t {
     kCaps,      ///< `track` is there, or is something else from here on
-    kFrame,     ///< `buffer` has PTS, for video DTS, and its flags
+    kFrame,     ///< `buffer` has PTS, DTS and its flags
     kSilent,    ///< nothing is to be expected of `track` until its next frame
     kMediaInfo, ///< info() is new
     kScript,    ///< `buffer` is a message's body, with PTS

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvfile.h"
+
+#include <algorithm>
+#include <array>
+
+#include "wire/media.h"
+
+namespace gstrtmp {
+
+using rtmp::Bytes;
+using rtmp::flv::kBackPointerSize;
+using rtmp::flv::kTagHeaderSize;
+using rtmp::flv::TagType;
+using rtmp::media::PacketClass;
+
+namespace {
+
+constexpr size_t kBlock = 64 * 1024;
+constexpr size_t kTail = 1024 * 1024;
+// A tag's header, and of the body what tells whether it begins with a key frame.
+constexpr size_t kTagFront = kTagHeaderSize + 32;
+// A place to begin at in a file without pictures: every second will do.
+constexpr int64_t kSoundStep = 1000;
+
+PacketClass class_of(uint8_t type, Bytes body) {
+  return static_cast<TagType>(type) == TagType::kVideo ? rtmp::media::classify_video(body)
+                                                       : rtmp::media::classify_audio(body);
+}
+
+bool is_media(uint8_t type) {
+  return static_cast<TagType>(type) == TagType::kAudio ||
+         static_cast<TagType>(type) == TagType::kVideo;
+}
+
+bool has_time(PacketClass packet) {
+  return packet != PacketClass::kSequenceHeader && packet != PacketClass::kMetadata &&
+         packet != PacketClass::kEmpty && packet != PacketClass::kEndOfSequence;
+}
+
+/// Scan keeps the time of a walk from tag to tag.
+class Scan {
+ public:
+  Scan(FlvIndex& index, bool has_video) : index_(index), has_video_(has_video) {
+    if (index.known_until() != INT64_MIN) {
+      time_.unwrap(static_cast<uint32_t>(index.known_until()));
+      epoch_ = index.known_until() - *time_.last();
+    }
+  }
+  /// note() takes a tag at `offset`; nothing worth noting lies between `begin` and it.
+  void note(const rtmp::flv::TagHeader& header, uint64_t begin, uint64_t offset, Bytes body) {
+    const uint64_t end = offset + tag_size(header) + kBackPointerSize;
+    const bool media = is_media(header.type);
+    const PacketClass packet = media ? class_of(header.type, body) : PacketClass::kMetadata;
+    if (!media || !has_time(packet)) {
+      index_.note_read(begin, end, std::nullopt, std::nullopt);
+      return;
+    }
+    const int64_t time = time_.unwrap(header.timestamp) + epoch_;
+    const bool start = has_video_ ? packet == PacketClass::kKeyFrame
+                                  : index_.empty() || time >= last_start_ + kSoundStep;
+    if (start) {
+      last_start_ = time;
+    }
+    index_.note_read(begin, end, time, start ? std::optional(offset) : std::nullopt);
+  }
+
+ private:
+  FlvIndex& index_;
+  const bool has_video_;
+  TimestampUnwrapper time_;
+  int64_t epoch_ = 0;
+  int64_t last_start_ = INT64_MIN / 2;
+};
+
+}  // namespace
+
+GstFlowReturn FlvFile::read(uint64_t offset, size_t size, GstPtr<GstBuffer>& out) {
+  GstBuffer* buffer = nullptr;
+  const GstFlowReturn flow =
+      gst_pad_pull_range(sink_, offset, static_cast<guint>(size), &buffer);
+  if (flow == GST_FLOW_OK) {
+    out = adopt(buffer);
+    if (gst_buffer_get_size(buffer) == 0) {
+      return GST_FLOW_EOS;
+    }
+  }
+  return flow;
+}
+
+GstFlowReturn FlvFile::fill(FlvTagReader& reader, size_t wanted) {
+  // What is held would be the front of a buffer in two memories, which decoders have to merge:
+  // reading it again costs less, but for a search, which has looked at it.
+  if (!reader.searching()) {
+    reader.drop_input();
+  }
+  const uint64_t offset = reader.position() + reader.held();
+  const size_t missing = wanted > reader.held() ? wanted - reader.held() : 1;
+  const size_t size = std::max(missing, kBlock);
+  GstPtr<GstBuffer> buffer;
+  const GstFlowReturn flow = read(offset, size, buffer);
+  if (flow == GST_FLOW_EOS) {
+    reader.end();
+    return GST_FLOW_OK;
+  }
+  if (flow == GST_FLOW_OK) {
+    const bool short_read = gst_buffer_get_size(buffer.get()) < missing;
+    reader.push(std::move(buffer));
+    if (short_read) {
+      reader.end();
+    }
+  }
+  return flow;
+}
+
+std::optional<uint64_t> FlvFile::size() const {
+  gint64 size = -1;
+  if (!gst_pad_peer_query_duration(sink_, GST_FORMAT_BYTES, &size) || size < 0) {
+    return std::nullopt;
+  }
+  return static_cast<uint64_t>(size);
+}
+
+std::optional<uint32_t> FlvFile::last_timestamp() {
+  const auto end = size();
+  if (!end || *end < kTagHeaderSize + kBackPointerSize) {
+    return std::nullopt;
+  }
+  GstPtr<GstBuffer> buffer;
+  if (read(*end - kBackPointerSize, kBackPointerSize, buffer) != GST_FLOW_OK) {
+    return std::nullopt;
+  }
+  std::array<uint8_t, kTagHeaderSize> octets;
+  if (gst_buffer_extract(buffer.get(), 0, octets.data(), kBackPointerSize) == kBackPointerSize) {
+    const uint32_t pointer = *rtmp::Cursor(octets).u32();
+    if (pointer >= kTagHeaderSize && pointer + kBackPointerSize <= *end &&
+        read(*end - kBackPointerSize - pointer, kTagHeaderSize, buffer) == GST_FLOW_OK &&
+        gst_buffer_extract(buffer.get(), 0, octets.data(), octets.size()) == octets.size()) {
+      rtmp::Cursor in(octets);
+      auto header = rtmp::flv::parse_tag_header(in);
+      // The end of a sequence and the like have the time of what was before, or none.
+      if (header && tag_size(*header) == pointer && is_media(header->type)) {
+        return header->timestamp;
+      }
+    }
+  }
+  return last_timestamp_by_search(*end);
+}
+
+std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
+  FlvTagReader reader;
+  const uint64_t from = size > kTail ? size - kTail : 0;
+  reader.restart(from);
+  GstPtr<GstBuffer> buffer;
+  if (read(from, static_cast<size_t>(size - from), buffer) != GST_FLOW_OK) {
+    return std::nullopt;
+  }
+  reader.push(std::move(buffer));
+  reader.end();
+  std::optional<uint32_t> last;
+  while (true) {
+    const FlvReadStep step = reader.next();
+    if (step.kind == FlvReadStep::Kind::kTag) {
+      if (is_media(step.tag.header.type) && step.tag.header.data_size > 0) {
+        last = step.tag.header.timestamp;
+      }
+    } else if (step.kind == FlvReadStep::Kind::kEnd || step.kind == FlvReadStep::Kind::kWant) {
+      return last;
+    }
+  }
+}
+
+GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
+  Scan scan(index, has_video);
+  while (index.known_until() < time) {
+    const uint64_t offset = index.next_offset();
+    GstPtr<GstBuffer> buffer;
+    GstFlowReturn flow = read(offset, kTagFront, buffer);
+    if (flow == GST_FLOW_EOS) {
+      index.set_complete(true);
+      return GST_FLOW_OK;
+    }
+    if (flow != GST_FLOW_OK) {
+      return flow;
+    }
+    {
+      const MappedBuffer map(buffer.get());
+      rtmp::Cursor in(map.bytes());
+      auto header = rtmp::flv::parse_tag_header(in);
+      if (header && header->stream_id == 0 &&
+          (is_media(header->type) || static_cast<TagType>(header->type) == TagType::kScript)) {
+        scan.note(*header, offset, offset, in.rest().first(std::min<size_t>(in.remaining(),
+                                                                    header->data_size)));
+        continue;
+      }
+    }
+    // A file header, or damage: what comes next is the reader's to find.
+    FlvTagReader reader;
+    reader.restart(offset);
+    bool found = false;
+    while (!found) {
+      FlvReadStep step = reader.next();
+      switch (step.kind) {
+        case FlvReadStep::Kind::kTag: {
+          const MappedBuffer map(step.tag.body.get());
+          scan.note(step.tag.header, offset, step.tag.offset, map.bytes());
+          found = true;
+          break;
+        }
+        case FlvReadStep::Kind::kWant:
+          flow = fill(reader, step.wanted);
+          if (flow != GST_FLOW_OK) {
+            return flow;
+          }
+          break;
+        case FlvReadStep::Kind::kEnd:
+          index.set_complete(true);
+          return GST_FLOW_OK;
+        default:
+          break;
+      }
+    }
+  }
+  return GST_FLOW_OK;
+}
+
+std::optional<bool> FlvFile::is_start(const IndexEntry& entry) {
+  // As much as writers and readers may disagree about what time a key frame has.
+  constexpr int64_t kTolerance = 2500;
+  GstPtr<GstBuffer> buffer;
+  const GstFlowReturn flow = read(entry.offset, kTagFront, buffer);
+  if (flow == GST_FLOW_EOS) {
+    return false;
+  }
+  if (flow != GST_FLOW_OK) {
+    return std::nullopt;
+  }
+  const MappedBuffer map(buffer.get());
+  rtmp::Cursor in(map.bytes());
+  auto header = rtmp::flv::parse_tag_header(in);
+  if (!header || header->stream_id != 0 || !is_media(header->type)) {
+    return false;
+  }
+  const Bytes body = in.rest().first(std::min<size_t>(in.remaining(), header->data_size));
+  const PacketClass packet = class_of(header->type, body);
+  if (packet == PacketClass::kSequenceHeader) {
+    return true;
+  }
+  const int64_t distance =
+      static_cast<int32_t>(header->timestamp - static_cast<uint32_t>(entry.time));
+  return (static_cast<TagType>(header->type) == TagType::kAudio ||
+          packet == PacketClass::kKeyFrame) &&
+         std::abs(distance) <= kTolerance;
+}
+
+}  // namespace gstrtmp

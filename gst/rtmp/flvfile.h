@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <optional>
+
+#include "common/glue.h"
+#include "rtmp/flvindex.h"
+#include "rtmp/flvtagreader.h"
+#include "rtmp/flvtimeline.h"
+
+namespace gstrtmp {
+
+/// FlvFile is an upstream that can be read anywhere: pull mode.
+class FlvFile {
+ public:
+  explicit FlvFile(GstPad* sink) : sink_(sink) {}
+
+  /// read() gets what there is of `size` octets at `offset`. GST_FLOW_EOS at the end.
+  GstFlowReturn read(uint64_t offset, size_t size, GstPtr<GstBuffer>& out);
+  /// fill() gives `reader` what it wants next, in one memory if that can be; at the end it tells it.
+  GstFlowReturn fill(FlvTagReader& reader, size_t wanted);
+  /// size() is the file's as of now: it may be growing. Nothing if upstream does not know.
+  std::optional<uint64_t> size() const;
+
+  /// last_timestamp() is that of the last whole tag, as it is in the file.
+  std::optional<uint32_t> last_timestamp();
+  /// scan() reads tags' headers from where `index` ends until it knows every place up to `time`.
+  /// GST_FLOW_OK also at the file's end.
+  GstFlowReturn scan(FlvIndex& index, int64_t time, bool has_video);
+  /// is_start() is false if no key frame begins at `entry`, which some metadata claims. Nothing if
+  /// that cannot be read.
+  std::optional<bool> is_start(const IndexEntry& entry);
+
+ private:
+  std::optional<uint32_t> last_timestamp_by_search(uint64_t size);
+
+  GstPad* const sink_;
+};
+
+}  // namespace gstrtmp

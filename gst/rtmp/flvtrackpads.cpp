@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvtrackpads.h"
+
+#include <algorithm>
+
+namespace gstrtmp {
+
+using rtmp::media::MediaType;
+
+namespace {
+
+// Tracks are written so much out of step, as far as files go that people have.
+constexpr GstClockTime kSlack = 500 * GST_MSECOND;
+// Beyond that a gap is told, and not more often than this.
+constexpr GstClockTime kGapStep = 250 * GST_MSECOND;
+
+std::string pad_name(TrackRef track) {
+  std::string name = track.type == MediaType::kVideo ? "video" : "audio";
+  return track.id == 0 ? name : name + "_" + std::to_string(track.id);
+}
+
+const char* template_name(TrackRef track) {
+  if (track.type == MediaType::kVideo) {
+    return track.id == 0 ? "video" : "video_%u";
+  }
+  return track.id == 0 ? "audio" : "audio_%u";
+}
+
+}  // namespace
+
+struct FlvTrackPads::Pad {
+  GstPad* pad = nullptr;  ///< the element's, or ours until it is exposed
+  std::optional<TrackRef> track;
+  GstPtr<GstStream> stream;
+  GstPtr<GstCaps> caps;
+  GstPtr<GstTagList> tags;
+  bool exposed = false;
+  bool discont = true;
+  bool silent = false;
+  GstClockTime position = GST_CLOCK_TIME_NONE;  ///< sent up to here, gaps included
+  GstClockTime decoded = GST_CLOCK_TIME_NONE;   ///< the last frame's DTS
+};
+
+FlvTrackPads::FlvTrackPads(GstElement* element, GstPadEventFunction event,
+                           GstPadQueryFunction query)
+    : element_(element), event_(event), query_(query), combiner_(gst_flow_combiner_new()) {
+  gst_segment_init(&segment_, GST_FORMAT_TIME);
+}
+
+FlvTrackPads::~FlvTrackPads() {
+  for (auto& pad : pads_) {
+    if (!pad->exposed) {
+      gst_object_unref(pad->pad);
+    }
+  }
+  gst_flow_combiner_unref(combiner_);
+}
+
+FlvTrackPads::Pad* FlvTrackPads::find(TrackRef track) const {
+  auto it = std::ranges::find(pads_, std::optional(track), [](const auto& pad) { return pad->track; });
+  return it == pads_.end() ? nullptr : it->get();
+}
+
+bool FlvTrackPads::has(TrackRef track) const {
+  return find(track) != nullptr;
+}
+
+FlvTrackPads::Pad& FlvTrackPads::add(const std::string& name, const char* template_name) {
+  auto pad = std::make_unique<Pad>();
+  GstPadTemplate* pad_template = gst_element_get_pad_template(element_, template_name);
+  pad->pad = gst_pad_new_from_template(pad_template, name.c_str());
+  gst_object_ref_sink(pad->pad);
+  gst_pad_set_event_function(pad->pad, event_);
+  gst_pad_set_query_function(pad->pad, query_);
+  gst_pad_use_fixed_caps(pad->pad);
+  pads_.push_back(std::move(pad));
+  return *pads_.back();
+}
+
+void FlvTrackPads::set_format(TrackRef track, GstPtr<GstCaps> caps, GstPtr<GstTagList> tags) {
+  Pad* pad = find(track);
+  if (pad == nullptr) {
+    pad = &add(pad_name(track), template_name(track));
+    pad->track = track;
+  }
+  pad->caps = std::move(caps);
+  pad->tags = std::move(tags);
+  if (pad->exposed) {
+    gst_stream_set_caps(pad->stream.get(), pad->caps.get());
+    gst_stream_set_tags(pad->stream.get(), pad->tags.get());
+    gst_pad_push_event(pad->pad, gst_event_new_caps(pad->caps.get()));
+    gst_pad_push_event(pad->pad, gst_event_new_tag(gst_tag_list_ref(pad->tags.get())));
+  }
+}
+
+/// start() sends what comes before data.
+void FlvTrackPads::start(Pad& pad) {
+  const GCharPtr name(gst_pad_get_name(pad.pad));
+  const GCharPtr id(gst_pad_create_stream_id(pad.pad, element_, name.get()));
+  GstStreamType type = GST_STREAM_TYPE_UNKNOWN;
+  GstStreamFlags flags = GST_STREAM_FLAG_SPARSE;
+  if (pad.track) {
+    type = pad.track->type == MediaType::kVideo ? GST_STREAM_TYPE_VIDEO : GST_STREAM_TYPE_AUDIO;
+    flags = pad.track->id == 0 ? GST_STREAM_FLAG_SELECT : GST_STREAM_FLAG_NONE;
+  }
+  pad.stream = adopt(gst_stream_new(id.get(), pad.caps.get(), type, flags));
+  if (pad.tags) {
+    gst_stream_set_tags(pad.stream.get(), pad.tags.get());
+  }
+  gst_pad_set_active(pad.pad, TRUE);
+  GstEvent* event = gst_event_new_stream_start(id.get());
+  gst_event_set_group_id(event, group_);
+  gst_event_set_stream(event, pad.stream.get());
+  gst_event_set_stream_flags(event, flags);
+  gst_pad_push_event(pad.pad, event);
+  pad.exposed = true;
+}
+
+void FlvTrackPads::update_collection() {
+  auto collection = adopt(gst_stream_collection_new(nullptr));
+  for (auto& pad : pads_) {
+    if (pad->stream) {
+      gst_stream_collection_add_stream(collection.get(),
+                                       static_cast<GstStream*>(gst_object_ref(pad->stream.get())));
+    }
+  }
+  for (auto& pad : pads_) {
+    if (pad->exposed) {
+      gst_pad_push_event(pad->pad, gst_event_new_stream_collection(collection.get()));
+    }
+  }
+  gst_element_post_message(
+      element_, gst_message_new_stream_collection(GST_OBJECT(element_), collection.get()));
+}
+
+void FlvTrackPads::expose() {
+  std::vector<Pad*> fresh;
+  for (auto& pad : pads_) {
+    if (!pad->exposed) {
+      start(*pad);
+      fresh.push_back(pad.get());
+    }
+  }
+  if (fresh.empty()) {
+    return;
+  }
+  update_collection();
+  for (Pad* pad : fresh) {
+    gst_pad_push_event(pad->pad, gst_event_new_caps(pad->caps.get()));
+    GstEvent* segment = gst_event_new_segment(&segment_);
+    if (segment_seqnum_ != GST_SEQNUM_INVALID) {
+      gst_event_set_seqnum(segment, segment_seqnum_);
+    }
+    gst_pad_push_event(pad->pad, segment);
+    if (tags_) {
+      gst_pad_push_event(pad->pad, gst_event_new_tag(gst_tag_list_ref(tags_.get())));
+    }
+    if (pad->tags) {
+      gst_pad_push_event(pad->pad, gst_event_new_tag(gst_tag_list_ref(pad->tags.get())));
+    }
+    gst_flow_combiner_add_pad(combiner_, pad->pad);
+    gst_element_add_pad(element_, pad->pad);
+    gst_object_unref(pad->pad);  // the element has its own
+  }
+}
+
+void FlvTrackPads::no_more_pads() {
+  if (!std::exchange(no_more_pads_, true)) {
+    gst_element_no_more_pads(element_);
+  }
+}
+
+GstFlowReturn FlvTrackPads::send(Pad& pad, GstPtr<GstBuffer> buffer) {
+  const GstClockTime time = GST_BUFFER_DTS_OR_PTS(buffer.get());
+  pad.decoded = time;
+  pad.silent = false;
+  if (!GST_CLOCK_TIME_IS_VALID(pad.position) || time > pad.position) {
+    pad.position = time;
+  }
+  if (std::exchange(pad.discont, false)) {
+    GST_BUFFER_FLAG_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT);
+  }
+  const GstFlowReturn flow = gst_pad_push(pad.pad, buffer.release());
+  return gst_flow_combiner_update_pad_flow(combiner_, pad.pad, flow);
+}
+
+GstFlowReturn FlvTrackPads::push(TrackRef track, GstPtr<GstBuffer> buffer) {
+  return send(*find(track), std::move(buffer));
+}
+
+GstFlowReturn FlvTrackPads::push_script(GstPtr<GstBuffer> buffer, const char* encoding) {
+  auto it = std::ranges::find_if(pads_, [](const auto& pad) { return !pad->track; });
+  Pad& pad = it != pads_.end() ? **it : add("data_0", "data_%u");
+  const char* known =
+      pad.caps ? gst_structure_get_string(gst_caps_get_structure(pad.caps.get(), 0), "encoding")
+               : nullptr;
+  if (g_strcmp0(known, encoding) != 0) {
+    pad.caps = adopt(gst_caps_new_simple("application/x-flv-script", "encoding", G_TYPE_STRING,
+                                         encoding, nullptr));
+    if (pad.exposed) {
+      gst_pad_push_event(pad.pad, gst_event_new_caps(pad.caps.get()));
+    }
+  }
+  expose();
+  return send(pad, std::move(buffer));
+}
+
+void FlvTrackPads::push_event(GstEvent* event) {
+  for (auto& pad : pads_) {
+    if (pad->exposed) {
+      gst_pad_push_event(pad->pad, gst_event_ref(event));
+    }
+  }
+  gst_event_unref(event);
+}
+
+void FlvTrackPads::set_segment(const GstSegment& segment, guint32 seqnum) {
+  segment_ = segment;
+  segment_seqnum_ = seqnum;
+  for (auto& pad : pads_) {
+    pad->position = segment.rate > 0 ? segment.start : GST_CLOCK_TIME_NONE;
+    pad->decoded = GST_CLOCK_TIME_NONE;
+  }
+  GstEvent* event = gst_event_new_segment(&segment);
+  if (seqnum != GST_SEQNUM_INVALID) {
+    gst_event_set_seqnum(event, seqnum);
+  }
+  push_event(event);
+}
+
+void FlvTrackPads::set_tags(GstPtr<GstTagList> tags) {
+  if (tags_ && tags && gst_tag_list_is_equal(tags_.get(), tags.get())) {
+    return;
+  }
+  tags_ = std::move(tags);
+  if (tags_) {
+    push_event(gst_event_new_tag(gst_tag_list_ref(tags_.get())));
+  }
+}
+
+void FlvTrackPads::send_gap(Pad& pad, GstClockTime until) {
+  const GstClockTime from = pad.position;
+  pad.position = until;
+  gst_pad_push_event(pad.pad, gst_event_new_gap(from, until - from));
+}
+
+void FlvTrackPads::advance(GstClockTime time) {
+  if (segment_.rate < 0) {
+    return;
+  }
+  for (auto& pad : pads_) {
+    if (!pad->exposed) {
+      continue;
+    }
+    if (!GST_CLOCK_TIME_IS_VALID(pad->position)) {
+      pad->position = std::min(time, segment_.start);
+    }
+    const GstClockTime slack = pad->silent ? 0 : kSlack;
+    if (time > pad->position + slack + kGapStep) {
+      send_gap(*pad, time - slack);
+    }
+  }
+}
+
+void FlvTrackPads::set_silent(TrackRef track) {
+  if (Pad* pad = find(track)) {
+    pad->silent = true;
+  }
+}
+
+void FlvTrackPads::set_discont() {
+  for (auto& pad : pads_) {
+    pad->discont = true;
+  }
+}
+
+bool FlvTrackPads::all_past(GstClockTime time) const {
+  return std::ranges::all_of(pads_, [time](const auto& pad) {
+    return !pad->track || pad->silent ||
+           (GST_CLOCK_TIME_IS_VALID(pad->decoded) && pad->decoded >= time);
+  });
+}
+
+void FlvTrackPads::reset_flow() {
+  gst_flow_combiner_reset(combiner_);
+}
+
+void FlvTrackPads::remove_all() {
+  gst_flow_combiner_clear(combiner_);
+  for (auto& pad : pads_) {
+    gst_pad_set_active(pad->pad, FALSE);
+    if (pad->exposed) {
+      gst_element_remove_pad(element_, pad->pad);
+    } else {
+      gst_object_unref(pad->pad);
+    }
+  }
+  pads_.clear();
+  gst_segment_init(&segment_, GST_FORMAT_TIME);
+  segment_seqnum_ = GST_SEQNUM_INVALID;
+  tags_ = nullptr;
+  no_more_pads_ = false;
+}
+
+}  // namespace gstrtmp

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gst/base/gstflowcombiner.h>
+
+#include "rtmp/flvmediainfo.h"
+
+namespace gstrtmp {
+
+/// FlvTrackPads are the source pads of a demuxer: one a track, and one for script messages. All of
+/// it is the streaming thread's; other threads reach the pads through the element.
+class FlvTrackPads {
+ public:
+  /// `element` owns this and has the pad templates; the functions are those of each new pad.
+  FlvTrackPads(GstElement* element, GstPadEventFunction event, GstPadQueryFunction query);
+  ~FlvTrackPads();
+
+  /// set_format() is a new track, which waits for expose(), or the news of one that is there.
+  void set_format(TrackRef track, GstPtr<GstCaps> caps, GstPtr<GstTagList> tags);
+  /// expose() adds the pads of all tracks that wait, with one stream collection.
+  void expose();
+  bool has(TrackRef track) const;
+  bool empty() const { return pads_.empty(); }
+  /// no_more_pads() is signalled once.
+  void no_more_pads();
+  bool said_no_more_pads() const { return no_more_pads_; }
+
+  /// push() sends a frame of an exposed track. The answer is all pads' together.
+  GstFlowReturn push(TrackRef track, GstPtr<GstBuffer> buffer);
+  /// push_script() sends a message, whose pad is added by the first. `encoding` is amf0 or amf3.
+  GstFlowReturn push_script(GstPtr<GstBuffer> buffer, const char* encoding);
+  /// push_event() sends to all pads. (transfer full)
+  void push_event(GstEvent* event);
+  /// set_segment() is for the pads that are there and those to come.
+  void set_segment(const GstSegment& segment, guint32 seqnum);
+  void set_tags(GstPtr<GstTagList> tags);
+  /// set_group() is for the tracks to come.
+  void set_group(guint group) { group_ = group; }
+
+  /// advance() says that the stream has come to `time`: tracks that are far behind get a gap event,
+  /// so that nobody waits for them.
+  void advance(GstClockTime time);
+  /// set_silent() says that nothing is to be expected of a track for now.
+  void set_silent(TrackRef track);
+  /// set_discont() marks the next buffer of each pad.
+  void set_discont();
+  /// all_past() is true if every track has been pushed up to `time` in decoding order.
+  bool all_past(GstClockTime time) const;
+  /// reset_flow() is for after a flush.
+  void reset_flow();
+  /// remove_all() is for when nothing streams any more.
+  void remove_all();
+  size_t size() const { return pads_.size(); }
+
+ private:
+  struct Pad;
+  Pad* find(TrackRef track) const;
+  Pad& add(const std::string& name, const char* template_name);
+  void update_collection();
+  void start(Pad& pad);
+  GstFlowReturn send(Pad& pad, GstPtr<GstBuffer> buffer);
+  void send_gap(Pad& pad, GstClockTime until);
+
+  GstElement* const element_;
+  const GstPadEventFunction event_;
+  const GstPadQueryFunction query_;
+  GstFlowCombiner* const combiner_;
+  std::vector<std::unique_ptr<Pad>> pads_;  ///< in order of appearance
+  GstSegment segment_;
+  guint32 segment_seqnum_ = GST_SEQNUM_INVALID;
+  GstPtr<GstTagList> tags_;
+  guint group_ = 0;
+  bool no_more_pads_ = false;
+};
+
+}  // namespace gstrtmp

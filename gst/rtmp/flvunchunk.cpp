@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvunchunk.h"
+
+#include <algorithm>
+#include <array>
+
+#include "rtmp/flvunchunklog.h"
+
+namespace gstrtmp {
+
+using rtmp::flv::TagType;
+using rtmp::media::MediaType;
+using rtmp::media::PacketClass;
+using Step = FlvReadStep::Kind;
+using Item = DemuxItem::Kind;
+
+namespace {
+
+// A stream that begins later than this has been cut out of a longer one, and begins at its own
+// first frame. Before it, the first frames of two tracks may simply be apart.
+constexpr int64_t kLatestZero = 1000;
+constexpr unsigned kMostDamageMessages = 100;
+
+bool is_media(const FlvTag& tag) {
+  return tag.header.type == static_cast<uint8_t>(TagType::kAudio) ||
+         tag.header.type == static_cast<uint8_t>(TagType::kVideo);
+}
+
+PacketClass class_of(const FlvTag& tag) {
+  std::array<uint8_t, 32> octets;
+  const size_t size = gst_buffer_extract(tag.body.get(), 0, octets.data(), octets.size());
+  const rtmp::Bytes head(octets.data(), size);
+  return tag.header.type == static_cast<uint8_t>(TagType::kVideo)
+             ? rtmp::media::classify_video(head)
+             : rtmp::media::classify_audio(head);
+}
+
+bool has_time(PacketClass packet) {
+  return packet == PacketClass::kKeyFrame || packet == PacketClass::kInterFrame ||
+         packet == PacketClass::kDisposableFrame || packet == PacketClass::kAudioFrame;
+}
+
+gboolean on_src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
+  return flv_unchunk_of(parent)->src_event(pad, event);
+}
+
+gboolean on_src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
+  return flv_unchunk_of(parent)->src_query(pad, query);
+}
+
+}  // namespace
+
+FlvUnchunk::FlvUnchunk(GstFlvUnchunk* element)
+    : element_(GST_ELEMENT_CAST(element)),
+      sink_(gst_pad_new_from_template(gst_element_get_pad_template(element_, "sink"), "sink")),
+      file_(sink_),
+      pads_(element_, on_src_event, on_src_query) {
+  reset();
+}
+
+void FlvUnchunk::reset() {
+  pads_.remove_all();
+  reader_ = {};
+  demuxer_ = {};
+  items_.clear();
+  gst_segment_init(&segment_, GST_FORMAT_TIME);
+  segment_seqnum_ = GST_SEQNUM_INVALID;
+  need_segment_ = true;
+  format_ = GST_FORMAT_UNDEFINED;
+  pulling_ = false;
+  origin_chosen_ = false;
+  duration_learnt_ = false;
+  file_header_.reset();
+  media_info_seen_ = false;
+  unplayable_.clear();
+  has_video_ = false;
+  first_time_.reset();
+  reverse_.reset();
+  skip_to_start_ = false;
+  end_of_segment_ = false;
+  streamheader_caps_ = nullptr;
+  group_known_ = false;
+  expect_time_ = true;
+  std::ranges::fill(warned_, false);
+  warned_damage_ = false;
+  damage_messages_ = 0;
+  auto shared = shared_.lock();
+  *shared = {};
+  gst_segment_init(&shared->segment, GST_FORMAT_TIME);
+}
+
+GstFlowReturn FlvUnchunk::take_step(FlvReadStep& step, uint64_t before) {
+  switch (step.kind) {
+    case Step::kTag:
+      return take_tag(std::move(step.tag), before);
+    case Step::kFileHeader:
+      GST_DEBUG_OBJECT(element_, "file header, audio %d, video %d", step.file_header.has_audio,
+                       step.file_header.has_video);
+      if (file_header_ && before != 0) {
+        demuxer_.restart_time();
+      }
+      file_header_ = step.file_header;
+      shared_.lock()->index.note_read(before, reader_.position(), std::nullopt, std::nullopt);
+      return GST_FLOW_OK;
+    case Step::kDamage:
+      take_damage(step.damage);
+      return GST_FLOW_OK;
+    case Step::kWant:
+    case Step::kEnd:
+      break;
+  }
+  return GST_FLOW_OK;
+}
+
+void FlvUnchunk::take_damage(const FlvDamage& damage) {
+  GST_INFO_OBJECT(element_, "skipped %" G_GUINT64_FORMAT " octets at %" G_GUINT64_FORMAT "%s",
+                  damage.octets, damage.offset, damage.at_end ? ", to the end" : "");
+  {
+    auto shared = shared_.lock();
+    shared->octets_skipped += damage.octets;
+    shared->damages++;
+    shared->index.note_read(damage.offset, reader_.position(), std::nullopt, std::nullopt);
+  }
+  if (!reader_.found_any()) {
+    return;
+  }
+  pads_.set_discont();
+  if (++damage_messages_ <= kMostDamageMessages) {
+    gst_element_post_message(
+        element_,
+        gst_message_new_element(
+            GST_OBJECT(element_),
+            gst_structure_new("flvunchunk-skipped", "offset", G_TYPE_UINT64, damage.offset, "octets",
+                              G_TYPE_UINT64, damage.octets, "at-end", G_TYPE_BOOLEAN, damage.at_end,
+                              nullptr)));
+  }
+  // A stream that ends within a tag is cut off or still growing, which is nothing to be warned of.
+  if (!damage.at_end && !std::exchange(warned_damage_, true)) {
+    GST_ELEMENT_WARNING(element_, STREAM, DEMUX, ("The FLV stream is damaged."),
+                        ("%" G_GUINT64_FORMAT " octets at %" G_GUINT64_FORMAT
+                         " were skipped; more is counted in `stats`.",
+                         damage.octets, damage.offset));
+  }
+}
+
+void FlvUnchunk::choose_origin(const FlvTag& tag) {
+  if (origin_chosen_ || !is_media(tag) || !has_time(class_of(tag))) {
+    return;
+  }
+  origin_chosen_ = true;
+  if (format_ == GST_FORMAT_TIME) {
+    return;
+  }
+  if (tag.header.timestamp > kLatestZero) {
+    demuxer_.set_origin(tag.header.timestamp);
+    shared_.lock()->origin = tag.header.timestamp;
+  }
+}
+
+GstFlowReturn FlvUnchunk::take_tag(FlvTag tag, uint64_t before) {
+  choose_origin(tag);
+  if (tag.after_loss) {
+    pads_.set_discont();
+  }
+  const uint64_t offset = tag.offset;
+  script_amf3_ = tag.header.type == static_cast<uint8_t>(TagType::kScriptAmf3);
+  items_.clear();
+  demuxer_.demux(std::move(tag), items_);
+
+  std::optional<int64_t> time;
+  std::optional<uint64_t> start;
+  for (const DemuxItem& item : items_) {
+    if (item.kind == Item::kFrame) {
+      time = item.time + demuxer_.origin();
+      if (item.key && item.track.type == MediaType::kVideo) {
+        start = offset;
+      }
+    }
+  }
+  {
+    auto shared = shared_.lock();
+    shared->tags++;
+    shared->bad_pointers = reader_.bad_pointers();
+    if (format_ == GST_FORMAT_BYTES) {
+      if (time && !has_video_) {
+        const auto last = shared->index.at_or_before(*time);
+        start = !last || last->time + 1000 <= *time ? std::optional(offset) : start;
+      }
+      shared->index.note_read(before, reader_.position(), time, start);
+    }
+  }
+  return take_items();
+}
+
+GstFlowReturn FlvUnchunk::take_items() {
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (DemuxItem& item : items_) {
+    switch (item.kind) {
+      case Item::kCaps:
+        take_format(item);
+        break;
+      case Item::kFrame:
+        flow = take_frame(item);
+        break;
+      case Item::kSilent:
+        pads_.set_silent(item.track);
+        break;
+      case Item::kMediaInfo:
+        take_media_info();
+        break;
+      case Item::kScript:
+        ensure_segment();
+        if (segment_.rate > 0) {
+          flow = pads_.push_script(std::move(item.buffer), script_amf3_ ? "amf3" : "amf0");
+        }
+        break;
+      case Item::kNotice:
+        take_notice(item);
+        break;
+    }
+    if (flow != GST_FLOW_OK) {
+      break;
+    }
+  }
+  return flow;
+}
+
+void FlvUnchunk::take_format(DemuxItem& item) {
+  GST_DEBUG_OBJECT(element_, "%s track %u: %" GST_PTR_FORMAT,
+                   item.track.type == MediaType::kVideo ? "video" : "audio", item.track.id,
+                   item.caps.get());
+  auto tags = track_tags(demuxer_.track_info(item.track), item.caps.get());
+  pads_.set_format(item.track, std::move(item.caps), std::move(tags));
+  has_video_ |= item.track.type == MediaType::kVideo;
+  auto shared = shared_.lock();
+  shared->tracks = pads_.size();
+}
+
+void FlvUnchunk::take_media_info() {
+  const FlvMediaInfo& info = demuxer_.info();
+  media_info_seen_ = true;
+  {
+    auto shared = shared_.lock();
+    shared->bitrate = 0;
+    for (const auto& [track, about] : info.tracks) {
+      shared->bitrate += about.bitrate;
+    }
+    if (format_ == GST_FORMAT_BYTES) {
+      shared->index.use(info.index);
+    }
+  }
+  pads_.set_tags(info.tags);
+  if (info.duration && !duration_learnt_) {
+    set_duration(info.duration);
+  }
+}
+
+void FlvUnchunk::set_duration(std::optional<GstClockTime> duration) {
+  {
+    auto shared = shared_.lock();
+    if (shared->duration == duration) {
+      return;
+    }
+    shared->duration = duration;
+  }
+  gst_element_post_message(element_, gst_message_new_duration_changed(GST_OBJECT(element_)));
+}
+
+void FlvUnchunk::take_notice(const DemuxItem& item) {
+  const auto index = static_cast<size_t>(item.notice);
+  shared_.lock()->notices[index] = demuxer_.count(item.notice);
+  if (item.notice == DemuxNotice::kUnknownCodec) {
+    unplayable_.insert(item.track);
+  }
+  // Streams that are joined in the midst have frames before their sequence headers.
+  if (std::exchange(warned_[index], true) || item.notice == DemuxNotice::kNoSequenceHeader) {
+    GST_DEBUG_OBJECT(element_, "%s", item.text);
+    return;
+  }
+  if (item.notice == DemuxNotice::kUnknownCodec) {
+    GST_ELEMENT_WARNING(element_, STREAM, CODEC_NOT_FOUND, ("%s", item.text),
+                        ("%s track %u is left out.",
+                         item.track.type == MediaType::kVideo ? "Video" : "Audio", item.track.id));
+  } else if (item.notice == DemuxNotice::kEncrypted) {
+    GST_ELEMENT_WARNING(element_, STREAM, DECRYPT_NOKEY, ("%s", item.text),
+                        ("Encrypted tags are skipped; they are counted in `stats`."));
+  } else {
+    GST_ELEMENT_WARNING(element_, STREAM, DEMUX, ("A part of the FLV stream cannot be read."),
+                        ("%s More is counted in `stats`.", item.text));
+  }
+}
+
+bool FlvUnchunk::expects_more() const {
+  const auto missing = [this](MediaType type, bool expected, uint8_t id = 0) {
+    const TrackRef track = {type, id};
+    return expected && !pads_.has(track) && !unplayable_.contains(track);
+  };
+  const FlvMediaInfo& info = demuxer_.info();
+  // Who tells of one kind only has no other. File headers claim both kinds on principle.
+  if (info.presence.audio || info.presence.video) {
+    return missing(MediaType::kAudio, info.presence.audio.value_or(false)) ||
+           missing(MediaType::kVideo, info.presence.video.value_or(false)) ||
+           std::ranges::any_of(info.named, [&missing](TrackRef track) {
+             return missing(track.type, true, track.id);
+           });
+  }
+  if (file_header_ && (file_header_->has_audio || file_header_->has_video)) {
+    return missing(MediaType::kAudio, file_header_->has_audio) ||
+           missing(MediaType::kVideo, file_header_->has_video);
+  }
+  return true;
+}
+
+/// see_frame() exposes what has shown itself so far. Sequence headers of all tracks come before the
+/// first frame of any, so that is when tracks can be counted.
+void FlvUnchunk::see_frame(int64_t time) {
+  pads_.expose();
+  if (pads_.said_no_more_pads()) {
+    return;
+  }
+  if (!first_time_) {
+    first_time_ = time;
+    no_more_pads_threshold_ = settings.lock()->no_more_pads_threshold;
+  }
+  const auto waited = static_cast<GstClockTime>(std::abs(time - *first_time_)) * GST_MSECOND;
+  if (!expects_more() || waited >= no_more_pads_threshold_) {
+    pads_.no_more_pads();
+  }
+}
+
+void FlvUnchunk::send_segment(const GstSegment& segment, guint32 seqnum) {
+  segment_ = segment;
+  segment_seqnum_ = seqnum;
+  need_segment_ = false;
+  end_of_segment_ = false;
+  {
+    auto shared = shared_.lock();
+    shared->segment = segment;
+    shared->segment_known = true;
+  }
+  GST_DEBUG_OBJECT(element_, "segment %" GST_SEGMENT_FORMAT, &segment);
+  pads_.set_segment(segment, seqnum);
+}
+
+void FlvUnchunk::ensure_segment() {
+  if (need_segment_) {
+    GstSegment segment;
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    send_segment(segment, segment_seqnum_);
+  }
+}
+
+bool FlvUnchunk::is_skipped_by_trick_mode(const DemuxItem& item) const {
+  if (item.track.type == MediaType::kAudio) {
+    return (segment_.flags & (GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO |
+                              GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS)) != 0 &&
+           has_video_;
+  }
+  return (segment_.flags & GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS) != 0 && !item.key;
+}
+
+bool FlvUnchunk::is_past_stop(const DemuxItem& item) const {
+  if (!GST_CLOCK_TIME_IS_VALID(segment_.stop) || segment_.rate < 0) {
+    return false;
+  }
+  const GstClockTime decoded = GST_BUFFER_DTS_OR_PTS(item.buffer.get());
+  // The other tracks of the same time are near; a silent one is not waited for.
+  return decoded >= segment_.stop &&
+         (pads_.all_past(segment_.stop) || decoded >= segment_.stop + 2 * GST_SECOND);
+}
+
+GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
+  ensure_segment();
+  see_frame(item.time);
+  if (is_past_stop(item)) {
+    end_of_segment_ = true;
+    return GST_FLOW_EOS;
+  }
+  if (is_skipped_by_trick_mode(item)) {
+    return GST_FLOW_OK;
+  }
+  const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
+  const GstClockTime time = GST_BUFFER_DTS_OR_PTS(item.buffer.get());
+  {
+    auto shared = shared_.lock();
+    if (segment_.rate < 0 || pts > shared->segment.position ||
+        !GST_CLOCK_TIME_IS_VALID(shared->segment.position)) {
+      shared->segment.position = pts;
+    }
+  }
+  const GstFlowReturn flow = pads_.push(item.track, std::move(item.buffer));
+  pads_.advance(time);
+  if (item.track.type == MediaType::kVideo &&
+      (segment_.flags & GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS) != 0) {
+    skip_to_start_ = true;
+  }
+  return flow;
+}
+
+bool FlvUnchunk::post_if_nothing(const char* reason) {
+  if (!pads_.empty()) {
+    return false;
+  }
+  if (!reader_.found_any()) {
+    GST_ELEMENT_ERROR(element_, STREAM, WRONG_TYPE, ("This is no FLV stream."), ("%s", reason));
+  } else {
+    GST_ELEMENT_ERROR(element_, STREAM, DEMUX, ("This FLV stream has nothing that can be played."),
+                      ("%s", reason));
+  }
+  return true;
+}
+
+GstStructure* FlvUnchunk::stats() {
+  auto shared = shared_.lock();
+  const auto count = [&shared](DemuxNotice notice) {
+    return static_cast<guint64>(shared->notices[static_cast<size_t>(notice)]);
+  };
+  return gst_structure_new(
+      "flvunchunk-stats", "tags", G_TYPE_UINT64, static_cast<guint64>(shared->tags), "tracks",
+      G_TYPE_UINT, static_cast<guint>(shared->tracks), "octets-skipped", G_TYPE_UINT64,
+      static_cast<guint64>(shared->octets_skipped), "damages", G_TYPE_UINT64,
+      static_cast<guint64>(shared->damages), "bad-back-pointers", G_TYPE_UINT64,
+      static_cast<guint64>(shared->bad_pointers), "malformed-bodies", G_TYPE_UINT64,
+      count(DemuxNotice::kMalformed), "encrypted-tags", G_TYPE_UINT64,
+      count(DemuxNotice::kEncrypted), "without-sequence-header", G_TYPE_UINT64,
+      count(DemuxNotice::kNoSequenceHeader), "index-entries", G_TYPE_UINT64,
+      static_cast<guint64>(shared->index.size()), nullptr);
+}
+
+}  // namespace gstrtmp

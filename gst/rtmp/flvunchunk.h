@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/locked.h"
+#include "rtmp/flvdemuxer.h"
+#include "rtmp/flvfile.h"
+#include "rtmp/flvindex.h"
+#include "rtmp/flvtrackpads.h"
+#include "rtmp/gstflvunchunk.h"
+
+namespace gstrtmp {
+
+/// kNotFlv is how much may be read without a tag in it: then this is no FLV.
+inline constexpr uint64_t kNotFlv = 4 << 20;
+
+struct FlvUnchunkSettings {
+  GstClockTime no_more_pads_threshold = 3 * GST_SECOND;
+};
+
+/// FlvUnchunk is the element flvunchunk without GObject's part. Its sink pad is driven, or drives,
+/// under GStreamer's stream lock; what queries and seeks from other threads need is in Shared.
+class FlvUnchunk {
+ public:
+  explicit FlvUnchunk(GstFlvUnchunk* element);
+
+  // The sink pad's.
+  GstPad* sink() const { return sink_; }
+  bool activate();
+  bool activate_mode(GstPadMode mode, bool active);
+  GstFlowReturn chain(GstPtr<GstBuffer> buffer);
+  bool sink_event(GstEvent* event);  ///< (transfer full)
+  bool sink_query(GstQuery* query);
+  void loop();
+
+  // The source pads'.
+  bool src_event(GstPad* pad, GstEvent* event);  ///< (transfer full)
+  bool src_query(GstPad* pad, GstQuery* query);
+
+  /// reset() is for when nothing streams: between PAUSED and READY.
+  void reset();
+  GstStructure* stats();  ///< (transfer full)
+
+  Guarded<FlvUnchunkSettings> settings;
+
+ private:
+  /// Seek is one that the streaming thread, or the next segment, has to carry out.
+  struct Seek {
+    GstSegment segment;
+    GstSeekFlags flags = GST_SEEK_FLAG_NONE;
+    guint32 seqnum = GST_SEQNUM_INVALID;
+    std::optional<IndexEntry> entry;  ///< push mode: where upstream was sent
+  };
+  /// Shared is what other threads may ask for. Its lock is the innermost: nothing is called with it.
+  struct Shared {
+    GstSegment segment;            ///< as told downstream; position is kept up
+    bool segment_known = false;
+    GstFormat upstream_format = GST_FORMAT_UNDEFINED;
+    bool pull = false;
+    bool seekable = false;  ///< push mode: upstream can be sent elsewhere
+    std::optional<GstClockTime> duration;
+    std::optional<uint64_t> file_size;
+    int64_t origin = 0;
+    FlvIndex index;
+    std::optional<Seek> seek;
+    uint64_t bitrate = 0;
+    // For `stats`.
+    uint64_t tags = 0;
+    uint64_t octets_skipped = 0;
+    uint64_t damages = 0;
+    uint64_t bad_pointers = 0;
+    uint64_t notices[kDemuxNotices] = {};
+    size_t tracks = 0;
+  };
+  /// Reverse is the piece of the file that is played while the rate is negative.
+  struct Reverse {
+    IndexEntry begin;
+    uint64_t end = 0;
+    bool first = true;
+  };
+
+  // flvunchunk.cpp: from steps of the reader to pads.
+  GstFlowReturn take_step(FlvReadStep& step, uint64_t before);
+  GstFlowReturn take_tag(FlvTag tag, uint64_t before);
+  GstFlowReturn take_items();
+  GstFlowReturn take_frame(DemuxItem& item);
+  void take_format(DemuxItem& item);
+  void take_media_info();
+  void take_notice(const DemuxItem& item);
+  void take_damage(const FlvDamage& damage);
+  void choose_origin(const FlvTag& tag);
+  bool is_skipped_by_trick_mode(const DemuxItem& item) const;
+  bool is_past_stop(const DemuxItem& item) const;
+  void see_frame(int64_t time);
+  bool expects_more() const;
+  void set_duration(std::optional<GstClockTime> duration);
+  void send_segment(const GstSegment& segment, guint32 seqnum);
+  void ensure_segment();
+  bool post_if_nothing(const char* reason);
+
+  // flvunchunkpush.cpp
+  GstFlowReturn drain();
+  void take_stream_start(GstEvent* event);
+  void take_caps(GstEvent* event);
+  void take_segment(GstEvent* event);
+  void take_eos(GstEvent* event);
+  void take_flush_stop();
+
+  // flvunchunkpull.cpp
+  bool start_task();
+  GstFlowReturn pull_step();
+  GstFlowReturn carry_out(Seek seek);
+  GstFlowReturn find_start(int64_t time, bool snap_after, bool snap_nearest, IndexEntry& out);
+  void start_reading(const IndexEntry& entry);
+  GstFlowReturn next_piece();
+  void skip_to_next_start();
+  void learn_duration();
+  void end_pulling(GstFlowReturn flow);
+
+  // flvunchunkseek.cpp
+  bool seek(GstPad* pad, GstEvent* event);
+  bool seek_pulling(Seek seek, GstEvent* event);
+  bool seek_pushing(Seek seek);
+  bool query_position(GstQuery* query);
+  bool query_duration(GstQuery* query);
+  bool query_seeking(GstQuery* query);
+  bool query_segment(GstQuery* query);
+  bool query_convert(GstQuery* query);
+
+  GstElement* const element_;
+  GstPad* const sink_;
+  FlvFile file_;
+  FlvTagReader reader_;
+  FlvDemuxer demuxer_;
+  FlvTrackPads pads_;
+  Guarded<Shared> shared_;
+
+  // The streaming thread's.
+  std::vector<DemuxItem> items_;
+  GstSegment segment_;  ///< as in Shared, position aside
+  guint32 segment_seqnum_ = GST_SEQNUM_INVALID;
+  bool need_segment_ = true;
+  GstFormat format_ = GST_FORMAT_UNDEFINED;  ///< of upstream's segment
+  bool pulling_ = false;
+  bool origin_chosen_ = false;
+  bool duration_learnt_ = false;
+  std::optional<rtmp::flv::FileHeader> file_header_;
+  bool media_info_seen_ = false;
+  std::set<TrackRef> unplayable_;
+  bool has_video_ = false;
+  std::optional<int64_t> first_time_;
+  GstClockTime no_more_pads_threshold_ = 0;
+  std::optional<Reverse> reverse_;
+  bool skip_to_start_ = false;  ///< trick mode: the next tag of use is the next key frame
+  bool end_of_segment_ = false;
+  GstPtr<GstCaps> streamheader_caps_;  ///< not yet read
+  bool group_known_ = false;
+  bool expect_time_ = true;
+  bool script_amf3_ = false;
+  bool warned_[kDemuxNotices] = {};
+  bool warned_damage_ = false;
+  unsigned damage_messages_ = 0;
+};
+
+}  // namespace gstrtmp

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <limits>
+
+#include "rtmp/flvtimeline.h"
+#include "rtmp/flvunchunk.h"
+#include "rtmp/flvunchunklog.h"
+
+/// flvunchunk while it reads upstream itself: files, with seeks, backwards and in leaps.
+namespace gstrtmp {
+
+using Step = FlvReadStep::Kind;
+
+bool FlvUnchunk::activate() {
+  GstQuery* query = gst_query_new_scheduling();
+  const bool can_pull =
+      gst_pad_peer_query(sink_, query) &&
+      gst_query_has_scheduling_mode_with_flags(query, GST_PAD_MODE_PULL,
+                                               GST_SCHEDULING_FLAG_SEEKABLE);
+  gst_query_unref(query);
+  return gst_pad_activate_mode(sink_, can_pull ? GST_PAD_MODE_PULL : GST_PAD_MODE_PUSH, TRUE);
+}
+
+bool FlvUnchunk::activate_mode(GstPadMode mode, bool active) {
+  if (mode == GST_PAD_MODE_PUSH) {
+    return true;
+  }
+  if (mode != GST_PAD_MODE_PULL) {
+    return false;
+  }
+  if (!active) {
+    return gst_pad_stop_task(sink_);
+  }
+  pulling_ = true;
+  format_ = GST_FORMAT_BYTES;
+  {
+    auto shared = shared_.lock();
+    shared->pull = true;
+    shared->upstream_format = GST_FORMAT_BYTES;
+  }
+  return start_task();
+}
+
+bool FlvUnchunk::start_task() {
+  return gst_pad_start_task(
+      sink_, [](gpointer pad) { flv_unchunk_of(GST_OBJECT_PARENT(pad))->loop(); }, sink_, nullptr);
+}
+
+/// learn_duration() looks at the end of the file, which knows better than metadata from when it was
+/// begun, and goes on growing.
+void FlvUnchunk::learn_duration() {
+  duration_learnt_ = true;
+  const auto size = file_.size();
+  shared_.lock()->file_size = size;
+  const auto last = file_.last_timestamp();
+  if (!last) {
+    return;
+  }
+  const auto told = demuxer_.info().duration;
+  const int64_t end = static_cast<int64_t>(*last) - demuxer_.origin();
+  const GstClockTime found = end > 0 ? static_cast<GstClockTime>(end) * GST_MSECOND : 0;
+  // The metadata counts the last frame's own duration as well.
+  constexpr GstClockTime kFrame = 2 * GST_SECOND;
+  if (told && *told >= found && *told <= found + kFrame) {
+    set_duration(told);
+  } else if (found > 0) {
+    set_duration(found);
+  } else if (told) {
+    set_duration(told);
+  }
+}
+
+GstFlowReturn FlvUnchunk::pull_step() {
+  if (std::exchange(skip_to_start_, false)) {
+    if (reverse_) {
+      return next_piece();
+    }
+    skip_to_next_start();
+  }
+  const uint64_t before = reader_.position();
+  if (reverse_ && before >= reverse_->end) {
+    return next_piece();
+  }
+  FlvReadStep step = reader_.next();
+  switch (step.kind) {
+    case Step::kWant:
+      return file_.fill(reader_, step.wanted);
+    case Step::kEnd:
+      return reverse_ ? next_piece() : GST_FLOW_EOS;
+    default:
+      break;
+  }
+  const GstFlowReturn flow = take_step(step, before);
+  if (!duration_learnt_ && first_time_) {
+    learn_duration();
+  }
+  return flow;
+}
+
+void FlvUnchunk::loop() {
+  if (!group_known_) {
+    GstEvent* start = gst_pad_get_sticky_event(sink_, GST_EVENT_STREAM_START, 0);
+    guint group = gst_util_group_id_next();
+    if (start != nullptr) {
+      gst_event_parse_group_id(start, &group);
+      gst_event_unref(start);
+    }
+    pads_.set_group(group);
+    group_known_ = true;
+  }
+  std::optional<Seek> seek = std::exchange(shared_.lock()->seek, std::nullopt);
+  GstFlowReturn flow = seek ? carry_out(*std::move(seek)) : GST_FLOW_OK;
+  if (flow == GST_FLOW_OK) {
+    flow = pull_step();
+  }
+  if (flow == GST_FLOW_OK && !reader_.found_any() && reader_.position() > kNotFlv) {
+    flow = GST_FLOW_EOS;
+  }
+  if (flow != GST_FLOW_OK) {
+    end_pulling(flow);
+  }
+}
+
+void FlvUnchunk::end_pulling(GstFlowReturn flow) {
+  GST_DEBUG_OBJECT(element_, "pausing: %s", gst_flow_get_name(flow));
+  gst_pad_pause_task(sink_);
+  if (flow == GST_FLOW_FLUSHING) {
+    return;
+  }
+  if (flow == GST_FLOW_EOS) {
+    if (post_if_nothing("It ended.")) {
+      return;
+    }
+    pads_.expose();
+    pads_.no_more_pads();
+    ensure_segment();
+    if ((segment_.flags & GST_SEGMENT_FLAG_SEGMENT) != 0) {
+      GstClockTime end = segment_.rate < 0 ? segment_.start : segment_.stop;
+      if (!GST_CLOCK_TIME_IS_VALID(end)) {
+        end = shared_.lock()->segment.position;
+      }
+      const auto position = static_cast<gint64>(end);
+      GstMessage* message =
+          gst_message_new_segment_done(GST_OBJECT(element_), GST_FORMAT_TIME, position);
+      GstEvent* event = gst_event_new_segment_done(GST_FORMAT_TIME, position);
+      if (segment_seqnum_ != GST_SEQNUM_INVALID) {
+        gst_message_set_seqnum(message, segment_seqnum_);
+        gst_event_set_seqnum(event, segment_seqnum_);
+      }
+      gst_element_post_message(element_, message);
+      pads_.push_event(event);
+      return;
+    }
+  } else if (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS) {
+    GST_ELEMENT_FLOW_ERROR(element_, flow);
+  }
+  GstEvent* eos = gst_event_new_eos();
+  if (segment_seqnum_ != GST_SEQNUM_INVALID) {
+    gst_event_set_seqnum(eos, segment_seqnum_);
+  }
+  pads_.push_event(eos);
+}
+
+/// find_start() finds where decoding has to begin to show `time`, in the stream's milliseconds.
+GstFlowReturn FlvUnchunk::find_start(int64_t time, bool snap_after, bool snap_nearest,
+                                     IndexEntry& out) {
+  for (bool again = true; again;) {
+    again = false;
+    // The scan is this thread's, but others ask the index; so it works on a copy.
+    FlvIndex index = shared_.lock()->index;
+    const int64_t until = snap_after || snap_nearest ? time + 60'000 : time;
+    if (index.known_until() < until) {
+      const GstFlowReturn flow = file_.scan(index, until, has_video_);
+      if (flow != GST_FLOW_OK) {
+        return flow;
+      }
+    }
+    const auto before = index.at_or_before(time);
+    const auto after = index.at_or_after(time);
+    out = before ? *before : IndexEntry{demuxer_.origin(), 0};
+    if (after && (snap_after || (snap_nearest && after->time - time < time - out.time))) {
+      out = *after;
+    }
+    if (index.from_metadata() && out.offset != 0) {
+      const auto sound = file_.is_start(out);
+      if (!sound) {
+        return GST_FLOW_FLUSHING;
+      }
+      if (!*sound) {
+        GST_INFO_OBJECT(element_, "the metadata's index is wrong");
+        index.distrust();
+        again = true;
+      }
+    }
+    shared_.lock()->index = std::move(index);
+  }
+  return GST_FLOW_OK;
+}
+
+void FlvUnchunk::start_reading(const IndexEntry& entry) {
+  reader_.restart(entry.offset);
+  demuxer_.expect_time(entry.time);
+  pads_.set_discont();
+  skip_to_start_ = false;
+}
+
+GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
+  GstSegment segment = seek.segment;
+  // The file may have grown.
+  if (const auto size = file_.size(); size != shared_.lock()->file_size) {
+    learn_duration();
+    shared_.lock()->index.set_complete(false);
+  }
+  const auto position = static_cast<int64_t>(segment.position / GST_MSECOND) + demuxer_.origin();
+  const bool snaps = (seek.flags & GST_SEEK_FLAG_KEY_UNIT) != 0;
+  const bool before = (seek.flags & GST_SEEK_FLAG_SNAP_BEFORE) != 0;
+  const bool after = (seek.flags & GST_SEEK_FLAG_SNAP_AFTER) != 0;
+  IndexEntry entry;
+  const GstFlowReturn flow =
+      find_start(position, snaps && after && !before, snaps && after && before, entry);
+  if (flow != GST_FLOW_OK) {
+    return flow;
+  }
+  reverse_.reset();
+  if (segment.rate < 0) {
+    auto shared = shared_.lock();
+    const auto next = shared->index.after_offset(entry.offset);
+    reverse_ = Reverse{entry, next ? next->offset : std::numeric_limits<uint64_t>::max()};
+  } else if (snaps) {
+    const int64_t time = std::max<int64_t>(entry.time - demuxer_.origin(), 0);
+    segment.position = static_cast<GstClockTime>(time) * GST_MSECOND;
+    segment.start = segment.time = segment.position;
+  }
+  pads_.reset_flow();
+  start_reading(entry);
+  if ((segment.flags & GST_SEGMENT_FLAG_SEGMENT) != 0) {
+    GstMessage* message = gst_message_new_segment_start(
+        GST_OBJECT(element_), GST_FORMAT_TIME, static_cast<gint64>(segment.position));
+    gst_message_set_seqnum(message, seek.seqnum);
+    gst_element_post_message(element_, message);
+  }
+  send_segment(segment, seek.seqnum);
+  return GST_FLOW_OK;
+}
+
+/// next_piece() is for playing backwards: piece by piece towards the front, each forwards.
+GstFlowReturn FlvUnchunk::next_piece() {
+  const IndexEntry done = reverse_->begin;
+  const auto start = static_cast<int64_t>(segment_.start / GST_MSECOND) + demuxer_.origin();
+  const auto before = shared_.lock()->index.before_offset(done.offset);
+  if (done.time <= start || !before) {
+    return GST_FLOW_EOS;
+  }
+  reverse_ = Reverse{*before, done.offset};
+  start_reading(*before);
+  return GST_FLOW_OK;
+}
+
+/// skip_to_next_start() leaps to the next key frame; where it is not known, it is read towards.
+void FlvUnchunk::skip_to_next_start() {
+  const auto next = shared_.lock()->index.after_offset(reader_.position() - 1);
+  if (next) {
+    start_reading(*next);
+  }
+}
+
+}  // namespace gstrtmp

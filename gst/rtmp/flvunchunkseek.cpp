@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rtmp/flvunchunk.h"
+#include "rtmp/flvunchunklog.h"
+
+/// What other threads ask of flvunchunk: seeks and queries.
+namespace gstrtmp {
+namespace {
+
+/// push_to_all() sends to all source pads, from any thread. (transfer full)
+void push_to_all(GstElement* element, GstEvent* event) {
+  gst_element_foreach_src_pad(
+      element,
+      [](GstElement*, GstPad* pad, gpointer user_data) -> gboolean {
+        gst_pad_push_event(pad, gst_event_ref(static_cast<GstEvent*>(user_data)));
+        return TRUE;
+      },
+      event);
+  gst_event_unref(event);
+}
+
+GstEvent* numbered(GstEvent* event, guint32 seqnum) {
+  gst_event_set_seqnum(event, seqnum);
+  return event;
+}
+
+GstClockTime duration_or_none(const std::optional<GstClockTime>& duration) {
+  return duration.value_or(GST_CLOCK_TIME_NONE);
+}
+
+}  // namespace
+
+bool FlvUnchunk::src_event(GstPad* pad, GstEvent* event) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_SEEK) {
+    const bool done = seek(pad, event);
+    gst_event_unref(event);
+    return done;
+  }
+  return gst_pad_event_default(pad, GST_OBJECT(element_), event);
+}
+
+bool FlvUnchunk::seek(GstPad* pad, GstEvent* event) {
+  gdouble rate = 1;
+  GstFormat format = GST_FORMAT_UNDEFINED;
+  GstSeekFlags flags = GST_SEEK_FLAG_NONE;
+  GstSeekType start_type = GST_SEEK_TYPE_NONE;
+  GstSeekType stop_type = GST_SEEK_TYPE_NONE;
+  gint64 start = 0;
+  gint64 stop = 0;
+  gst_event_parse_seek(event, &rate, &format, &flags, &start_type, &start, &stop_type, &stop);
+  Seek seek;
+  bool pull = false;
+  {
+    auto shared = shared_.lock();
+    if (shared->upstream_format == GST_FORMAT_TIME) {
+      // It is upstream's timeline: only upstream can.
+      shared.unlock();
+      return gst_pad_push_event(sink_, gst_event_ref(event));
+    }
+    pull = shared->pull;
+    seek.segment = shared->segment;
+    seek.segment.duration = duration_or_none(shared->duration);
+  }
+  if (format != GST_FORMAT_TIME) {
+    GST_DEBUG_OBJECT(pad, "a seek in %s", gst_format_get_name(format));
+    return false;
+  }
+  seek.flags = flags;
+  seek.seqnum = gst_event_get_seqnum(event);
+  if (!gst_segment_do_seek(&seek.segment, rate, format, flags, start_type,
+                           static_cast<guint64>(start), stop_type, static_cast<guint64>(stop),
+                           nullptr) ||
+      (rate < 0 && !GST_CLOCK_TIME_IS_VALID(seek.segment.position))) {
+    return false;
+  }
+  return pull ? seek_pulling(std::move(seek), event) : seek_pushing(std::move(seek));
+}
+
+bool FlvUnchunk::seek_pulling(Seek seek, GstEvent* event) {
+  const guint32 seqnum = seek.seqnum;
+  const bool flush = (seek.flags & GST_SEEK_FLAG_FLUSH) != 0;
+  if (flush) {
+    gst_pad_push_event(sink_, numbered(gst_event_new_flush_start(), seqnum));
+    push_to_all(element_, numbered(gst_event_new_flush_start(), seqnum));
+  } else {
+    gst_pad_pause_task(sink_);
+  }
+  GST_PAD_STREAM_LOCK(sink_);
+  {
+    // The position may have gone on until the thread stopped.
+    gdouble rate = 1;
+    GstFormat format = GST_FORMAT_UNDEFINED;
+    GstSeekFlags flags = GST_SEEK_FLAG_NONE;
+    GstSeekType start_type = GST_SEEK_TYPE_NONE;
+    GstSeekType stop_type = GST_SEEK_TYPE_NONE;
+    gint64 start = 0;
+    gint64 stop = 0;
+    gst_event_parse_seek(event, &rate, &format, &flags, &start_type, &start, &stop_type, &stop);
+    auto shared = shared_.lock();
+    seek.segment = shared->segment;
+    seek.segment.duration = duration_or_none(shared->duration);
+    gst_segment_do_seek(&seek.segment, rate, format, flags, start_type, static_cast<guint64>(start),
+                        stop_type, static_cast<guint64>(stop), nullptr);
+    shared->seek = std::move(seek);
+  }
+  if (flush) {
+    gst_pad_push_event(sink_, numbered(gst_event_new_flush_stop(TRUE), seqnum));
+    push_to_all(element_, numbered(gst_event_new_flush_stop(TRUE), seqnum));
+  }
+  const bool started = start_task();
+  GST_PAD_STREAM_UNLOCK(sink_);
+  return started;
+}
+
+bool FlvUnchunk::seek_pushing(Seek seek) {
+  GstSeekFlags flags = seek.flags;
+  {
+    auto shared = shared_.lock();
+    if (!shared->seekable || seek.segment.rate < 0) {
+      return false;
+    }
+    const auto time =
+        static_cast<int64_t>(seek.segment.position / GST_MSECOND) + shared->origin;
+    seek.entry = shared->index.at_or_before(time);
+    if (!seek.entry) {
+      seek.entry = IndexEntry{shared->origin, 0};
+    }
+    if ((flags & GST_SEEK_FLAG_KEY_UNIT) != 0) {
+      const int64_t snapped = std::max<int64_t>(seek.entry->time - shared->origin, 0);
+      seek.segment.position = static_cast<GstClockTime>(snapped) * GST_MSECOND;
+      seek.segment.start = seek.segment.time = seek.segment.position;
+    }
+    shared->seek = seek;
+  }
+  flags = static_cast<GstSeekFlags>(flags & (GST_SEEK_FLAG_FLUSH));
+  GstEvent* upstream = gst_event_new_seek(1.0, GST_FORMAT_BYTES, flags, GST_SEEK_TYPE_SET,
+                                          static_cast<gint64>(seek.entry->offset),
+                                          GST_SEEK_TYPE_NONE, -1);
+  if (gst_pad_push_event(sink_, numbered(upstream, seek.seqnum))) {
+    return true;
+  }
+  shared_.lock()->seek.reset();
+  return false;
+}
+
+bool FlvUnchunk::query_position(GstQuery* query) {
+  GstFormat format = GST_FORMAT_UNDEFINED;
+  gst_query_parse_position(query, &format, nullptr);
+  if (format != GST_FORMAT_TIME) {
+    return false;
+  }
+  auto shared = shared_.lock();
+  if (!shared->segment_known) {
+    return false;
+  }
+  const GstClockTime position = gst_segment_to_stream_time(&shared->segment, GST_FORMAT_TIME,
+                                                           shared->segment.position);
+  gst_query_set_position(query, GST_FORMAT_TIME,
+                         GST_CLOCK_TIME_IS_VALID(position) ? static_cast<gint64>(position) : 0);
+  return true;
+}
+
+bool FlvUnchunk::query_duration(GstQuery* query) {
+  GstFormat format = GST_FORMAT_UNDEFINED;
+  gst_query_parse_duration(query, &format, nullptr);
+  if (format != GST_FORMAT_TIME) {
+    return gst_pad_peer_query(sink_, query);
+  }
+  bool ask_upstream = false;
+  std::optional<GstClockTime> duration;
+  {
+    auto shared = shared_.lock();
+    ask_upstream = shared->upstream_format == GST_FORMAT_TIME;
+    duration = shared->duration;
+  }
+  if (ask_upstream && gst_pad_peer_query(sink_, query)) {
+    return true;
+  }
+  if (!duration) {
+    return false;
+  }
+  gst_query_set_duration(query, GST_FORMAT_TIME, static_cast<gint64>(*duration));
+  return true;
+}
+
+bool FlvUnchunk::query_seeking(GstQuery* query) {
+  GstFormat format = GST_FORMAT_UNDEFINED;
+  gst_query_parse_seeking(query, &format, nullptr, nullptr, nullptr);
+  bool ask_upstream = false;
+  bool seekable = false;
+  GstClockTime duration = GST_CLOCK_TIME_NONE;
+  {
+    auto shared = shared_.lock();
+    ask_upstream = shared->upstream_format == GST_FORMAT_TIME;
+    seekable = shared->pull || shared->seekable;
+    duration = duration_or_none(shared->duration);
+  }
+  if (format != GST_FORMAT_TIME) {
+    gst_query_set_seeking(query, format, FALSE, 0, -1);
+    return true;
+  }
+  if (ask_upstream) {
+    return gst_pad_peer_query(sink_, query);
+  }
+  gst_query_set_seeking(query, GST_FORMAT_TIME, seekable, 0, static_cast<gint64>(duration));
+  return true;
+}
+
+bool FlvUnchunk::query_segment(GstQuery* query) {
+  auto shared = shared_.lock();
+  const GstSegment& segment = shared->segment;
+  const auto start = gst_segment_to_stream_time(&segment, segment.format, segment.start);
+  const GstClockTime stop =
+      GST_CLOCK_TIME_IS_VALID(segment.stop)
+          ? gst_segment_to_stream_time(&segment, segment.format, segment.stop)
+          : duration_or_none(shared->duration);
+  gst_query_set_segment(query, segment.rate, segment.format, static_cast<gint64>(start),
+                        static_cast<gint64>(stop));
+  return true;
+}
+
+/// query_convert() knows times and the file's octets, by the file's mean rate.
+bool FlvUnchunk::query_convert(GstQuery* query) {
+  GstFormat from = GST_FORMAT_UNDEFINED;
+  GstFormat to = GST_FORMAT_UNDEFINED;
+  gint64 value = 0;
+  gst_query_parse_convert(query, &from, &value, &to, nullptr);
+  if (from == to || value < 0) {
+    gst_query_set_convert(query, from, value, to, value);
+    return from == to;
+  }
+  auto shared = shared_.lock();
+  if (!shared->file_size || !shared->duration || *shared->file_size == 0 ||
+      *shared->duration == 0) {
+    return false;
+  }
+  const auto number = static_cast<guint64>(value);
+  guint64 result = 0;
+  if (from == GST_FORMAT_TIME && to == GST_FORMAT_BYTES) {
+    result = gst_util_uint64_scale(number, *shared->file_size, *shared->duration);
+  } else if (from == GST_FORMAT_BYTES && to == GST_FORMAT_TIME) {
+    result = gst_util_uint64_scale(number, *shared->duration, *shared->file_size);
+  } else {
+    return false;
+  }
+  gst_query_set_convert(query, from, value, to, static_cast<gint64>(result));
+  return true;
+}
+
+bool FlvUnchunk::src_query(GstPad* pad, GstQuery* query) {
+  switch (GST_QUERY_TYPE(query)) {
+    case GST_QUERY_POSITION:
+      return query_position(query);
+    case GST_QUERY_DURATION:
+      return query_duration(query);
+    case GST_QUERY_SEEKING:
+      return query_seeking(query);
+    case GST_QUERY_SEGMENT:
+      return query_segment(query);
+    case GST_QUERY_CONVERT:
+      return query_convert(query);
+    default:
+      return gst_pad_query_default(pad, GST_OBJECT(element_), query);
+  }
+}
+
+}  // namespace gstrtmp

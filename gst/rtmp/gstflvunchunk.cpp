@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// clang-format off
+/**
+ * SECTION:element-flvunchunk
+ * @title: flvunchunk
+ * @short_description: FLV and Enhanced FLV demuxer
+ *
+ * flvunchunk takes FLV apart, legacy and Enhanced RTMP v2: all of their codecs, several tracks of a
+ * kind, nanosecond offsets, signed composition times. It takes the place of flvdemux, whose pads it
+ * has, and is chosen by autopluggers. Payloads are not copied: buffers share the input's memory.
+ *
+ * ## Pads
+ *
+ * The default tracks come out at `video` and `audio`, further ones at `video_%u` and `audio_%u`, whose
+ * number is the track's id in the stream. Pads are added when the first frame of any track has come,
+ * since sequence headers of all tracks precede it. `no-more-pads` is signalled when all tracks have
+ * shown themselves that the metadata tells of, or failing that the file header; at the latest after
+ * #GstFlvUnchunk:no-more-pads-threshold.
+ *
+ * Script messages other than onMetaData, such as onTextData and onCuePoint, come out at `data_0`, one
+ * a buffer, with their timestamps.
+ *
+ * A track whose codec changes stays on its pad, with new caps. A track that has come to its end
+ * (SequenceEnd) gets no EOS, since publishers send that before they start anew; it is only no longer
+ * waited for. EOS is upstream's.
+ *
+ * ## Time
+ *
+ * Behind rtmpsrc, whose segment is in TIME, the segment is passed on and timestamps are the tags'.
+ * From octets (files, HTTP) time begins at 0. A stream that begins later than a second, a piece of a
+ * longer one, begins at its first frame. Tracks without data get gap events, so that they do not hold
+ * up the others.
+ *
+ * ## Files
+ *
+ * Where upstream can be read anywhere, files can be sought in: flushing or not, accurate or to key
+ * units, with a stop position, as a segment, backwards, and in trick modes. The metadata's index is
+ * used if it is right; otherwise the file is scanned as far as needed. The duration is that of the
+ * last tag, so files whose writer has crashed, or is still writing, have one too. Upstream that can
+ * only push, but can be sent elsewhere, such as souphttpsrc, can be sought in as well.
+ *
+ * ## Damage
+ *
+ * A stream that is damaged or cut off is read on at the next sound tag: one whose back pointer is
+ * right, or behind which another tag begins. What had to be skipped is told by element messages
+ * `flvunchunk-skipped` with
+ *
+ * * `offset` and `octets` (guint64): where and how much,
+ * * `at-end` (gboolean): the stream ended within a tag; it is cut off or still being written,
+ *
+ * once by a WARNING, and in #GstFlvUnchunk:stats. Only what has no tag at all is an error.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 filesrc location=test.flv ! flvunchunk name=demux  demux.video ! queue ! decodebin ! autovideosink  demux.audio ! queue ! decodebin ! audioconvert ! autoaudiosink
+ * ]| Play a file.
+ * |[
+ * gst-launch-1.0 rtmpsrc location=rtmp://localhost/live/stream ! flvunchunk name=demux  demux.video ! queue ! decodebin ! autovideosink  demux.audio ! queue ! decodebin ! audioconvert ! autoaudiosink
+ * ]| Play a stream.
+ * |[
+ * gst-launch-1.0 filesrc location=test.flv ! flvunchunk ! h264parse ! mp4mux ! filesink location=test.mp4
+ * ]| Put the pictures of a file into another one.
+ */
+// clang-format on
+#include "rtmp/gstflvunchunk.h"
+
+#include "rtmp/flvunchunk.h"
+#include "rtmp/flvunchunklog.h"
+
+GST_DEBUG_CATEGORY(gst_flv_unchunk_debug);
+
+using gstrtmp::FlvUnchunk;
+using gstrtmp::FlvUnchunkSettings;
+
+G_DEFINE_TYPE(GstFlvUnchunk, gst_flv_unchunk, GST_TYPE_ELEMENT)
+GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(flvunchunk, "flvunchunk", GST_RANK_PRIMARY + 2,
+                                      GST_TYPE_FLV_UNCHUNK,
+                                      GST_DEBUG_CATEGORY_INIT(gst_flv_unchunk_debug, "flvunchunk", 0,
+                                                              "FLV demuxer"))
+
+FlvUnchunk* gstrtmp::flv_unchunk_of(GstObject* element) {
+  return GST_FLV_UNCHUNK(element)->priv;
+}
+
+namespace {
+
+enum Property : guint {
+  PROP_0,
+  PROP_NO_MORE_PADS_THRESHOLD,
+  PROP_STATS,
+};
+
+FlvUnchunk* priv(gpointer element) {
+  return static_cast<GstFlvUnchunk*>(element)->priv;
+}
+
+void set_property(GObject* object, guint id, const GValue* value, GParamSpec* spec) {
+  switch (id) {
+    case PROP_NO_MORE_PADS_THRESHOLD:
+      priv(object)->settings.lock()->no_more_pads_threshold = g_value_get_uint64(value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+  }
+}
+
+void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
+  switch (id) {
+    case PROP_NO_MORE_PADS_THRESHOLD:
+      g_value_set_uint64(value, priv(object)->settings.lock()->no_more_pads_threshold);
+      break;
+    case PROP_STATS:
+      g_value_take_boxed(value, priv(object)->stats());
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+  }
+}
+
+GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
+  const GstStateChangeReturn result =
+      GST_ELEMENT_CLASS(gst_flv_unchunk_parent_class)->change_state(element, transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    priv(element)->reset();
+  }
+  return result;
+}
+
+void set_up_sink(GstElement* element, GstPad* sink) {
+  gst_pad_set_activate_function(sink, [](GstPad*, GstObject* parent) -> gboolean {
+    return priv(parent)->activate();
+  });
+  gst_pad_set_activatemode_function(
+      sink, [](GstPad*, GstObject* parent, GstPadMode mode, gboolean active) -> gboolean {
+        return priv(parent)->activate_mode(mode, active);
+      });
+  gst_pad_set_chain_function(sink, [](GstPad*, GstObject* parent, GstBuffer* buffer) {
+    return priv(parent)->chain(gstrtmp::adopt(buffer));
+  });
+  gst_pad_set_event_function(sink, [](GstPad*, GstObject* parent, GstEvent* event) -> gboolean {
+    return priv(parent)->sink_event(event);
+  });
+  gst_pad_set_query_function(sink, [](GstPad*, GstObject* parent, GstQuery* query) -> gboolean {
+    return priv(parent)->sink_query(query);
+  });
+  gst_element_add_pad(element, sink);
+}
+
+void add_template(GstElementClass* klass, const char* name, GstPadDirection direction,
+                  GstPadPresence presence, const char* caps) {
+  auto parsed = gstrtmp::adopt(gst_caps_from_string(caps));
+  gst_element_class_add_pad_template(
+      klass, gst_pad_template_new(name, direction, presence, parsed.get()));
+}
+
+}  // namespace
+
+static void gst_flv_unchunk_class_init(GstFlvUnchunkClass* klass) {
+  gstrtmp::Private<GstFlvUnchunk>::install(klass);
+  auto* object_class = G_OBJECT_CLASS(klass);
+  auto* element_class = GST_ELEMENT_CLASS(klass);
+  object_class->set_property = set_property;
+  object_class->get_property = get_property;
+  element_class->change_state = change_state;
+
+  /**
+   * GstFlvUnchunk:no-more-pads-threshold:
+   *
+   * How much of the stream is read in wait for tracks that were announced, or may come, before
+   * no-more-pads is signalled. Tracks that come later get their pads all the same.
+   */
+  g_object_class_install_property(
+      object_class, PROP_NO_MORE_PADS_THRESHOLD,
+      g_param_spec_uint64("no-more-pads-threshold", "No more pads threshold",
+                          "Media time after which tracks are no longer waited for (in nanoseconds)",
+                          0, G_MAXUINT64, FlvUnchunkSettings().no_more_pads_threshold,
+                          static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                                   GST_PARAM_MUTABLE_READY)));
+  /**
+   * GstFlvUnchunk:stats:
+   *
+   * A structure `flvunchunk-stats`: `tags`, `octets-skipped`, `damages` (places where octets were
+   * skipped), `bad-back-pointers`, `malformed-bodies`, `encrypted-tags`, `without-sequence-header`
+   * (frames dropped for want of it), `index-entries` (all guint64) and `tracks` (guint).
+   */
+  g_object_class_install_property(
+      object_class, PROP_STATS,
+      g_param_spec_boxed("stats", "Statistics", "What was read, and what was skipped",
+                         GST_TYPE_STRUCTURE,
+                         static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+
+  gst_element_class_set_static_metadata(
+      element_class, "FLV demuxer", "Codec/Demuxer",
+      "Demuxes FLV and Enhanced FLV, sound or damaged", "The gst-rtmp authors");
+  /**
+   * GstFlvUnchunk!sink:
+   *
+   * FLV in any framing.
+   */
+  add_template(element_class, "sink", GST_PAD_SINK, GST_PAD_ALWAYS, "video/x-flv");
+  /**
+   * GstFlvUnchunk!video:
+   *
+   * The default video track.
+   */
+  add_template(element_class, "video", GST_PAD_SRC, GST_PAD_SOMETIMES, gstrtmp::kUnchunkVideoCaps);
+  /**
+   * GstFlvUnchunk!audio:
+   *
+   * The default audio track.
+   */
+  add_template(element_class, "audio", GST_PAD_SRC, GST_PAD_SOMETIMES, gstrtmp::kUnchunkAudioCaps);
+  /**
+   * GstFlvUnchunk!video_%u:
+   *
+   * Further video tracks; the number is the track's id, 1 to 255.
+   */
+  add_template(element_class, "video_%u", GST_PAD_SRC, GST_PAD_SOMETIMES,
+               gstrtmp::kUnchunkVideoCaps);
+  /**
+   * GstFlvUnchunk!audio_%u:
+   *
+   * Further audio tracks; the number is the track's id, 1 to 255.
+   */
+  add_template(element_class, "audio_%u", GST_PAD_SRC, GST_PAD_SOMETIMES,
+               gstrtmp::kUnchunkAudioCaps);
+  /**
+   * GstFlvUnchunk!data_%u:
+   *
+   * Script messages as they are in the stream: a buffer is the body of one, the handler's name and
+   * its arguments as AMF0 values back to back (`encoding` amf0), among which AMF3's may be (amf3:
+   * FLV's tag type 15, without the octet 0 in front). `@setDataFrame` is taken off.
+   */
+  add_template(element_class, "data_%u", GST_PAD_SRC, GST_PAD_SOMETIMES,
+               "application/x-flv-script, encoding = (string) { amf0, amf3 }");
+}
+
+static void gst_flv_unchunk_init(GstFlvUnchunk* self) {
+  gstrtmp::Private<GstFlvUnchunk>::construct(self);
+  set_up_sink(GST_ELEMENT(self), self->priv->sink());
+}
