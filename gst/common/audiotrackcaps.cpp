@@ -90,11 +90,30 @@ GstCaps* opus_caps(const TrackDescription& track, Bytes head) {
       return caps;
     }
   }
-  // v2, "Enhanced Audio": without an ID header the default is mono or stereo (RFC 7845, family 0).
-  constexpr guint8 kStereo = 2;
-  const auto channels = static_cast<guint8>(track.channels == 1 ? 1 : kStereo);
-  return gst_codec_utils_opus_create_caps(48000, channels, 0, 1, channels == kStereo ? 1 : 0,
-                                          nullptr);
+  // v2, "Enhanced Audio": without an ID header it is mono or stereo, or what MultichannelConfig
+  // says; then as RFC 7845, 5.1.1.2 (mapping family 1) lays it out.
+  struct Layout {
+    guint8 streams;
+    guint8 coupled;
+    std::array<guint8, 8> mapping;
+  };
+  static constexpr std::array<Layout, 8> kLayouts = {{{1, 0, {0}},
+                                                      {1, 1, {0, 1}},
+                                                      {2, 1, {0, 2, 1}},
+                                                      {2, 2, {0, 1, 2, 3}},
+                                                      {3, 2, {0, 4, 1, 2, 3}},
+                                                      {4, 2, {0, 4, 1, 2, 3, 5}},
+                                                      {4, 3, {0, 4, 1, 2, 3, 5, 6}},
+                                                      {5, 3, {0, 6, 1, 2, 3, 4, 5, 7}}}};
+  unsigned channels = track.multichannel ? track.multichannel->channel_count
+                                         : static_cast<unsigned>(track.channels);
+  if (channels == 0 || channels > kLayouts.size()) {
+    channels = 2;
+  }
+  const Layout& layout = kLayouts[channels - 1];
+  return gst_codec_utils_opus_create_caps(48000, static_cast<guint8>(channels),
+                                          channels > 2 ? 1 : 0, layout.streams, layout.coupled,
+                                          channels > 2 ? layout.mapping.data() : nullptr);
 }
 
 // The mapping of FLAC to Ogg, whose first packet decoders and muxers take as the stream's header:

@@ -7,6 +7,9 @@
 #include <gst/pbutils/pbutils.h>
 #include <gst/video/video.h>
 
+#include "common/channelcaps.h"
+#include "common/colorcaps.h"
+
 namespace gstrtmp {
 
 using rtmp::Bytes;
@@ -276,6 +279,14 @@ rtmp::Result<GstPtr<GstCaps>, const char*> track_caps(const TrackDescription& tr
                                                     : internal::audio_caps(track, error);
   if (!caps) {
     return error;
+  }
+  if (track.codec.type == MediaType::kVideo && track.color && !track.color->is_reset()) {
+    set_color_info(caps.get(), *track.color);
+  }
+  // Opus has its own way to say which channels there are.
+  if (track.codec.type == MediaType::kAudio && track.multichannel &&
+      track.codec.fourcc != FourCc::kOpus) {
+    set_multichannel_config(caps.get(), *track.multichannel);
   }
   return caps;
 }

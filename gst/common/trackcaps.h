@@ -4,7 +4,9 @@
 #include <optional>
 
 #include "common/glue.h"
+#include "wire/colorinfo.h"
 #include "wire/enhanced.h"
+#include "wire/multichannel.h"
 #include "wire/result.h"
 
 /// From FLV's codec fields and decoder configurations to caps (FLV 10.1, E.4.2.1 and E.4.3.1;
@@ -34,6 +36,8 @@ struct TrackDescription {
   GstPtr<GstBuffer> configuration;  ///< the sequence header's payload, or nothing
   bool byte_stream = false;         ///< H.264 and H.265 with start codes, without configuration
   rtmp::media::AudioHeader audio;   ///< rate, size and channels of legacy audio
+  std::optional<rtmp::media::ColorInfo> color;
+  std::optional<rtmp::media::MultichannelConfig> multichannel;
   /// What the first frame tells where there is no configuration: MP3, AC-3 and E-AC-3.
   int frame_rate = 0;
   int frame_channels = 0;

@@ -214,7 +214,23 @@ void FlvDemuxer::take_packet(const MediaPacket& packet, TrackRef ref, GstBuffer*
       break;
     }
     case PacketKind::kMetadata:
+      if (auto color = rtmp::media::parse_color_info(packet.payload)) {
+        if (*color) {
+          tracks_[ref].description.color = **color;
+          tracks_[ref].stale = true;
+        }
+      } else {
+        notice(DemuxNotice::kMalformed, ref, color.error().text, out);
+      }
+      break;
     case PacketKind::kMultichannelConfig:
+      if (auto channels = rtmp::media::parse_multichannel_config(packet.payload)) {
+        tracks_[ref].description.multichannel = *std::move(channels);
+        tracks_[ref].stale = true;
+      } else {
+        notice(DemuxNotice::kMalformed, ref, channels.error().text, out);
+      }
+      break;
     case PacketKind::kCommand:
     case PacketKind::kUnknown:
       break;
@@ -225,7 +241,12 @@ void FlvDemuxer::set_codec(Track& track, const TrackCodec& codec) {
   if (track.known && track.description.codec == codec) {
     return;
   }
+  // Colours and channels are told before the sequence header that they belong to.
+  auto color = std::move(track.description.color);
+  auto multichannel = std::move(track.description.multichannel);
   track.description = {};
+  track.description.color = std::move(color);
+  track.description.multichannel = std::move(multichannel);
   track.description.codec = codec;
   track.known = true;
   track.stale = true;

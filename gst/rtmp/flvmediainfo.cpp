@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 
 #include <gst/pbutils/pbutils.h>
 #include <gst/tag/tag.h>
+
+#include "wire/trackinfo.h"
 
 namespace gstrtmp {
 
@@ -50,15 +51,12 @@ constexpr std::array<std::string_view, 29> kNoTags = {
     "stereo",          "AspectRatioX",    "AspectRatioY",   "lastkeyframetimestamp",
     "lastkeyframelocation"};
 
-int whole(const Value& object, std::initializer_list<std::string_view> names) {
+int whole(const Value& object, std::string_view name) {
   constexpr double kMost = 1 << 24;
-  for (std::string_view name : names) {
-    auto number = object.find_number(name);
-    if (number && std::isfinite(*number) && *number >= 1 && *number <= kMost) {
-      return static_cast<int>(std::lround(*number));
-    }
-  }
-  return 0;
+  const double number = object.find_number(name).value_or(0);
+  return std::isfinite(number) && number >= 1 && number <= kMost
+             ? static_cast<int>(std::lround(number))
+             : 0;
 }
 
 std::string text(const Value& object, std::string_view name) {
@@ -69,22 +67,13 @@ std::string text(const Value& object, std::string_view name) {
              : std::string();
 }
 
-template <typename T>
-void overwrite(T& known, T news) {
-  if (news != T()) {
-    known = std::move(news);
-  }
-}
-
-/// read_track() lays what `object` says of a track of `type` over what is known: the maps of tracks
-/// may hold nothing but differences.
 void read_track(const Value& object, MediaType type, TrackInfo& info) {
   const bool video = type == MediaType::kVideo;
   if (video) {
-    overwrite(info.width, whole(object, {"width"}));
-    overwrite(info.height, whole(object, {"height"}));
-    const int x = whole(object, {"AspectRatioX"});
-    const int y = whole(object, {"AspectRatioY"});
+    info.width = whole(object, "width");
+    info.height = whole(object, "height");
+    const int x = whole(object, "AspectRatioX");
+    const int y = whole(object, "AspectRatioY");
     if (x > 0 && y > 0) {
       info.par_n = x;
       info.par_d = y;
@@ -97,8 +86,8 @@ void read_track(const Value& object, MediaType type, TrackInfo& info) {
       }
     }
   } else {
-    overwrite(info.rate, whole(object, {"audiosamplerate", "samplerate"}));
-    overwrite(info.channels, whole(object, {"audiochannels", "channels"}));
+    info.rate = whole(object, "audiosamplerate");
+    info.channels = whole(object, "audiochannels");
     if (auto stereo = object.find("stereo"); stereo != nullptr && info.channels == 0) {
       info.channels = stereo->boolean().value_or(false) ? 2 : 1;
     }
@@ -111,27 +100,15 @@ void read_track(const Value& object, MediaType type, TrackInfo& info) {
 }
 
 void read_map(const Value& metadata, std::string_view name, MediaType type, FlvMediaInfo& out) {
-  const Value* map = metadata.find(name);
-  if (map == nullptr) {
-    return;
-  }
-  for (const auto& [key, value] : map->members()) {
-    unsigned id = 0;
-    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-    if (error != std::errc() || end != key.data() + key.size() || id > 255 || !value.is_object()) {
-      continue;
+  for (const uint8_t id : rtmp::media::described_tracks(metadata, type)) {
+    TrackInfo& info = out.tracks[{type, id}];
+    info = {};
+    read_track(rtmp::media::track_metadata(metadata, type, id), type, info);
+    if (const Value* entry = metadata.find(name)->find(std::to_string(id))) {
+      info.language = text(*entry, "language");
+      info.title = text(*entry, "title");
     }
-    const TrackRef track = {type, static_cast<uint8_t>(id)};
-    TrackInfo info = out.tracks[{type, 0}];
-    if (id != 0) {
-      info.language.clear();
-      info.title.clear();
-    }
-    read_track(value, type, info);
-    overwrite(info.language, text(value, "language"));
-    overwrite(info.title, text(value, "title"));
-    out.tracks[track] = std::move(info);
-    out.named.push_back(track);
+    out.named.push_back({type, id});
   }
 }
 
@@ -258,8 +235,8 @@ FlvMediaInfo read_media_info(const Value& metadata) {
   info.presence = rtmp::media_presence(metadata);
   read_track(metadata, MediaType::kVideo, info.tracks[{MediaType::kVideo, 0}]);
   read_track(metadata, MediaType::kAudio, info.tracks[{MediaType::kAudio, 0}]);
-  read_map(metadata, "videoTrackIdInfoMap", MediaType::kVideo, info);
-  read_map(metadata, "audioTrackIdInfoMap", MediaType::kAudio, info);
+  read_map(metadata, rtmp::media::kVideoTrackIdInfoMap, MediaType::kVideo, info);
+  read_map(metadata, rtmp::media::kAudioTrackIdInfoMap, MediaType::kAudio, info);
   info.index = read_index(metadata);
   info.tags = adopt(gst_tag_list_new_empty());
   gst_tag_list_set_scope(info.tags.get(), GST_TAG_SCOPE_GLOBAL);
