@@ -18,7 +18,7 @@ from gi.repository import GObject, Gst  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "elements"
-ELEMENTS = ["rtmpsink", "rtmpsrc", "flvchunk"]
+ELEMENTS = ["rtmpsink", "rtmpsrc", "flvchunk", "flvunchunk"]
 # Properties of these are documented by GStreamer.
 BASES = ["GstObject", "GstElement", "GstBaseSrc", "GstPushSrc", "GstBaseSink", "GstAggregator"]
 

@@ -65,10 +65,9 @@ GstCaps* aac_caps(const TrackDescription& track, Bytes config, const char*& erro
     error = "The AAC sequence header is no AudioSpecificConfig.";
     return nullptr;
   }
-  GstCaps* caps = gst_caps_new_simple("audio/mpeg", "mpegversion", G_TYPE_INT, 4, "stream-format",
-                                      G_TYPE_STRING, "raw", "framed", G_TYPE_BOOLEAN, TRUE,
-                                      "codec_data", GST_TYPE_BUFFER, track.configuration.get(),
-                                      nullptr);
+  GstCaps* caps = gst_caps_new_simple(
+      "audio/mpeg", "mpegversion", G_TYPE_INT, 4, "stream-format", G_TYPE_STRING, "raw", "framed",
+      G_TYPE_BOOLEAN, TRUE, "codec_data", GST_TYPE_BUFFER, track.configuration.get(), nullptr);
   Shape shape = {static_cast<int>(gst_codec_utils_aac_get_sample_rate(config.data(), size)),
                  static_cast<int>(gst_codec_utils_aac_get_channels(config.data(), size))};
   if (shape.rate == 0) {
@@ -122,7 +121,8 @@ GstCaps* flac_caps(Bytes config, const char*& error) {
   static constexpr std::array<uint8_t, 4> kMarker = {'f', 'L', 'a', 'C'};
   constexpr size_t kBlockHeader = 4;
   constexpr size_t kStreamInfo = 34;
-  if (config.size() >= kMarker.size() && std::equal(kMarker.begin(), kMarker.end(), config.begin())) {
+  if (config.size() >= kMarker.size() &&
+      std::equal(kMarker.begin(), kMarker.end(), config.begin())) {
     config = config.subspan(kMarker.size());
   }
   // Some writers send STREAMINFO without its block header.
@@ -143,8 +143,7 @@ GstCaps* flac_caps(Bytes config, const char*& error) {
   g_value_init(&array, GST_TYPE_ARRAY);
   append_buffer(&array, header_buffer(head));
   append_buffer(&array, header_buffer(kComments));
-  GstCaps* caps =
-      gst_caps_new_simple("audio/x-flac", "framed", G_TYPE_BOOLEAN, TRUE, nullptr);
+  GstCaps* caps = gst_caps_new_simple("audio/x-flac", "framed", G_TYPE_BOOLEAN, TRUE, nullptr);
   gst_structure_take_value(gst_caps_get_structure(caps, 0), "streamheader", &array);
   // STREAMINFO: ten octets of sizes, then rate (20 bits), channels - 1 (3).
   const int rate = info[10] << 12 | info[11] << 4 | info[12] >> 4;
@@ -157,15 +156,15 @@ GstCaps* flac_caps(Bytes config, const char*& error) {
 // one frame a packet.
 GstCaps* speex_caps() {
   static constexpr std::array<uint8_t, 80> kHeader = {
-      'S', 'p', 'e', 'e', 'x', ' ', ' ', ' ',                           // speex_string
-      '1', '.', '1', '.', '1', '2', 0,   0,   0, 0, 0, 0, 0, 0, 0, 0,   // speex_version
-      0,   0,   0,   0,                                                 //
-      1,   0,   0,   0,   80,  0,   0,   0,                             // version id, header size
-      0x80, 0x3E, 0, 0,   1,   0,   0,   0,                             // 16000 Hz, wideband
-      4,   0,   0,   0,   1,   0,   0,   0,                             // bitstream version, mono
-      0xFF, 0xFF, 0xFF, 0xFF, 0x40, 1,   0,   0,                        // bit rate, frame size
-      0,   0,   0,   0,   1,   0,   0,   0,                             // vbr, frames a packet
-      0,   0,   0,   0,   0,   0,   0,   0,   0, 0, 0, 0};
+      'S',  'p',  'e',  'e',  'x',  ' ', ' ', ' ',                          // speex_string
+      '1',  '.',  '1',  '.',  '1',  '2', 0,   0,   0, 0, 0, 0, 0, 0, 0, 0,  // speex_version
+      0,    0,    0,    0,                                                  //
+      1,    0,    0,    0,    80,   0,   0,   0,  // version id, header size
+      0x80, 0x3E, 0,    0,    1,    0,   0,   0,  // 16000 Hz, wideband
+      4,    0,    0,    0,    1,    0,   0,   0,  // bitstream version, mono
+      0xFF, 0xFF, 0xFF, 0xFF, 0x40, 1,   0,   0,  // bit rate, frame size
+      0,    0,    0,    0,    1,    0,   0,   0,  // vbr, frames a packet
+      0,    0,    0,    0,    0,    0,   0,   0,   0, 0, 0, 0};
   static constexpr std::array<uint8_t, 9> kComments = {0, 0, 0, 0, 0, 0, 0, 0, 1};
   GValue array = G_VALUE_INIT;
   g_value_init(&array, GST_TYPE_ARRAY);

@@ -148,8 +148,8 @@ GstCaps* fourcc_caps(const TrackDescription& track, Bytes record, const char*& e
     case FourCc::kAv1:
       return av1_caps(track, record);
     case FourCc::kVp9: {
-      GstCaps* caps = gst_caps_new_simple("video/x-vp9", "alignment", G_TYPE_STRING, "super-frame",
-                                          nullptr);
+      GstCaps* caps =
+          gst_caps_new_simple("video/x-vp9", "alignment", G_TYPE_STRING, "super-frame", nullptr);
       set_vpcc(caps, record, true);
       return caps;
     }
@@ -200,9 +200,8 @@ bool TrackCodec::needs_configuration() const {
 }
 
 bool TrackCodec::has_composition_time() const {
-  return type == MediaType::kVideo &&
-         (rtmp::media::has_composition_time(fourcc) ||
-          (fourcc == FourCc::kNone && video == VideoCodec::kMpeg4));
+  return type == MediaType::kVideo && (rtmp::media::has_composition_time(fourcc) ||
+                                       (fourcc == FourCc::kNone && video == VideoCodec::kMpeg4));
 }
 
 TrackCodec track_codec(MediaType type, const rtmp::media::MediaPacket& packet) {
@@ -251,9 +250,9 @@ bool caps_framerate(double rate, int& num, int& den) {
 
 GstPtr<GstCaps> internal::video_caps(const TrackDescription& track, const char*& error) {
   const MappedConfiguration record(track);
-  auto caps = adopt(track.codec.fourcc == FourCc::kNone
-                        ? legacy_caps(track, error)
-                        : fourcc_caps(track, record.bytes(), error));
+  auto caps =
+      adopt(track.codec.fourcc == FourCc::kNone ? legacy_caps(track, error)
+                                                : fourcc_caps(track, record.bytes(), error));
   if (!caps) {
     return nullptr;
   }

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "rtmp/gstflvchunk.h"
+#include "rtmp/gstflvunchunk.h"
 #include "rtmp/gstrtmpxsink.h"
 #include "rtmp/gstrtmpxsrc.h"
 
@@ -19,9 +20,9 @@ struct Name {
 };
 
 constexpr Name kOwn[] = {
-    {"flvchunk", gst_flv_chunk_get_type},   {"rtmpsink", gst_rtmpx_sink_get_type},
-    {"rtmpxsink", gst_rtmpx_sink_get_type}, {"rtmpsrc", gst_rtmpx_src_get_type},
-    {"rtmpxsrc", gst_rtmpx_src_get_type},
+    {"flvchunk", gst_flv_chunk_get_type},  {"flvunchunk", gst_flv_unchunk_get_type},
+    {"rtmpsink", gst_rtmpx_sink_get_type}, {"rtmpxsink", gst_rtmpx_sink_get_type},
+    {"rtmpsrc", gst_rtmpx_src_get_type},   {"rtmpxsrc", gst_rtmpx_src_get_type},
 };
 // GStreamer has announced that its rtmp2 will take the names of the librtmp plugin over. A feature
 // that is scanned later wins, so they are ours only if a file of this base name has them too.
@@ -34,6 +35,7 @@ constexpr Name kRtmp2[] = {
 constexpr Name kFlv[] = {
     {"flvmux", gst_flv_chunk_get_type},
     {"eflvmux", gst_flv_chunk_get_type},
+    {"flvdemux", gst_flv_unchunk_get_type},
 };
 
 std::span<const Name> names(GstRtmpElements which) {

@@ -34,6 +34,14 @@ GstPtr<GstBuffer> without_front(const GstPtr<GstBuffer>& buffer, size_t octets) 
   return slice(buffer.get(), std::min(octets, size), size - std::min(octets, size));
 }
 
+/// look_at() asks `find` about the whole payload, which is no longer mapped when there is an
+/// answer.
+template <typename Answer>
+Answer look_at(const GstPtr<GstBuffer>& payload, Answer (*find)(Bytes)) {
+  const MappedBuffer map(payload.get());
+  return map ? find(map.bytes()) : Answer();
+}
+
 /// Front is the first octets of a buffer, wherever they lie.
 template <size_t kSize>
 class Front {
@@ -123,7 +131,7 @@ void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
   now_ = last + (std::abs(step) < kNear ? step : 0) + epoch_ - origin_;
 }
 
-void FlvDemuxer::demux(FlvTag tag, Items& out) {
+void FlvDemuxer::demux(DemuxTag tag, Items& out) {
   switch (static_cast<TagType>(tag.header.type)) {
     case TagType::kAudio:
       return demux_media(std::move(tag), MediaType::kAudio, out);
@@ -135,7 +143,7 @@ void FlvDemuxer::demux(FlvTag tag, Items& out) {
   }
 }
 
-void FlvDemuxer::demux_media(FlvTag tag, MediaType type, Items& out) {
+void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
   if (tag.header.encrypted) {
     notice(DemuxNotice::kEncrypted, {type, 0}, "The stream is encrypted (FLV's Filter bit).", out);
     return;
@@ -147,7 +155,8 @@ void FlvDemuxer::demux_media(FlvTag tag, MediaType type, Items& out) {
   if (gst_buffer_n_memory(body) > 1) {
     const Front<64> front(body);
     auto packet = PacketReader(type, front.bytes()).next();
-    if (packet && *packet && (*packet)->kind == PacketKind::kCodedFrames && is_one_track(**packet)) {
+    if (packet && *packet && (*packet)->kind == PacketKind::kCodedFrames &&
+        is_one_track(**packet)) {
       const auto offset = static_cast<size_t>((*packet)->payload.data() - front.bytes().data());
       set_now(tag.header.timestamp, true);
       take_packet(**packet, {type, (*packet)->track_id}, body, offset, size - offset, out);
@@ -188,7 +197,11 @@ void FlvDemuxer::take_packet(const MediaPacket& packet, TrackRef ref, GstBuffer*
     case PacketKind::kCodedFrames:
       // A frame without octets is none; some encoders send them where nothing has changed.
       if (size > 0) {
-        take_frame(packet, ref, tracks_[ref], slice(body, offset, size), out);
+        Track& track = tracks_[ref];
+        GstPtr<GstBuffer> payload = slice(body, offset, size);
+        if (!is_strange(packet, ref, track, payload, out)) {
+          take_frame(packet, ref, track, std::move(payload), out);
+        }
       }
       break;
     case PacketKind::kSequenceEnd:
@@ -272,6 +285,7 @@ void FlvDemuxer::take_configuration(const MediaPacket& packet, TrackRef ref, Tra
   track.description.byte_stream = false;
   track.stale = true;
   track.refused = false;
+  track.strange.reset();
   // The rate of these stands in their frames.
   if (codec.fourcc != FourCc::kMp3 && codec.fourcc != FourCc::kAc3 &&
       codec.fourcc != FourCc::kEac3) {
@@ -303,8 +317,7 @@ bool FlvDemuxer::prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t
       const Front<1> front(payload.get());
       // The octet that begins a unit is neither 0 nor 0xFF.
       if (front.bytes()[0] == 0 || front.bytes()[0] == 0xFF) {
-        const MappedBuffer map(payload.get());
-        if (auto time = map ? av1_composition_time(map.bytes()) : std::nullopt) {
+        if (const auto time = look_at(payload, av1_composition_time)) {
           composition = *time;
           payload = without_front(payload, 3);
         }
@@ -344,8 +357,7 @@ bool FlvDemuxer::prepare_audio(const MediaPacket& packet, Track& track,
       if (front.bytes()[0] != 0xFF) {
         return static_cast<bool>(description.configuration);
       }
-      const MappedBuffer map(payload.get());
-      if (auto adts = map ? find_adts(map.bytes()) : std::nullopt) {
+      if (const auto adts = look_at(payload, find_adts)) {
         payload = without_front(payload, adts->header_size);
         if (!description.configuration) {
           description.configuration =
@@ -374,11 +386,10 @@ bool FlvDemuxer::prepare_audio(const MediaPacket& packet, Track& track,
       return !description.codec.needs_configuration() || description.configuration;
   }
   if (!shape && description.frame_rate == 0 && !packet.extended) {
-    shape = {static_cast<int>(rtmp::media::sample_rate(packet.audio)),
-             packet.audio.stereo ? 2 : 1};
+    shape = {static_cast<int>(rtmp::media::sample_rate(packet.audio)), packet.audio.stereo ? 2 : 1};
   }
-  if (shape && (shape->rate != description.frame_rate ||
-                shape->channels != description.frame_channels)) {
+  if (shape &&
+      (shape->rate != description.frame_rate || shape->channels != description.frame_channels)) {
     description.frame_rate = shape->rate;
     description.frame_channels = shape->channels;
     track.stale = true;
@@ -386,17 +397,42 @@ bool FlvDemuxer::prepare_audio(const MediaPacket& packet, Track& track,
   return true;
 }
 
-void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& track,
-                            GstPtr<GstBuffer> payload, Items& out) {
+TrackCodec FlvDemuxer::codec_of(const MediaPacket& packet, TrackRef ref, const Track& track) const {
   TrackCodec codec = track_codec(ref.type, packet);
   if (track.disguised && codec.fourcc == FourCc::kAvc && !packet.extended) {
     codec.fourcc = FourCc::kHevc;
   }
-  set_codec(track, codec);
+  return codec;
+}
+
+bool FlvDemuxer::is_strange(const MediaPacket& packet, TrackRef ref, Track& track,
+                            GstPtr<GstBuffer>& payload, Items& out) {
+  const TrackCodec codec = codec_of(packet, ref, track);
+  std::optional<Track::Strange> strange = std::exchange(track.strange, std::nullopt);
+  if (!track.caps || codec == track.description.codec) {
+    if (strange) {
+      notice(DemuxNotice::kMalformed, ref, "A frame of another codec was left out.", out);
+    }
+    return false;
+  }
+  if (strange && codec == codec_of(strange->packet, ref, track)) {
+    const int64_t now = std::exchange(now_, strange->time);
+    take_frame(strange->packet, ref, track, std::move(strange->payload), out);
+    now_ = now;
+    return false;
+  }
+  track.strange = Track::Strange{packet, std::move(payload), now_};
+  track.strange->packet.payload = {};
+  return true;
+}
+
+void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& track,
+                            GstPtr<GstBuffer> payload, Items& out) {
+  set_codec(track, codec_of(packet, ref, track));
   int32_t composition = packet.composition_time;
   const bool video = ref.type == MediaType::kVideo;
-  const bool ready = video ? prepare_video(track, payload, composition)
-                           : prepare_audio(packet, track, payload);
+  const bool ready =
+      video ? prepare_video(track, payload, composition) : prepare_audio(packet, track, payload);
   if (!ready) {
     notice(DemuxNotice::kNoSequenceHeader, ref, "Frames came without their sequence header.", out);
     return;
@@ -411,8 +447,8 @@ void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& trac
   item.key = !video || packet.frame_type == FrameType::kKey ||
              packet.frame_type == FrameType::kGeneratedKey;
   GstBuffer* const buffer = payload.get();
-  GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(
-      clamped(now_ + composition) * kNsPerMs + static_cast<int64_t>(packet.nanoseconds));
+  GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(clamped(now_ + composition) * kNsPerMs +
+                                                     static_cast<int64_t>(packet.nanoseconds));
   GST_BUFFER_DTS(buffer) = static_cast<GstClockTime>(clamped(now_) * kNsPerMs);
   if (video) {
     if (!item.key) {
@@ -472,7 +508,7 @@ void FlvDemuxer::read_metadata(Bytes body, Items& out) {
   out.push_back(std::move(item));
 }
 
-void FlvDemuxer::demux_script(FlvTag tag, Items& out) {
+void FlvDemuxer::demux_script(DemuxTag tag, Items& out) {
   if (tag.header.encrypted) {
     notice(DemuxNotice::kEncrypted, {}, "The stream is encrypted (FLV's Filter bit).", out);
     return;

@@ -25,11 +25,11 @@ inline constexpr size_t kDemuxNotices = 4;
 /// DemuxItem is what came out of a tag.
 struct DemuxItem {
   enum class Kind : uint8_t {
-    kCaps,      ///< `track` is there, or is something else from here on
-    kFrame,     ///< `buffer` has PTS, DTS and its flags
-    kSilent,    ///< nothing is to be expected of `track` until its next frame
-    kMediaInfo, ///< info() is new
-    kScript,    ///< `buffer` is a message's body, with PTS
+    kCaps,       ///< `track` is there, or is something else from here on
+    kFrame,      ///< `buffer` has PTS, DTS and its flags
+    kSilent,     ///< nothing is to be expected of `track` until its next frame
+    kMediaInfo,  ///< info() is new
+    kScript,     ///< `buffer` is a message's body, with PTS
     kNotice,
   };
   Kind kind = Kind::kFrame;
@@ -47,11 +47,12 @@ struct DemuxItem {
 class FlvDemuxer {
  public:
   /// demux() appends what is in `tag`. Times begin at `origin()`.
-  void demux(FlvTag tag, std::vector<DemuxItem>& out);
+  void demux(DemuxTag tag, std::vector<DemuxItem>& out);
 
   /// info() is the last onMetaData's.
   const FlvMediaInfo& info() const { return info_; }
-  /// track_info() is what the metadata says of `track`; that of the default track if it says nothing.
+  /// track_info() is what the metadata says of `track`; that of the default track if it says
+  /// nothing.
   TrackInfo track_info(TrackRef track) const;
   /// expect_time() says where the next timestamp lies: it has lost what is above its 32 bits.
   void expect_time(int64_t milliseconds);
@@ -70,17 +71,29 @@ class FlvDemuxer {
     bool refused = false;
     GstPtr<GstCaps> caps;
     bool disguised = false;  ///< H.265 under H.264's number
+    /// A frame of another codec than the track's, which no sequence header has announced: an octet
+    /// that was damaged makes one too. The next one of the same codec says that it was meant.
+    struct Strange {
+      rtmp::media::MediaPacket packet;  ///< without payload
+      GstPtr<GstBuffer> payload;
+      int64_t time = 0;
+    };
+    std::optional<Strange> strange;
   };
   using Items = std::vector<DemuxItem>;
 
-  void demux_media(FlvTag tag, rtmp::media::MediaType type, Items& out);
-  void demux_script(FlvTag tag, Items& out);
+  void demux_media(DemuxTag tag, rtmp::media::MediaType type, Items& out);
+  void demux_script(DemuxTag tag, Items& out);
   void read_metadata(rtmp::Bytes body, Items& out);
   void take_packet(const rtmp::media::MediaPacket& packet, TrackRef ref, GstBuffer* body,
                    size_t offset, size_t size, Items& out);
   void set_now(uint32_t timestamp, bool timed);
   void take_configuration(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
                           Items& out);
+  bool is_strange(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
+                  GstPtr<GstBuffer>& payload, Items& out);
+  TrackCodec codec_of(const rtmp::media::MediaPacket& packet, TrackRef ref,
+                      const Track& track) const;
   void take_frame(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
                   GstPtr<GstBuffer> payload, Items& out);
   bool prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t& composition);

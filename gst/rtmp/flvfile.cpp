@@ -77,8 +77,7 @@ class Scan {
 
 GstFlowReturn FlvFile::read(uint64_t offset, size_t size, GstPtr<GstBuffer>& out) {
   GstBuffer* buffer = nullptr;
-  const GstFlowReturn flow =
-      gst_pad_pull_range(sink_, offset, static_cast<guint>(size), &buffer);
+  const GstFlowReturn flow = gst_pad_pull_range(sink_, offset, static_cast<guint>(size), &buffer);
   if (flow == GST_FLOW_OK) {
     out = adopt(buffer);
     if (gst_buffer_get_size(buffer) == 0) {
@@ -189,8 +188,8 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
       auto header = rtmp::flv::parse_tag_header(in);
       if (header && header->stream_id == 0 &&
           (is_media(header->type) || static_cast<TagType>(header->type) == TagType::kScript)) {
-        scan.note(*header, offset, offset, in.rest().first(std::min<size_t>(in.remaining(),
-                                                                    header->data_size)));
+        scan.note(*header, offset, offset,
+                  in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
         continue;
       }
     }
@@ -224,33 +223,29 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
   return GST_FLOW_OK;
 }
 
-std::optional<bool> FlvFile::is_start(const IndexEntry& entry) {
+GstFlowReturn FlvFile::check_start(const IndexEntry& entry, bool& sound) {
   // As much as writers and readers may disagree about what time a key frame has.
   constexpr int64_t kTolerance = 2500;
+  sound = false;
   GstPtr<GstBuffer> buffer;
   const GstFlowReturn flow = read(entry.offset, kTagFront, buffer);
-  if (flow == GST_FLOW_EOS) {
-    return false;
-  }
   if (flow != GST_FLOW_OK) {
-    return std::nullopt;
+    return flow == GST_FLOW_EOS ? GST_FLOW_OK : flow;
   }
   const MappedBuffer map(buffer.get());
   rtmp::Cursor in(map.bytes());
   auto header = rtmp::flv::parse_tag_header(in);
   if (!header || header->stream_id != 0 || !is_media(header->type)) {
-    return false;
+    return GST_FLOW_OK;
   }
   const Bytes body = in.rest().first(std::min<size_t>(in.remaining(), header->data_size));
   const PacketClass packet = class_of(header->type, body);
-  if (packet == PacketClass::kSequenceHeader) {
-    return true;
-  }
   const int64_t distance =
       static_cast<int32_t>(header->timestamp - static_cast<uint32_t>(entry.time));
-  return (static_cast<TagType>(header->type) == TagType::kAudio ||
-          packet == PacketClass::kKeyFrame) &&
-         std::abs(distance) <= kTolerance;
+  sound = packet == PacketClass::kSequenceHeader ||
+          ((packet == PacketClass::kAudioFrame || packet == PacketClass::kKeyFrame) &&
+           std::abs(distance) <= kTolerance);
+  return GST_FLOW_OK;
 }
 
 }  // namespace gstrtmp

@@ -17,7 +17,8 @@ class FlvFile {
 
   /// read() gets what there is of `size` octets at `offset`. GST_FLOW_EOS at the end.
   GstFlowReturn read(uint64_t offset, size_t size, GstPtr<GstBuffer>& out);
-  /// fill() gives `reader` what it wants next, in one memory if that can be; at the end it tells it.
+  /// fill() gives `reader` what it wants next, in one memory if that can be; at the end it tells
+  /// it.
   GstFlowReturn fill(FlvTagReader& reader, size_t wanted);
   /// size() is the file's as of now: it may be growing. Nothing if upstream does not know.
   std::optional<uint64_t> size() const;
@@ -27,9 +28,8 @@ class FlvFile {
   /// scan() reads tags' headers from where `index` ends until it knows every place up to `time`.
   /// GST_FLOW_OK also at the file's end.
   GstFlowReturn scan(FlvIndex& index, int64_t time, bool has_video);
-  /// is_start() is false if no key frame begins at `entry`, which some metadata claims. Nothing if
-  /// that cannot be read.
-  std::optional<bool> is_start(const IndexEntry& entry);
+  /// check_start() sets `sound` to whether a key frame begins at `entry`, as some metadata claims.
+  GstFlowReturn check_start(const IndexEntry& entry, bool& sound);
 
  private:
   std::optional<uint32_t> last_timestamp_by_search(uint64_t size);

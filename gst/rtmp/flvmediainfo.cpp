@@ -41,15 +41,35 @@ constexpr std::array<TagName, 13> kTagNames = {{{"title", GST_TAG_TITLE},
                                                 {"metadatacreator", GST_TAG_APPLICATION_NAME}}};
 
 // What describes the file or its tracks, and is told by caps, queries or other tags.
-constexpr std::array<std::string_view, 29> kNoTags = {
-    "duration",        "filesize",        "fileSize",       "datasize",
-    "videosize",       "audiosize",       "hasKeyframes",   "hasVideo",
-    "hasAudio",        "hasMetadata",     "hasCuePoints",   "canSeekToEnd",
-    "lasttimestamp",   "padding",         "width",          "height",
-    "videocodecid",    "videodatarate",   "framerate",      "audiocodecid",
-    "audiodatarate",   "audiosamplerate", "audiosamplesize", "audiochannels",
-    "stereo",          "AspectRatioX",    "AspectRatioY",   "lastkeyframetimestamp",
-    "lastkeyframelocation"};
+constexpr std::array<std::string_view, 29> kNoTags = {"duration",
+                                                      "filesize",
+                                                      "fileSize",
+                                                      "datasize",
+                                                      "videosize",
+                                                      "audiosize",
+                                                      "hasKeyframes",
+                                                      "hasVideo",
+                                                      "hasAudio",
+                                                      "hasMetadata",
+                                                      "hasCuePoints",
+                                                      "canSeekToEnd",
+                                                      "lasttimestamp",
+                                                      "padding",
+                                                      "width",
+                                                      "height",
+                                                      "videocodecid",
+                                                      "videodatarate",
+                                                      "framerate",
+                                                      "audiocodecid",
+                                                      "audiodatarate",
+                                                      "audiosamplerate",
+                                                      "audiosamplesize",
+                                                      "audiochannels",
+                                                      "stereo",
+                                                      "AspectRatioX",
+                                                      "AspectRatioY",
+                                                      "lastkeyframetimestamp",
+                                                      "lastkeyframelocation"};
 
 int whole(const Value& object, std::string_view name) {
   constexpr double kMost = 1 << 24;
@@ -156,8 +176,8 @@ void add_date(GstTagList* tags, const std::string& date) {
   int minute = 0;
   int second = 0;
   int year = 0;
-  if (sscanf(date.c_str(), "%*3s %3s %d %d:%d:%d %d", month, &day, &hour, &minute, &second, &year) !=
-      6) {
+  if (sscanf(date.c_str(), "%*3s %3s %d %d:%d:%d %d", month, &day, &hour, &minute, &second,
+             &year) != 6) {
     return;
   }
   const char* at = strstr(kMonths, month);

@@ -108,7 +108,9 @@ std::optional<SoundShape> mp3_shape(Bytes frame) {
   if (version == 1 || (frame[1] >> 1 & 3) != kLayer3 || rate == 3 || (frame[2] >> 4) == 15) {
     return std::nullopt;
   }
-  return SoundShape{kRates[rate] / (version == 3 ? 1 : version == 2 ? 2 : 4),
+  return SoundShape{kRates[rate] / (version == 3   ? 1
+                                    : version == 2 ? 2
+                                                   : 4),
                     (frame[3] >> 6) == 3 ? 1 : 2};
 }
 
@@ -149,8 +151,7 @@ std::optional<SoundShape> eac3_shape(Bytes frame) {
   if (rate == 3) {
     return std::nullopt;
   }
-  return SoundShape{kAc3Rates[rate] / divisor,
-                    kAc3Channels[frame[4] >> 1 & 7] + (frame[4] & 1)};
+  return SoundShape{kAc3Rates[rate] / divisor, kAc3Channels[frame[4] >> 1 & 7] + (frame[4] & 1)};
 }
 
 std::optional<int32_t> av1_composition_time(Bytes payload) {

@@ -113,6 +113,10 @@ TagSearch::Result TagSearch::search(const FlvWindow& window, bool at_end) {
       if (octets[i] == 'F' && is_file_header(window, scanned_)) {
         return finish(true, scanned_, 0);
       }
+      constexpr size_t kStreamId = 8;
+      if (octets[i + kStreamId] != 0) {
+        continue;  // nearly all of them
+      }
       auto header = judge_header(octets.subspan(i, kTagHeaderSize));
       if (!header) {
         continue;
@@ -134,9 +138,8 @@ TagSearch::Result TagSearch::search(const FlvWindow& window, bool at_end) {
   size_t wanted = kTagHeaderSize;
   if (!candidates_.empty()) {
     // Whatever is complete first, but one octet more than there is at least.
-    const auto& nearest = *std::ranges::min_element(candidates_, {}, [](const Candidate& c) {
-      return c.offset + tag_size(c.header);
-    });
+    const auto& nearest = *std::ranges::min_element(
+        candidates_, {}, [](const Candidate& c) { return c.offset + tag_size(c.header); });
     wanted = nearest.offset + tag_size(nearest.header) + kBackPointerSize - discard;
     if (wanted <= available - discard) {
       wanted += kTagHeaderSize;

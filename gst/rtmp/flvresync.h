@@ -33,19 +33,19 @@ inline size_t tag_size(const rtmp::flv::TagHeader& header) {
 
 /// TagCheck is what the octets behind a tag's body say of it.
 enum class TagCheck : uint8_t {
-  kGood,         ///< its back pointer is right
-  kBadPointer,   ///< it is not, but a tag or a file header follows, or the end
-  kWrong,        ///< nothing fits
-  kUnknownYet,   ///< more octets would tell
+  kGood,        ///< its back pointer is right
+  kBadPointer,  ///< it is not, but a tag or a file header follows, or the end
+  kWrong,       ///< nothing fits
+  kUnknownYet,  ///< more octets would tell
 };
 /// check_tag() checks a tag at `offset`; `at_end` says that no more octets will come.
 TagCheck check_tag(const FlvWindow& window, size_t offset, const rtmp::flv::TagHeader& header,
                    bool at_end);
 
-/// TagSearch looks for the next sound tag in a damaged stream: a header with its back pointer behind
-/// the body, or with another header there, or a file header. What could be one but is not complete
-/// yet is remembered while others are looked at, so that a false header which announces megabytes
-/// does not hold a live stream up.
+/// TagSearch looks for the next sound tag in a damaged stream: a header with its back pointer
+/// behind the body, or with another header there, or a file header. What could be one but is not
+/// complete yet is remembered while others are looked at, so that a false header which announces
+/// megabytes does not hold a live stream up.
 class TagSearch {
  public:
   struct Result {

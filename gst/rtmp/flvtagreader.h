@@ -11,8 +11,8 @@
 /// muxer's, which refuses what it cannot vouch for.)
 namespace gstrtmp {
 
-/// FlvTag is one tag. Its body shares the memory of what was pushed.
-struct FlvTag {
+/// DemuxTag is one tag. Its body shares the memory of what was pushed.
+struct DemuxTag {
   rtmp::flv::TagHeader header;
   uint64_t offset = 0;  ///< in the stream, of the tag's first octet
   GstPtr<GstBuffer> body;
@@ -35,7 +35,7 @@ struct FlvReadStep {
     kEnd,   ///< all was read; only after end()
   };
   Kind kind = Kind::kWant;
-  FlvTag tag;
+  DemuxTag tag;
   rtmp::flv::FileHeader file_header;
   FlvDamage damage;
   size_t wanted = 0;

@@ -26,6 +26,11 @@ const char* template_name(TrackRef track) {
   return track.id == 0 ? "audio" : "audio_%u";
 }
 
+GstPtr<GstCaps> script_caps(const char* encoding) {
+  return adopt(gst_caps_new_simple("application/x-flv-script", "encoding", G_TYPE_STRING, encoding,
+                                   nullptr));
+}
+
 }  // namespace
 
 struct FlvTrackPads::Pad {
@@ -57,7 +62,8 @@ FlvTrackPads::~FlvTrackPads() {
 }
 
 FlvTrackPads::Pad* FlvTrackPads::find(TrackRef track) const {
-  auto it = std::ranges::find(pads_, std::optional(track), [](const auto& pad) { return pad->track; });
+  auto it =
+      std::ranges::find(pads_, std::optional(track), [](const auto& pad) { return pad->track; });
   return it == pads_.end() ? nullptr : it->get();
 }
 
@@ -188,20 +194,21 @@ GstFlowReturn FlvTrackPads::push(TrackRef track, GstPtr<GstBuffer> buffer) {
   return send(*find(track), std::move(buffer));
 }
 
+void FlvTrackPads::add_script_pad() {
+  add("data_0", "data_%u").caps = script_caps("amf0");
+}
+
 GstFlowReturn FlvTrackPads::push_script(GstPtr<GstBuffer> buffer, const char* encoding) {
   auto it = std::ranges::find_if(pads_, [](const auto& pad) { return !pad->track; });
-  Pad& pad = it != pads_.end() ? **it : add("data_0", "data_%u");
-  const char* known =
-      pad.caps ? gst_structure_get_string(gst_caps_get_structure(pad.caps.get(), 0), "encoding")
-               : nullptr;
-  if (g_strcmp0(known, encoding) != 0) {
-    pad.caps = adopt(gst_caps_new_simple("application/x-flv-script", "encoding", G_TYPE_STRING,
-                                         encoding, nullptr));
-    if (pad.exposed) {
-      gst_pad_push_event(pad.pad, gst_event_new_caps(pad.caps.get()));
-    }
+  if (it == pads_.end()) {
+    return GST_FLOW_OK;
   }
-  expose();
+  Pad& pad = **it;
+  const GstStructure* known = gst_caps_get_structure(pad.caps.get(), 0);
+  if (g_strcmp0(gst_structure_get_string(known, "encoding"), encoding) != 0) {
+    pad.caps = script_caps(encoding);
+    gst_pad_push_event(pad.pad, gst_event_new_caps(pad.caps.get()));
+  }
   return send(pad, std::move(buffer));
 }
 

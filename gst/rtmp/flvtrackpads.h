@@ -31,7 +31,9 @@ class FlvTrackPads {
 
   /// push() sends a frame of an exposed track. The answer is all pads' together.
   GstFlowReturn push(TrackRef track, GstPtr<GstBuffer> buffer);
-  /// push_script() sends a message, whose pad is added by the first. `encoding` is amf0 or amf3.
+  /// add_script_pad() makes the pad for messages, which waits for expose() too.
+  void add_script_pad();
+  /// push_script() sends a message, if there is a pad for it. `encoding` is amf0 or amf3.
   GstFlowReturn push_script(GstPtr<GstBuffer> buffer, const char* encoding);
   /// push_event() sends to all pads. (transfer full)
   void push_event(GstEvent* event);

@@ -21,12 +21,12 @@ namespace {
 constexpr int64_t kLatestZero = 1000;
 constexpr unsigned kMostDamageMessages = 100;
 
-bool is_media(const FlvTag& tag) {
+bool is_media(const DemuxTag& tag) {
   return tag.header.type == static_cast<uint8_t>(TagType::kAudio) ||
          tag.header.type == static_cast<uint8_t>(TagType::kVideo);
 }
 
-PacketClass class_of(const FlvTag& tag) {
+PacketClass class_of(const DemuxTag& tag) {
   std::array<uint8_t, 32> octets;
   const size_t size = gst_buffer_extract(tag.body.get(), 0, octets.data(), octets.size());
   const rtmp::Bytes head(octets.data(), size);
@@ -75,6 +75,9 @@ void FlvUnchunk::reset() {
   unplayable_.clear();
   has_video_ = false;
   first_time_.reset();
+  held_scripts_.clear();
+  chosen_ = {};
+  warned_late_ = false;
   reverse_.reset();
   skip_to_start_ = false;
   end_of_segment_ = false;
@@ -127,12 +130,11 @@ void FlvUnchunk::take_damage(const FlvDamage& damage) {
   pads_.set_discont();
   if (++damage_messages_ <= kMostDamageMessages) {
     gst_element_post_message(
-        element_,
-        gst_message_new_element(
-            GST_OBJECT(element_),
-            gst_structure_new("flvunchunk-skipped", "offset", G_TYPE_UINT64, damage.offset, "octets",
-                              G_TYPE_UINT64, damage.octets, "at-end", G_TYPE_BOOLEAN, damage.at_end,
-                              nullptr)));
+        element_, gst_message_new_element(
+                      GST_OBJECT(element_),
+                      gst_structure_new("flvunchunk-skipped", "offset", G_TYPE_UINT64,
+                                        damage.offset, "octets", G_TYPE_UINT64, damage.octets,
+                                        "at-end", G_TYPE_BOOLEAN, damage.at_end, nullptr)));
   }
   // A stream that ends within a tag is cut off or still growing, which is nothing to be warned of.
   if (!damage.at_end && !std::exchange(warned_damage_, true)) {
@@ -143,7 +145,7 @@ void FlvUnchunk::take_damage(const FlvDamage& damage) {
   }
 }
 
-void FlvUnchunk::choose_origin(const FlvTag& tag) {
+void FlvUnchunk::choose_origin(const DemuxTag& tag) {
   if (origin_chosen_ || !is_media(tag) || !has_time(class_of(tag))) {
     return;
   }
@@ -157,7 +159,7 @@ void FlvUnchunk::choose_origin(const FlvTag& tag) {
   }
 }
 
-GstFlowReturn FlvUnchunk::take_tag(FlvTag tag, uint64_t before) {
+GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
   choose_origin(tag);
   if (tag.after_loss) {
     pads_.set_discont();
@@ -209,10 +211,7 @@ GstFlowReturn FlvUnchunk::take_items() {
         take_media_info();
         break;
       case Item::kScript:
-        ensure_segment();
-        if (segment_.rate > 0) {
-          flow = pads_.push_script(std::move(item.buffer), script_amf3_ ? "amf3" : "amf0");
-        }
+        flow = take_script(std::move(item.buffer), script_amf3_);
         break;
       case Item::kNotice:
         take_notice(item);
@@ -225,7 +224,26 @@ GstFlowReturn FlvUnchunk::take_items() {
   return flow;
 }
 
+/// is_late() is true for a track that may not have a pad any more. Players that have heard
+/// no-more-pads hold the data of further pads back until those that they have are at their ends,
+/// which with one streaming thread is for ever.
+bool FlvUnchunk::is_late(TrackRef track) {
+  if (!pads_.said_no_more_pads() || pads_.has(track) || chosen_.late_pads) {
+    return false;
+  }
+  if (!std::exchange(warned_late_, true)) {
+    GST_ELEMENT_WARNING(
+        element_, STREAM, DEMUX, ("A track came too late to be played."),
+        ("%s track %u came after no-more-pads, see no-more-pads-threshold and late-pads.",
+         track.type == MediaType::kVideo ? "Video" : "Audio", track.id));
+  }
+  return true;
+}
+
 void FlvUnchunk::take_format(DemuxItem& item) {
+  if (is_late(item.track)) {
+    return;
+  }
   GST_DEBUG_OBJECT(element_, "%s track %u: %" GST_PTR_FORMAT,
                    item.track.type == MediaType::kVideo ? "video" : "audio", item.track.id,
                    item.caps.get());
@@ -313,19 +331,43 @@ bool FlvUnchunk::expects_more() const {
 
 /// see_frame() exposes what has shown itself so far. Sequence headers of all tracks come before the
 /// first frame of any, so that is when tracks can be counted.
-void FlvUnchunk::see_frame(int64_t time) {
-  pads_.expose();
-  if (pads_.said_no_more_pads()) {
-    return;
-  }
+GstFlowReturn FlvUnchunk::see_frame(int64_t time) {
   if (!first_time_) {
     first_time_ = time;
-    no_more_pads_threshold_ = settings.lock()->no_more_pads_threshold;
+    chosen_ = settings.copy();
+    if (chosen_.data_pads) {
+      pads_.add_script_pad();
+    }
+  }
+  pads_.expose();
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (auto& [buffer, amf3] : std::exchange(held_scripts_, {})) {
+    if (flow == GST_FLOW_OK) {
+      flow = take_script(std::move(buffer), amf3);
+    }
+  }
+  if (pads_.said_no_more_pads()) {
+    return flow;
   }
   const auto waited = static_cast<GstClockTime>(std::abs(time - *first_time_)) * GST_MSECOND;
-  if (!expects_more() || waited >= no_more_pads_threshold_) {
+  if (!expects_more() || waited >= chosen_.no_more_pads_threshold) {
     pads_.no_more_pads();
   }
+  return flow;
+}
+
+GstFlowReturn FlvUnchunk::take_script(GstPtr<GstBuffer> buffer, bool amf3) {
+  if (!first_time_) {
+    constexpr size_t kMostHeld = 64;
+    if (held_scripts_.size() < kMostHeld) {
+      held_scripts_.emplace_back(std::move(buffer), amf3);
+    }
+    return GST_FLOW_OK;
+  }
+  if (!chosen_.data_pads || segment_.rate < 0) {
+    return GST_FLOW_OK;
+  }
+  return pads_.push_script(std::move(buffer), amf3 ? "amf3" : "amf0");
 }
 
 void FlvUnchunk::send_segment(const GstSegment& segment, guint32 seqnum) {
@@ -352,8 +394,8 @@ void FlvUnchunk::ensure_segment() {
 
 bool FlvUnchunk::is_skipped_by_trick_mode(const DemuxItem& item) const {
   if (item.track.type == MediaType::kAudio) {
-    return (segment_.flags & (GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO |
-                              GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS)) != 0 &&
+    return (segment_.flags &
+            (GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO | GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS)) != 0 &&
            has_video_;
   }
   return (segment_.flags & GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS) != 0 && !item.key;
@@ -370,8 +412,13 @@ bool FlvUnchunk::is_past_stop(const DemuxItem& item) const {
 }
 
 GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
+  if (!pads_.has(item.track)) {
+    return GST_FLOW_OK;
+  }
   ensure_segment();
-  see_frame(item.time);
+  if (const GstFlowReturn flow = see_frame(item.time); flow != GST_FLOW_OK) {
+    return flow;
+  }
   if (is_past_stop(item)) {
     end_of_segment_ = true;
     return GST_FLOW_EOS;

@@ -21,6 +21,8 @@ inline constexpr uint64_t kNotFlv = 4 << 20;
 
 struct FlvUnchunkSettings {
   GstClockTime no_more_pads_threshold = 3 * GST_SECOND;
+  bool late_pads = false;
+  bool data_pads = false;
 };
 
 /// FlvUnchunk is the element flvunchunk without GObject's part. Its sink pad is driven, or drives,
@@ -56,9 +58,10 @@ class FlvUnchunk {
     guint32 seqnum = GST_SEQNUM_INVALID;
     std::optional<IndexEntry> entry;  ///< push mode: where upstream was sent
   };
-  /// Shared is what other threads may ask for. Its lock is the innermost: nothing is called with it.
+  /// Shared is what other threads may ask for. Its lock is the innermost: nothing is called with
+  /// it.
   struct Shared {
-    GstSegment segment;            ///< as told downstream; position is kept up
+    GstSegment segment;  ///< as told downstream; position is kept up
     bool segment_known = false;
     GstFormat upstream_format = GST_FORMAT_UNDEFINED;
     bool pull = false;
@@ -86,17 +89,19 @@ class FlvUnchunk {
 
   // flvunchunk.cpp: from steps of the reader to pads.
   GstFlowReturn take_step(FlvReadStep& step, uint64_t before);
-  GstFlowReturn take_tag(FlvTag tag, uint64_t before);
+  GstFlowReturn take_tag(DemuxTag tag, uint64_t before);
   GstFlowReturn take_items();
   GstFlowReturn take_frame(DemuxItem& item);
+  GstFlowReturn take_script(GstPtr<GstBuffer> buffer, bool amf3);
+  bool is_late(TrackRef track);
   void take_format(DemuxItem& item);
   void take_media_info();
   void take_notice(const DemuxItem& item);
   void take_damage(const FlvDamage& damage);
-  void choose_origin(const FlvTag& tag);
+  void choose_origin(const DemuxTag& tag);
   bool is_skipped_by_trick_mode(const DemuxItem& item) const;
   bool is_past_stop(const DemuxItem& item) const;
-  void see_frame(int64_t time);
+  GstFlowReturn see_frame(int64_t time);
   bool expects_more() const;
   void set_duration(std::optional<GstClockTime> duration);
   void send_segment(const GstSegment& segment, guint32 seqnum);
@@ -124,6 +129,7 @@ class FlvUnchunk {
 
   // flvunchunkseek.cpp
   bool seek(GstPad* pad, GstEvent* event);
+  static bool set_segment(const Shared& shared, GstEvent* event, GstSegment& segment);
   bool seek_pulling(Seek seek, GstEvent* event);
   bool seek_pushing(Seek seek);
   bool query_position(GstQuery* query);
@@ -152,9 +158,12 @@ class FlvUnchunk {
   std::optional<rtmp::flv::FileHeader> file_header_;
   bool media_info_seen_ = false;
   std::set<TrackRef> unplayable_;
+  FlvUnchunkSettings chosen_;  ///< as of the first frame
+  /// Script messages from before the first frame, and whether they are AMF3.
+  std::vector<std::pair<GstPtr<GstBuffer>, bool>> held_scripts_;
+  bool warned_late_ = false;
   bool has_video_ = false;
   std::optional<int64_t> first_time_;
-  GstClockTime no_more_pads_threshold_ = 0;
   std::optional<Reverse> reverse_;
   bool skip_to_start_ = false;  ///< trick mode: the next tag of use is the next key frame
   bool end_of_segment_ = false;

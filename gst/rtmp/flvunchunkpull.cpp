@@ -12,10 +12,9 @@ using Step = FlvReadStep::Kind;
 
 bool FlvUnchunk::activate() {
   GstQuery* query = gst_query_new_scheduling();
-  const bool can_pull =
-      gst_pad_peer_query(sink_, query) &&
-      gst_query_has_scheduling_mode_with_flags(query, GST_PAD_MODE_PULL,
-                                               GST_SCHEDULING_FLAG_SEEKABLE);
+  const bool can_pull = gst_pad_peer_query(sink_, query) &&
+                        gst_query_has_scheduling_mode_with_flags(query, GST_PAD_MODE_PULL,
+                                                                 GST_SCHEDULING_FLAG_SEEKABLE);
   gst_query_unref(query);
   return gst_pad_activate_mode(sink_, can_pull ? GST_PAD_MODE_PULL : GST_PAD_MODE_PUSH, TRUE);
 }
@@ -181,11 +180,11 @@ GstFlowReturn FlvUnchunk::find_start(int64_t time, bool snap_after, bool snap_ne
       out = *after;
     }
     if (index.from_metadata() && out.offset != 0) {
-      const auto sound = file_.is_start(out);
-      if (!sound) {
-        return GST_FLOW_FLUSHING;
+      bool sound = false;
+      if (const GstFlowReturn flow = file_.check_start(out, sound); flow != GST_FLOW_OK) {
+        return flow;
       }
-      if (!*sound) {
+      if (!sound) {
         GST_INFO_OBJECT(element_, "the metadata's index is wrong");
         index.distrust();
         again = true;
@@ -233,8 +232,8 @@ GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
   pads_.reset_flow();
   start_reading(entry);
   if ((segment.flags & GST_SEGMENT_FLAG_SEGMENT) != 0) {
-    GstMessage* message = gst_message_new_segment_start(
-        GST_OBJECT(element_), GST_FORMAT_TIME, static_cast<gint64>(segment.position));
+    GstMessage* message = gst_message_new_segment_start(GST_OBJECT(element_), GST_FORMAT_TIME,
+                                                        static_cast<gint64>(segment.position));
     gst_message_set_seqnum(message, seek.seqnum);
     gst_element_post_message(element_, message);
   }

@@ -3,7 +3,8 @@
 #include "rtmp/flvunchunk.h"
 #include "rtmp/flvunchunklog.h"
 
-/// flvunchunk while upstream pushes: live from rtmpsrc in TIME, or octets of a file or a connection.
+/// flvunchunk while upstream pushes: live from rtmpsrc in TIME, or octets of a file or a
+/// connection.
 namespace gstrtmp {
 
 using Step = FlvReadStep::Kind;

@@ -38,7 +38,7 @@ bool FlvUnchunk::src_event(GstPad* pad, GstEvent* event) {
   return gst_pad_event_default(pad, GST_OBJECT(element_), event);
 }
 
-bool FlvUnchunk::seek(GstPad* pad, GstEvent* event) {
+bool FlvUnchunk::set_segment(const Shared& shared, GstEvent* event, GstSegment& segment) {
   gdouble rate = 1;
   GstFormat format = GST_FORMAT_UNDEFINED;
   GstSeekFlags flags = GST_SEEK_FLAG_NONE;
@@ -47,6 +47,20 @@ bool FlvUnchunk::seek(GstPad* pad, GstEvent* event) {
   gint64 start = 0;
   gint64 stop = 0;
   gst_event_parse_seek(event, &rate, &format, &flags, &start_type, &start, &stop_type, &stop);
+  segment = shared.segment;
+  // It would bound positions as well, and the file may have grown.
+  if (rate < 0 || start_type == GST_SEEK_TYPE_END || stop_type == GST_SEEK_TYPE_END) {
+    segment.duration = duration_or_none(shared.duration);
+  }
+  return gst_segment_do_seek(&segment, rate, format, flags, start_type, static_cast<guint64>(start),
+                             stop_type, static_cast<guint64>(stop), nullptr) &&
+         GST_CLOCK_TIME_IS_VALID(segment.position);
+}
+
+bool FlvUnchunk::seek(GstPad* pad, GstEvent* event) {
+  GstFormat format = GST_FORMAT_UNDEFINED;
+  GstSeekFlags flags = GST_SEEK_FLAG_NONE;
+  gst_event_parse_seek(event, nullptr, &format, &flags, nullptr, nullptr, nullptr, nullptr);
   Seek seek;
   bool pull = false;
   {
@@ -57,8 +71,6 @@ bool FlvUnchunk::seek(GstPad* pad, GstEvent* event) {
       return gst_pad_push_event(sink_, gst_event_ref(event));
     }
     pull = shared->pull;
-    seek.segment = shared->segment;
-    seek.segment.duration = duration_or_none(shared->duration);
   }
   if (format != GST_FORMAT_TIME) {
     GST_DEBUG_OBJECT(pad, "a seek in %s", gst_format_get_name(format));
@@ -66,10 +78,7 @@ bool FlvUnchunk::seek(GstPad* pad, GstEvent* event) {
   }
   seek.flags = flags;
   seek.seqnum = gst_event_get_seqnum(event);
-  if (!gst_segment_do_seek(&seek.segment, rate, format, flags, start_type,
-                           static_cast<guint64>(start), stop_type, static_cast<guint64>(stop),
-                           nullptr) ||
-      (rate < 0 && !GST_CLOCK_TIME_IS_VALID(seek.segment.position))) {
+  if (!set_segment(*shared_.lock(), event, seek.segment)) {
     return false;
   }
   return pull ? seek_pulling(std::move(seek), event) : seek_pushing(std::move(seek));
@@ -87,19 +96,8 @@ bool FlvUnchunk::seek_pulling(Seek seek, GstEvent* event) {
   GST_PAD_STREAM_LOCK(sink_);
   {
     // The position may have gone on until the thread stopped.
-    gdouble rate = 1;
-    GstFormat format = GST_FORMAT_UNDEFINED;
-    GstSeekFlags flags = GST_SEEK_FLAG_NONE;
-    GstSeekType start_type = GST_SEEK_TYPE_NONE;
-    GstSeekType stop_type = GST_SEEK_TYPE_NONE;
-    gint64 start = 0;
-    gint64 stop = 0;
-    gst_event_parse_seek(event, &rate, &format, &flags, &start_type, &start, &stop_type, &stop);
     auto shared = shared_.lock();
-    seek.segment = shared->segment;
-    seek.segment.duration = duration_or_none(shared->duration);
-    gst_segment_do_seek(&seek.segment, rate, format, flags, start_type, static_cast<guint64>(start),
-                        stop_type, static_cast<guint64>(stop), nullptr);
+    set_segment(*shared, event, seek.segment);
     shared->seek = std::move(seek);
   }
   if (flush) {
@@ -118,8 +116,7 @@ bool FlvUnchunk::seek_pushing(Seek seek) {
     if (!shared->seekable || seek.segment.rate < 0) {
       return false;
     }
-    const auto time =
-        static_cast<int64_t>(seek.segment.position / GST_MSECOND) + shared->origin;
+    const auto time = static_cast<int64_t>(seek.segment.position / GST_MSECOND) + shared->origin;
     seek.entry = shared->index.at_or_before(time);
     if (!seek.entry) {
       seek.entry = IndexEntry{shared->origin, 0};
@@ -132,9 +129,9 @@ bool FlvUnchunk::seek_pushing(Seek seek) {
     shared->seek = seek;
   }
   flags = static_cast<GstSeekFlags>(flags & (GST_SEEK_FLAG_FLUSH));
-  GstEvent* upstream = gst_event_new_seek(1.0, GST_FORMAT_BYTES, flags, GST_SEEK_TYPE_SET,
-                                          static_cast<gint64>(seek.entry->offset),
-                                          GST_SEEK_TYPE_NONE, -1);
+  GstEvent* upstream =
+      gst_event_new_seek(1.0, GST_FORMAT_BYTES, flags, GST_SEEK_TYPE_SET,
+                         static_cast<gint64>(seek.entry->offset), GST_SEEK_TYPE_NONE, -1);
   if (gst_pad_push_event(sink_, numbered(upstream, seek.seqnum))) {
     return true;
   }
@@ -152,8 +149,8 @@ bool FlvUnchunk::query_position(GstQuery* query) {
   if (!shared->segment_known) {
     return false;
   }
-  const GstClockTime position = gst_segment_to_stream_time(&shared->segment, GST_FORMAT_TIME,
-                                                           shared->segment.position);
+  const GstClockTime position =
+      gst_segment_to_stream_time(&shared->segment, GST_FORMAT_TIME, shared->segment.position);
   gst_query_set_position(query, GST_FORMAT_TIME,
                          GST_CLOCK_TIME_IS_VALID(position) ? static_cast<gint64>(position) : 0);
   return true;
@@ -209,10 +206,9 @@ bool FlvUnchunk::query_segment(GstQuery* query) {
   auto shared = shared_.lock();
   const GstSegment& segment = shared->segment;
   const auto start = gst_segment_to_stream_time(&segment, segment.format, segment.start);
-  const GstClockTime stop =
-      GST_CLOCK_TIME_IS_VALID(segment.stop)
-          ? gst_segment_to_stream_time(&segment, segment.format, segment.stop)
-          : duration_or_none(shared->duration);
+  const GstClockTime stop = GST_CLOCK_TIME_IS_VALID(segment.stop)
+                                ? gst_segment_to_stream_time(&segment, segment.format, segment.stop)
+                                : duration_or_none(shared->duration);
   gst_query_set_segment(query, segment.rate, segment.format, static_cast<gint64>(start),
                         static_cast<gint64>(stop));
   return true;

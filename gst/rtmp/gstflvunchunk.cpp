@@ -17,8 +17,8 @@
  * shown themselves that the metadata tells of, or failing that the file header; at the latest after
  * #GstFlvUnchunk:no-more-pads-threshold.
  *
- * Script messages other than onMetaData, such as onTextData and onCuePoint, come out at `data_0`, one
- * a buffer, with their timestamps.
+ * Script messages other than onMetaData, such as onTextData and onCuePoint, come out at `data_0` with
+ * #GstFlvUnchunk:data-pads, one a buffer, with their timestamps.
  *
  * A track whose codec changes stays on its pad, with new caps. A track that has come to its end
  * (SequenceEnd) gets no EOS, since publishers send that before they start anew; it is only no longer
@@ -72,11 +72,9 @@ GST_DEBUG_CATEGORY(gst_flv_unchunk_debug);
 using gstrtmp::FlvUnchunk;
 using gstrtmp::FlvUnchunkSettings;
 
-G_DEFINE_TYPE(GstFlvUnchunk, gst_flv_unchunk, GST_TYPE_ELEMENT)
-GST_ELEMENT_REGISTER_DEFINE_WITH_CODE(flvunchunk, "flvunchunk", GST_RANK_PRIMARY + 2,
-                                      GST_TYPE_FLV_UNCHUNK,
-                                      GST_DEBUG_CATEGORY_INIT(gst_flv_unchunk_debug, "flvunchunk", 0,
-                                                              "FLV demuxer"))
+G_DEFINE_TYPE_WITH_CODE(GstFlvUnchunk, gst_flv_unchunk, GST_TYPE_ELEMENT,
+                        GST_DEBUG_CATEGORY_INIT(gst_flv_unchunk_debug, "flvunchunk", 0,
+                                                "FLV demuxer"))
 
 FlvUnchunk* gstrtmp::flv_unchunk_of(GstObject* element) {
   return GST_FLV_UNCHUNK(element)->priv;
@@ -87,6 +85,8 @@ namespace {
 enum Property : guint {
   PROP_0,
   PROP_NO_MORE_PADS_THRESHOLD,
+  PROP_LATE_PADS,
+  PROP_DATA_PADS,
   PROP_STATS,
 };
 
@@ -99,6 +99,12 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* sp
     case PROP_NO_MORE_PADS_THRESHOLD:
       priv(object)->settings.lock()->no_more_pads_threshold = g_value_get_uint64(value);
       break;
+    case PROP_LATE_PADS:
+      priv(object)->settings.lock()->late_pads = g_value_get_boolean(value);
+      break;
+    case PROP_DATA_PADS:
+      priv(object)->settings.lock()->data_pads = g_value_get_boolean(value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
   }
@@ -108,6 +114,12 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
   switch (id) {
     case PROP_NO_MORE_PADS_THRESHOLD:
       g_value_set_uint64(value, priv(object)->settings.lock()->no_more_pads_threshold);
+      break;
+    case PROP_LATE_PADS:
+      g_value_set_boolean(value, priv(object)->settings.lock()->late_pads);
+      break;
+    case PROP_DATA_PADS:
+      g_value_set_boolean(value, priv(object)->settings.lock()->data_pads);
       break;
     case PROP_STATS:
       g_value_take_boxed(value, priv(object)->stats());
@@ -127,9 +139,8 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
 }
 
 void set_up_sink(GstElement* element, GstPad* sink) {
-  gst_pad_set_activate_function(sink, [](GstPad*, GstObject* parent) -> gboolean {
-    return priv(parent)->activate();
-  });
+  gst_pad_set_activate_function(
+      sink, [](GstPad*, GstObject* parent) -> gboolean { return priv(parent)->activate(); });
   gst_pad_set_activatemode_function(
       sink, [](GstPad*, GstObject* parent, GstPadMode mode, gboolean active) -> gboolean {
         return priv(parent)->activate_mode(mode, active);
@@ -149,8 +160,8 @@ void set_up_sink(GstElement* element, GstPad* sink) {
 void add_template(GstElementClass* klass, const char* name, GstPadDirection direction,
                   GstPadPresence presence, const char* caps) {
   auto parsed = gstrtmp::adopt(gst_caps_from_string(caps));
-  gst_element_class_add_pad_template(
-      klass, gst_pad_template_new(name, direction, presence, parsed.get()));
+  gst_element_class_add_pad_template(klass,
+                                     gst_pad_template_new(name, direction, presence, parsed.get()));
 }
 
 }  // namespace
@@ -162,20 +173,42 @@ static void gst_flv_unchunk_class_init(GstFlvUnchunkClass* klass) {
   object_class->set_property = set_property;
   object_class->get_property = get_property;
   element_class->change_state = change_state;
+  const auto flags = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                                              GST_PARAM_MUTABLE_READY);
 
   /**
    * GstFlvUnchunk:no-more-pads-threshold:
    *
    * How much of the stream is read in wait for tracks that were announced, or may come, before
-   * no-more-pads is signalled. Tracks that come later get their pads all the same.
+   * no-more-pads is signalled. What becomes of tracks that come later #GstFlvUnchunk:late-pads
+   * says.
    */
   g_object_class_install_property(
       object_class, PROP_NO_MORE_PADS_THRESHOLD,
       g_param_spec_uint64("no-more-pads-threshold", "No more pads threshold",
                           "Media time after which tracks are no longer waited for (in nanoseconds)",
-                          0, G_MAXUINT64, FlvUnchunkSettings().no_more_pads_threshold,
-                          static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                                   GST_PARAM_MUTABLE_READY)));
+                          0, G_MAXUINT64, FlvUnchunkSettings().no_more_pads_threshold, flags));
+  /**
+   * GstFlvUnchunk:late-pads:
+   *
+   * Add pads after no-more-pads for tracks that show themselves then. For applications that link
+   * pads themselves; autopluggers hold the data of such pads back until the others are at their
+   * ends, and so stop the stream. Without it such tracks are left out, with a WARNING.
+   */
+  g_object_class_install_property(
+      object_class, PROP_LATE_PADS,
+      g_param_spec_boolean("late-pads", "Late pads", "Add pads after no-more-pads as well",
+                           FlvUnchunkSettings().late_pads, flags));
+  /**
+   * GstFlvUnchunk:data-pads:
+   *
+   * Add the pad `data_0` for script messages, beside those of the first tracks. Off by default,
+   * since players look for a decoder for each pad, and ask the user to install one.
+   */
+  g_object_class_install_property(
+      object_class, PROP_DATA_PADS,
+      g_param_spec_boolean("data-pads", "Data pads", "Add a pad for script messages",
+                           FlvUnchunkSettings().data_pads, flags));
   /**
    * GstFlvUnchunk:stats:
    *
@@ -189,9 +222,9 @@ static void gst_flv_unchunk_class_init(GstFlvUnchunkClass* klass) {
                          GST_TYPE_STRUCTURE,
                          static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
 
-  gst_element_class_set_static_metadata(
-      element_class, "FLV demuxer", "Codec/Demuxer",
-      "Demuxes FLV and Enhanced FLV, sound or damaged", "The gst-rtmp authors");
+  gst_element_class_set_static_metadata(element_class, "FLV demuxer", "Codec/Demuxer",
+                                        "Demuxes FLV and Enhanced FLV, sound or damaged",
+                                        "The gst-rtmp authors");
   /**
    * GstFlvUnchunk!sink:
    *

@@ -11,7 +11,6 @@ G_BEGIN_DECLS
 
 #define GST_TYPE_FLV_UNCHUNK (gst_flv_unchunk_get_type())
 G_DECLARE_FINAL_TYPE(GstFlvUnchunk, gst_flv_unchunk, GST, FLV_UNCHUNK, GstElement)
-GST_ELEMENT_REGISTER_DECLARE(flvunchunk)
 
 G_END_DECLS
 
