@@ -199,6 +199,7 @@ void Client::Role::on_connect_reply(const Command& command, bool ok, Time now) {
     use_amf3();
   }
   push(event::Connected{command.object, std::move(status)});
+  begin_pings(now);
   tell_window(now);
   // By index: what the loop does can close the session, but adds no stream and removes none.
   for (size_t i = 0; i < streams().size() && is_live(); i++) {

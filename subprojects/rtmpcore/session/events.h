@@ -69,6 +69,13 @@ struct RoundTrip {
   Duration time{};
 };
 
+/// Silent: a peer that used to answer pings has said nothing for Options::silence_limit. Again at
+/// each ping that follows, until it says something. Whether it is gone is for the owner to decide,
+/// who knows what waits in the transport.
+struct Silent {
+  Duration time{};
+};
+
 // ---- what a client hears ----
 
 /// Connected: the connect command was accepted.
@@ -158,9 +165,9 @@ struct Closed {
 
 using Event =
     std::variant<event::HandshakeDone, event::Media, event::OtherMessage, event::OtherCommand,
-                 event::Control, event::RoundTrip, event::Connected, event::StreamCreated,
-                 event::Started, event::Refused, event::StreamStatus, event::StreamLength,
-                 event::Reply, event::StreamClosed, event::ConnectRequested,
+                 event::Control, event::RoundTrip, event::Silent, event::Connected,
+                 event::StreamCreated, event::Started, event::Refused, event::StreamStatus,
+                 event::StreamLength, event::Reply, event::StreamClosed, event::ConnectRequested,
                  event::PublishRequested, event::PlayRequested, event::Requested, event::Closed>;
 
 }  // namespace rtmp

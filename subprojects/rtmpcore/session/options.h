@@ -73,8 +73,13 @@ struct Options {
   Duration command_timeout = 5s;  ///< connect, createStream, publish, play ... each
   Duration close_timeout = 1s;    ///< for the answers to the closing commands
 
-  /// Ping requests to the peer, for the round-trip time; zero = none.
+  /// Ping requests to the peer, for the round-trip time and to see that it is there; zero = none. A
+  /// client's begin when connect is accepted.
   Duration ping_interval = 0s;
+  /// How long a peer that has answered a ping may say nothing at all, while one is unanswered,
+  /// until an event::Silent tells; zero = for ever. Not counted while we have more to say than
+  /// pings: who is slow to read that answers late.
+  Duration silence_limit = 0s;
 };
 
 }  // namespace rtmp

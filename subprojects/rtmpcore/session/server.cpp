@@ -187,6 +187,7 @@ void Server::Role::on_open(Time now) {
   if (options().command_timeout > Duration::zero()) {
     timers().set(Timer::kConnect, now + options().command_timeout);
   }
+  begin_pings(now);
 }
 
 void Server::Role::on_timer(Timer timer, Time) {

@@ -128,8 +128,14 @@ void Session::Core::handle_timeout(Time now) {
         fail(ErrorKind::kTimeout, "No end of the handshake");
         break;
       case Timer::kPing:
-        timers_.set(Timer::kPing, now + options_.ping_interval);
+        begin_pings(now);
         (void)ping(now);
+        if (!timers_.is_set(Timer::kSilence)) {
+          watch_silence(now);
+        }
+        break;
+      case Timer::kSilence:
+        watch_silence(now);
         break;
       case Timer::kFlush:
         finish(std::nullopt);
@@ -216,6 +222,7 @@ void Session::Core::receive(Bytes input, Time now) {
     return;
   }
   bytes_in_ += input.size();
+  heard_at_ = now;
   answering_ = true;
   read(input, now);
   if (is_live() && may_send_chunks_) {
@@ -233,6 +240,7 @@ void Session::Core::receive_placed(size_t size, Time now) {
     return;
   }
   bytes_in_ += size;
+  heard_at_ = now;
   answering_ = true;
   ChunkReader::Placed placed = reader_.take_places(size);
   if (placed.message) {
@@ -297,9 +305,6 @@ Bytes Session::Core::read_handshake(Bytes input, Time now) {
     handshake_.reset();
     state_ = SessionState::kOpen;
     timers_.stop(Timer::kHandshake);
-    if (options_.ping_interval > Duration::zero()) {
-      timers_.set(Timer::kPing, now + options_.ping_interval);
-    }
     push(event::HandshakeDone{kind});
     on_open(now);
   }
@@ -451,10 +456,49 @@ void Session::Core::on_ping_response(uint32_t value, Time now) {
   PendingPing answered = *ping;
   pings_.erase(ping);
   if (answered.marks == kNoStream) {
+    // Answers come in order: those in front will have none.
+    std::erase_if(pings_, [&](const PendingPing& other) {
+      return other.marks == kNoStream && other.sent < answered.sent;
+    });
     round_trip_ = now - answered.sent;
     push(event::RoundTrip{*round_trip_});
   } else if (NetStream* stream = find(answered.marks)) {
     on_marker_answered(*stream, now);
+  }
+}
+
+void Session::Core::begin_pings(Time now) {
+  if (options_.ping_interval > Duration::zero()) {
+    timers_.set(Timer::kPing, now + options_.ping_interval);
+  }
+}
+
+/// silent_at() is when the peer counts as silent, if it says nothing until then. Nothing while it
+/// owes no answer, or may be one of those that never give any.
+std::optional<Time> Session::Core::silent_at() const {
+  auto ping = std::find_if(pings_.begin(), pings_.end(),
+                           [](const PendingPing& other) { return other.marks == kNoStream; });
+  if (options_.silence_limit <= Duration::zero() || !round_trip_ || ping == pings_.end()) {
+    return std::nullopt;
+  }
+  // A ping of a moment ago has to have its chance, whatever the interval is.
+  return std::max(std::max(heard_at_, said_at_) + options_.silence_limit,
+                  ping->sent + options_.silence_limit / 2);
+}
+
+void Session::Core::watch_silence(Time now) {
+  const auto due = silent_at();
+  if (!due) {
+    timers_.stop(Timer::kSilence);
+  } else if (now < *due) {
+    timers_.set(Timer::kSilence, *due);
+  } else {
+    timers_.set(Timer::kSilence, now + options_.ping_interval);
+    // What cannot leave cannot be answered.
+    const auto waits_since = writer_.backlog().oldest;
+    if (!waits_since || *waits_since >= now) {
+      push(event::Silent{now - heard_at_});
+    }
   }
 }
 

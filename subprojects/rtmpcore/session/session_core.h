@@ -87,6 +87,7 @@ class Session::Core {
     kHandshake,
     kConnect,  ///< client: the answer to connect; server: the connect command
     kPing,     ///< when to send the next
+    kSilence,  ///< when to look whether the peer has said anything
     kFlush,    ///< when to close although not all is sent
     kCount,
   };
@@ -133,6 +134,9 @@ class Session::Core {
   /// left, on_marker_answered() when the peer has read all in front of it.
   void write_marker(const NetStream& stream, Time now);
 
+  /// begin_pings() lets the session ping by itself from now on, if the options want it.
+  void begin_pings(Time now);
+
   const Options& options() const { return options_; }
   Timers<Timer>& timers() { return timers_; }
   bool may_send_chunks() const { return may_send_chunks_ && state_ != SessionState::kClosed; }
@@ -177,6 +181,8 @@ class Session::Core {
   void on_protocol_control(const ReceivedMessage& message, Time now);
   void on_user_control(Bytes payload, Time now);
   void on_ping_response(uint32_t value, Time now);
+  std::optional<Time> silent_at() const;
+  void watch_silence(Time now);
   void on_command_message(const MessageHeader& header, Bytes body, Time now);
   void on_media(const MessageHeader& header, Payload payload, Time now);
   void on_aggregate(const ReceivedMessage& message, Time now);
@@ -224,6 +230,8 @@ class Session::Core {
 
   std::vector<PendingPing> pings_;
   std::optional<Duration> round_trip_;
+  Time heard_at_{};  // the peer's last octet
+  Time said_at_{};   // the last message of ours that is more than control
   uint64_t bytes_in_ = 0;
   uint64_t bytes_out_ = 0;
   uint64_t raw_out_ = 0;  // of these, the handshake

@@ -273,7 +273,9 @@ Session::Core::PendingPing& Session::Core::add_ping(Time now) {
     value++;
   }
   if (pings_.size() >= kMaxPings) {
-    pings_.erase(pings_.begin());
+    auto oldest = std::find_if(pings_.begin(), pings_.end(),
+                               [](const PendingPing& ping) { return ping.marks == kNoStream; });
+    pings_.erase(oldest != pings_.end() ? oldest : pings_.begin());
   }
   return pings_.emplace_back(PendingPing{value, now, kNoStream});
 }
@@ -314,6 +316,9 @@ void Session::Core::write_message(MessageType type, Route way, uint32_t message_
   message.absolute = way.chunk_stream_id == kControlChunkStream;
   message.queued_at = now;
   message.payload = std::move(payload);
+  if (way.lane != Lane::kControl) {
+    said_at_ = now;
+  }
   writer_.write(std::move(message));
   messages_out_++;
 }
