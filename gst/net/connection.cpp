@@ -363,6 +363,7 @@ SocketStats Connection::Locked::socket_stats() const {
     if (auto queues = read_socket_queues(impl.transport_->fd())) {
       stats.unsent_bytes = queues->unsent;
       stats.unacknowledged_bytes = queues->unacknowledged;
+      stats.unread_bytes = queues->unread;
     }
     stats.round_trip = read_round_trip(impl.transport_->fd());
   }

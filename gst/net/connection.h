@@ -22,6 +22,7 @@ namespace gstrtmp {
 struct SocketStats {
   uint64_t unsent_bytes = 0;          ///< taken by the kernel, not yet sent
   uint64_t unacknowledged_bytes = 0;  ///< sent, not yet acknowledged by the peer's kernel
+  uint64_t unread_bytes = 0;          ///< come from the peer, not yet read by us
   std::optional<rtmp::Duration> round_trip;
   std::string local_address;  ///< "192.0.2.1:1935"; the addresses stay after the end
   std::string peer_address;

@@ -115,10 +115,13 @@ std::optional<SocketQueues> read_socket_queues([[maybe_unused]] int fd) {
 #if defined(SIOCOUTQ) && defined(SIOCOUTQNSD)
   int all = 0;
   int unsent = 0;
-  if (ioctl(fd, SIOCOUTQ, &all) == 0 && ioctl(fd, SIOCOUTQNSD, &unsent) == 0) {
+  int unread = 0;
+  if (ioctl(fd, SIOCOUTQ, &all) == 0 && ioctl(fd, SIOCOUTQNSD, &unsent) == 0 &&
+      ioctl(fd, SIOCINQ, &unread) == 0) {
     // Two readings at two moments: the difference may come out below zero.
     return SocketQueues{static_cast<uint64_t>(unsent),
-                        static_cast<uint64_t>(std::max(all - unsent, 0))};
+                        static_cast<uint64_t>(std::max(all - unsent, 0)),
+                        static_cast<uint64_t>(unread)};
   }
 #endif
   return std::nullopt;

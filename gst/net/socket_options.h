@@ -58,10 +58,11 @@ class OpenSocket {
   int fd_ = -1;
 };
 
-/// SocketQueues is what the kernel holds of ours.
+/// SocketQueues is what the kernel holds of a connection.
 struct SocketQueues {
   uint64_t unsent = 0;          ///< not yet sent (SIOCOUTQNSD)
   uint64_t unacknowledged = 0;  ///< sent, not yet acknowledged by the peer's kernel
+  uint64_t unread = 0;          ///< of the peer's: come, and not yet read by us (SIOCINQ)
 };
 std::optional<SocketQueues> read_socket_queues(int fd);
 /// read_round_trip() is TCP's smoothed estimate.

@@ -29,7 +29,9 @@ constexpr NumberRow kNumbers[] = {
      "Seconds after a loss during which a stream name in use is taken for our own last connection",
      0},
     {kPropPeerTimeout, &ReconnectSettings::peer_timeout_ms, "peer-timeout", "Peer timeout",
-     "Milliseconds without an answer of the peer's TCP until it counts as dead (0 = system's)", 0},
+     "Milliseconds without a sign of life of the peer until it counts as dead (0 = system's)", 0},
+    {kPropPingInterval, &ReconnectSettings::ping_interval_ms, "ping-interval", "Ping interval",
+     "Milliseconds between two Ping Requests to the server (0 = none)", 0},
 };
 
 const NumberRow* find_number(guint id) {

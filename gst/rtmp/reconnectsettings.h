@@ -13,7 +13,8 @@ struct ReconnectSettings {
   guint max_delay_ms = 5000;          ///< the most that it becomes
   guint timeout_seconds = 0;          ///< give up after that long without a stream; 0 = never
   guint ghost_timeout_seconds = 120;  ///< how long BadName is taken for our own ghost
-  guint peer_timeout_ms = 3000;       ///< how long a peer may not answer TCP; 0 = the system's
+  guint peer_timeout_ms = 3000;       ///< how long a peer may give no sign of life; 0 = system's
+  guint ping_interval_ms = 1000;      ///< between two Ping Requests; 0 = none
 };
 
 /// install_reconnect_properties() is for class_init; the ids are those of ConnectionProperty.

@@ -86,7 +86,13 @@ const char* state_name(LinkState state) {
 
 std::shared_ptr<ClientLink> ClientLink::create(const ConnectionSettings& settings,
                                                LinkRequest request, Observer& observer) {
-  return std::shared_ptr<ClientLink>(new ClientLink(settings, std::move(request), observer));
+  std::shared_ptr<ClientLink> made(new ClientLink(settings, std::move(request), observer));
+  made->watch_alarm_ = Loop::shared()->alarm([weak = std::weak_ptr<ClientLink>(made)] {
+    if (auto self = weak.lock()) {
+      self->on_alarm();
+    }
+  });
+  return made;
 }
 
 ClientLink::ClientLink(const ConnectionSettings& settings, LinkRequest request, Observer& observer)
@@ -107,6 +113,8 @@ std::unique_ptr<rtmp::Client> ClientLink::make_client() {
   options.handshake = settings_.handshake;
   options.strict_order = settings_.strict_order;
   options.ask_ahead = ask_ahead_;
+  options.ping_interval = std::chrono::milliseconds(settings_.reconnect.ping_interval_ms);
+  options.silence_limit = std::chrono::milliseconds(settings_.reconnect.peer_timeout_ms);
   const auto* play = std::get_if<rtmp::Play>(&request_.start);
   options.subscribe = play != nullptr && play->start < 0;
   rtmp::Environment environment = glib_environment();
@@ -312,6 +320,7 @@ void ClientLink::set_state(Connection::Locked& locked, LinkState state) {
   state_ = state;
   if (state == LinkState::kRunning) {
     running_since_ = monotonic_now();
+    begin_watch(*running_since_);
   }
   observer_.on_link_state(locked, state);
 }
@@ -417,6 +426,8 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
     }
   } else if (std::holds_alternative<rtmp::event::StreamClosed>(event)) {
     set_state(locked, LinkState::kEnded);
+  } else if (auto* silent = std::get_if<rtmp::event::Silent>(&event)) {
+    on_silent(locked, silent->time);
   } else if (auto* closed = std::get_if<rtmp::event::Closed>(&event)) {
     // The end of the transport is explained by on_transport_end().
     if (closed->error && closed->error->kind != rtmp::ErrorKind::kEnded) {
@@ -470,6 +481,7 @@ void ClientLink::on_transport_end(Connection::Locked& locked, std::optional<NetE
 //   kernel-unsent-bytes (uint64)   octets that the kernel has taken and not sent
 //   kernel-unacked-bytes (uint64)  octets sent that the peer's kernel has not acknowledged
 //   round-trip-time (uint64)       nanoseconds, TCP's estimate or a ping's; 0 = unknown
+//   ping-rtt (uint64)              nanoseconds, of the last Ping Request answered; 0 = none was
 //   time-to-air (uint64)           nanoseconds from the start of connecting to running; 0 = not yet
 //   uptime (uint64)                nanoseconds since then
 //   local-address, peer-address, server-version (string)  empty while unknown
@@ -499,6 +511,8 @@ void ClientLink::add_stats(const Connection::Locked& locked, GstStructure* stats
       "kernel-unsent-bytes", G_TYPE_UINT64, socket.unsent_bytes,                        //
       "kernel-unacked-bytes", G_TYPE_UINT64, socket.unacknowledged_bytes,               //
       "round-trip-time", G_TYPE_UINT64, to_gst_time(round_trip),                        //
+      "ping-rtt", G_TYPE_UINT64,                                                        //
+      to_gst_time(session.round_trip.value_or(rtmp::Duration::zero())),                 //
       "time-to-air", G_TYPE_UINT64, to_air,                                             //
       "uptime", G_TYPE_UINT64, uptime,                                                  //
       "local-address", G_TYPE_STRING, socket.local_address.c_str(),                     //
@@ -515,7 +529,7 @@ void ClientLink::add_idle_stats(GstStructure* stats) {
   for (const char* name :
        {"in-bytes-total", "out-bytes-total", "in-bytes-acked", "out-bytes-acked", "in-messages",
         "out-messages", "queued-bytes", "queued-time", "kernel-unsent-bytes",
-        "kernel-unacked-bytes", "round-trip-time", "time-to-air", "uptime"}) {
+        "kernel-unacked-bytes", "round-trip-time", "ping-rtt", "time-to-air", "uptime"}) {
     gst_structure_set(stats, name, G_TYPE_UINT64, G_GUINT64_CONSTANT(0), nullptr);
   }
   for (const char* name : {"local-address", "peer-address", "server-version"}) {

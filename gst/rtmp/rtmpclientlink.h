@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "net/connection.h"
+#include "net/socket_options.h"
 #include "rtmp/authentication.h"
 #include "rtmp/redirect.h"
 #include "rtmp/rtmperrors.h"
@@ -46,11 +47,18 @@ struct LinkRequest {
 
 /// ClientLink is one RTMP connection of an element, from the name to the running stream: it owns
 /// the Connection with the rtmp::Client in it, goes through handshake, connect and publish or play,
-/// and translates what goes wrong.
+/// translates what goes wrong, and watches that the server is there.
 ///
 /// All state is under the connection's lock, hence the Locked parameters.
-class ClientLink final : private Connection::Handler {
+class ClientLink final : private Connection::Handler,
+                         public std::enable_shared_from_this<ClientLink> {
  public:
+  /// How often a link that runs looks whether the server's system takes what is sent.
+  static constexpr rtmp::Duration kWatchInterval = std::chrono::milliseconds(250);
+  /// A sink's connection that has made no progress for that many `timeout`s counts as dead. More
+  /// than one, since a slow receiver with a large window opens it seldom.
+  static constexpr int kStalledTimeouts = 2;
+
   /// Observer is the element's side. Called with the connection's lock held, from any thread: it
   /// may use the session, must not block, post a message, emit a signal or close the link.
   class Observer {
@@ -92,6 +100,12 @@ class ClientLink final : private Connection::Handler {
 
   /// fail() ends the link for a reason that the owner found; the first reason stands.
   void fail(Connection::Locked& locked, Failure failure);
+  /// fail_dead() is fail() for a connection of whose end the peer may not know. If another is to
+  /// follow, the socket is kept for take_socket().
+  void fail_dead(Connection::Locked& locked, Failure failure);
+  /// take_socket() is the socket of a connection that fail_dead() has ended: it is reset when the
+  /// answer is destroyed.
+  OpenSocket take_socket(const Connection::Locked&) { return std::move(last_socket_); }
   /// fail_with_status() is fail() for a status that arrived in mid-stream.
   void fail_with_status(Connection::Locked& locked, const rtmp::Status& status);
   /// stop() sends the closing commands behind the media queued so far: kStopping, and kEnded when
@@ -124,6 +138,11 @@ class ClientLink final : private Connection::Handler {
   bool start_stream(rtmp::Time now);
   rtmp::Connect make_connect() const;
   Role role() const;
+  // rtmplinkwatch.cpp
+  void begin_watch(rtmp::Time now);
+  void on_alarm();
+  void watch_progress(Connection::Locked& locked, rtmp::Time now);
+  void on_silent(Connection::Locked& locked, rtmp::Duration silence);
 
   ConnectionSettings settings_;
   const LinkRequest request_;
@@ -144,6 +163,11 @@ class ClientLink final : private Connection::Handler {
   std::string server_version_;  // fmsVer
   rtmp::Time opened_at_{};
   std::optional<rtmp::Time> running_since_;
+  uint64_t progress_ = 0;       // octets that the peer's kernel had
+  bool under_way_ = false;      // when that was looked at
+  rtmp::Time progressed_at_{};  // when that last grew, or nothing was under way
+  OpenSocket last_socket_;      // of a connection given up, for the owner
+  std::unique_ptr<Loop::Alarm> watch_alarm_;
 };
 
 }  // namespace gstrtmp

@@ -424,6 +424,15 @@ Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Dur
   return failure;
 }
 
+Failure failure_silent(Role role, const ConnectionSettings& settings, rtmp::Duration silence) {
+  Failure failure = failure_stalled(role, settings, silence);
+  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(silence).count();
+  failure.text = "The server " + server(settings) + " has given no sign of life for " +
+                 std::to_string(seconds) + " s. It or the network to it is down.";
+  failure.debug = "peer-timeout";
+  return failure;
+}
+
 Failure failure_unpublished(Role role, const ConnectionSettings& settings) {
   Failure failure;
   failure.kind = FailureKind::kUnpublished;

@@ -92,6 +92,8 @@ Failure failure_from_refusal(Role role, const ConnectionSettings& settings, Fail
 /// failure_closed() is a connection that the server ended in good order, but unasked.
 Failure failure_closed(Role role, const ConnectionSettings& settings, LinkStep step);
 Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Duration silence);
+/// failure_silent() is a connection whose peer gives no sign of life any more: of the same kind.
+Failure failure_silent(Role role, const ConnectionSettings& settings, rtmp::Duration silence);
 Failure failure_unpublished(Role role, const ConnectionSettings& settings);
 Failure failure_from_settings(Role role, const std::string& sentence);
 

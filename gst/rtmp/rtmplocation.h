@@ -97,6 +97,7 @@ enum ConnectionProperty : guint {
   kPropReconnectTimeout,
   kPropGhostTimeout,
   kPropPeerTimeout,
+  kPropPingInterval,
   kFirstOwnProperty,
 };
 

@@ -100,8 +100,6 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
   } else if (state == LinkState::kRunning) {
     rtmp::Time now = monotonic_now();
     running_since_ = now;
-    progressed_at_ = now;
-    watched_at_ = now;
     fitted_at_ = now;
     fit_due_ = now + kFirstTick;
     delivered_ = delivered(locked);
@@ -111,7 +109,7 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     }
   } else if (state == LinkState::kEnded && owner_ != nullptr) {
     if (const Failure* failure = link_->failure(locked)) {
-      replaced_ = owner_->on_failed(attempt_.serial, *failure, std::move(last_socket_));
+      replaced_ = owner_->on_failed(attempt_.serial, *failure, link_->take_socket(locked));
     }
   }
 }
@@ -205,10 +203,7 @@ PublishLink::Outcome PublishLink::wait_ready(Connection::Locked& locked, bool li
     } else if (has_room(locked)) {
       return Outcome::kReady;
     } else {
-      watch_progress(locked, now);
-      if (link_->state(locked) == LinkState::kRunning) {
-        locked.write_here(now + kWatchInterval);
-      }
+      locked.write_here(now + ClientLink::kWatchInterval);
     }
   }
 }
@@ -363,12 +358,6 @@ void PublishLink::on_alarm() {
   auto locked = lock();
   const LinkState state = link_->state(locked);
   rtmp::Time now = monotonic_now();
-  if (state == LinkState::kStopping) {
-    // Whoever waits in finish() may be paused.
-    watch_progress(locked, now);
-    alarm_->set(now + kWatchInterval);
-    return;
-  }
   if (state != LinkState::kRunning) {
     return;
   }
@@ -381,7 +370,6 @@ void PublishLink::on_alarm() {
   if (now >= fit_due_) {
     fit_to_rate(locked, now);
   }
-  watch_progress(locked, now);
   if (latency_due_ && now >= *latency_due_) {
     watch_latency(locked, now);
     if (!link_->client(locked).wants_write() && delivered(locked) == bytes_out(locked)) {
@@ -413,11 +401,7 @@ PublishLink::Outcome PublishLink::finish() {
       if (interrupted_) {
         return Outcome::kInterrupted;
       }
-      rtmp::Time now = monotonic_now();
-      watch_progress(locked, now);
-      if (link_->state(locked) == LinkState::kRunning) {
-        locked.write_here(now + kWatchInterval);
-      }
+      locked.write_here(monotonic_now() + ClientLink::kWatchInterval);
     }
     if (link_->state(locked) == LinkState::kRunning) {
       media_end_ = bytes_out(locked);
@@ -429,12 +413,9 @@ PublishLink::Outcome PublishLink::finish() {
         return Outcome::kInterrupted;
       }
       // The socket may be full just now, and the server read no further.
-      rtmp::Time now = monotonic_now();
-      watch_progress(locked, now);
       note_arrival(locked);
-      if (!has_ended(locked)) {
-        locked.wait(now + (media_end_ ? kAcknowledgementPoll : kWatchInterval));
-      }
+      locked.wait(monotonic_now() +
+                  (media_end_ ? kAcknowledgementPoll : ClientLink::kWatchInterval));
     }
     if (has_failed(locked)) {
       return Outcome::kEnded;

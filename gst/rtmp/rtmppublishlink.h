@@ -18,7 +18,7 @@
 namespace gstrtmp {
 
 /// PublishLink is one attempt to publish: a ClientLink with what a sender needs around it. It
-/// bounds the queue, watches that the server takes bytes, fits chunk size and the kernel's share of
+/// bounds the queue, fits chunk size and the kernel's share of
 /// the queue to the rate, and gives pools their memory back.
 ///
 /// The streaming thread calls wait_ready(), send() and finish(); any thread may call the rest.
@@ -39,12 +39,6 @@ class PublishLink final : private ClientLink::Observer,
   static constexpr rtmp::Duration kBackToBack = std::chrono::microseconds(200);
   static constexpr int kBackToBackMessages = 8;
   static constexpr rtmp::Duration kGatherTime = std::chrono::milliseconds(5);
-  /// How often that is looked at.
-  static constexpr rtmp::Duration kWatchInterval = std::chrono::milliseconds(250);
-  /// Without any progress for that many `timeout`s a running connection counts as dead. More than
-  /// one, since a slow receiver with a large window opens it seldom.
-  static constexpr int kStalledTimeouts = 2;
-
   /// A live stream waits for its first connection, which usually comes about soon, for so long;
   /// then what it brings is kept or dropped instead.
   static constexpr rtmp::Duration kLivePatience = std::chrono::seconds(1);
@@ -154,8 +148,6 @@ class PublishLink final : private ClientLink::Observer,
   bool has_room(Connection::Locked& locked);
   void note_pace(Connection::Locked& locked, rtmp::Time now);
   void flush(Connection::Locked& locked);
-  void fail_stalled(Connection::Locked& locked, rtmp::Duration silence);
-  void watch_progress(Connection::Locked& locked, rtmp::Time now);
   rtmp::Duration age(Connection::Locked& locked, rtmp::Time now, bool acknowledged);
   void watch_latency(Connection::Locked& locked, rtmp::Time now);
   void estimate_bitrate(Connection::Locked& locked, rtmp::Duration age, rtmp::Time now);
@@ -179,8 +171,7 @@ class PublishLink final : private ClientLink::Observer,
   // The rest is under the connection's lock.
   PublishSettings settings_;
   Owner* owner_;
-  OpenSocket last_socket_;  // of a connection given up, for the owner
-  bool replaced_ = false;   // it has failed, and another attempt follows
+  bool replaced_ = false;  // it has failed, and another attempt follows
   std::optional<rtmp::Time> patient_until_;
   bool waiting_for_room_ = false;
   LatencyBound bound_;
@@ -193,11 +184,7 @@ class PublishLink final : private ClientLink::Observer,
   int64_t last_timestamp_ = 0;
   std::optional<rtmp::Time> sent_at_;  // the last message
   std::optional<rtmp::Time> gather_until_;
-  uint64_t unflushed_ = 0;      // octets since the last flush
-  uint64_t progress_ = 0;       // octets that the peer's kernel had
-  bool under_way_ = false;      // when that was looked at
-  rtmp::Time progressed_at_{};  // when that last grew, or nothing was under way
-  rtmp::Time watched_at_{};
+  uint64_t unflushed_ = 0;  // octets since the last flush
   uint64_t delivered_ = 0;  // octets that the peer's kernel had at `fitted_at_`
   rtmp::Time running_since_{};
   rtmp::Time fitted_at_{};  // the last fit_to_rate(), or the beginning

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What a PublishLink watches while it publishes: whether the server takes anything, how old what
-// waits is, and what the way carries.
+// What a PublishLink watches while it publishes: how old what waits is, and what the way carries.
 #include <algorithm>
 #include <utility>
 
@@ -63,7 +62,7 @@ void PublishLink::watch_latency(Connection::Locked& locked, rtmp::Time now) {
   if (link_->settings().reconnect.enabled && abandon > rtmp::Duration::zero()) {
     const rtmp::Duration oldest = age(locked, now, true);
     if (oldest >= abandon) {
-      fail_stalled(locked, oldest);
+      link_->fail_dead(locked, failure_stalled(Role::kSink, link_->settings(), oldest));
     }
   }
 }
@@ -75,51 +74,6 @@ void PublishLink::estimate_bitrate(Connection::Locked& locked, rtmp::Duration ag
   if (told && ms > 0 && owner_ != nullptr) {
     owner_->on_bitrate(*told, audio_bytes_ * 8 * 1000 / static_cast<uint64_t>(ms),
                        estimate_.limited());
-  }
-}
-
-/// What the kernel has is not to reach a server that has another connection of ours by then. The
-/// reset that tells the server so is for the owner to send when the way is there again: before, it
-/// would be lost, and the server would keep our name for a dead connection.
-void PublishLink::fail_stalled(Connection::Locked& locked, rtmp::Duration silence) {
-  Failure failure = failure_stalled(Role::kSink, link_->settings(), silence);
-  failure.step = link_->step(locked);
-  if (link_->settings().reconnect.enabled) {
-    last_socket_ = OpenSocket(locked.fd());
-    set_reset_on_close(locked.fd());
-  }
-  link_->fail(locked, std::move(failure));
-}
-
-void PublishLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
-  if (now - watched_at_ < kWatchInterval) {
-    return;
-  }
-  watched_at_ = now;
-  const SocketStats socket = locked.socket_stats();
-  const rtmp::SessionStats session = link_->client(locked).stats();
-  const uint64_t in_kernel = socket.unsent_bytes + socket.unacknowledged_bytes;
-  // What comes in is none: a server may ping for ever and read nothing.
-  const uint64_t progress = session.bytes_out - std::min(session.bytes_out, in_kernel);
-  const bool under_way = in_kernel > 0 || link_->client(locked).wants_write();
-  const bool was_under_way = std::exchange(under_way_, under_way);
-  if (progress != progress_ || !under_way || !was_under_way) {
-    progress_ = progress;
-    progressed_at_ = now;
-    return;
-  }
-  const rtmp::Duration silence = now - progressed_at_;
-  const guint timeout = link_->settings().timeout_seconds;
-  if (timeout > 0 && silence >= std::chrono::seconds(timeout) * kStalledTimeouts) {
-    fail_stalled(locked, silence);
-    return;
-  }
-  // A peer that reads nothing acknowledges what has come nevertheless; one that does not is gone.
-  const rtmp::Duration dead =
-      std::chrono::milliseconds(link_->settings().reconnect.peer_timeout_ms);
-  if (dead > rtmp::Duration::zero() && socket.unacknowledged_bytes > 0 &&
-      silence + kWatchInterval >= dead) {
-    fail_stalled(locked, dead);
   }
 }
 
