@@ -57,8 +57,13 @@
  * (uint, 0 = the first connection), and while waiting `delay` (uint64, nanoseconds), `reason` and
  * `cause` (strings: as in an error's details, and a sentence).
  *
- * A peer whose system acknowledges nothing for #GstRtmpxSink:peer-timeout is gone. One that
- * acknowledges, but takes so little that what the kernel has for it becomes older than
+ * A server may ask its publishers to connect anew (Enhanced RTMP's Reconnect Request): the sink
+ * follows as it returns to the first of its locations, by a connection beside the old one, which is
+ * left in front of a key frame.
+ *
+ * A peer whose system acknowledges nothing for #GstRtmpxSink:peer-timeout is gone, and so is one
+ * that does not answer pings any more while there is nothing else to send. One that acknowledges,
+ * but takes so little that what the kernel has for it becomes older than
  * #GstRtmpxSink:abandon-after, is abandoned: the connection is reset, and replaced.
  *
  * ## Getting in
@@ -110,6 +115,7 @@
 #include "common/locked.h"
 #include "rtmp/flvpublisher.h"
 #include "rtmp/librtmpoptions.h"
+#include "rtmp/locations.h"
 #include "rtmp/publication.h"
 #include "rtmp/publishsettings.h"
 #include "rtmp/rtmperrors.h"
@@ -233,14 +239,8 @@ PublicationPtr RtmpxSink::connect() {
     connection = connection_;
     publish = publish_;
   }
-  auto unusable = check_settings(connection);
-  std::vector<ConnectionSettings> connections = {connection};
-  for (const std::string& location : publish.locations) {
-    std::optional<std::string> refused;
-    ConnectionSettings fallback = fallback_settings(connection, location, refused);
-    unusable = unusable ? unusable : refused ? refused : check_settings(fallback);
-    connections.push_back(std::move(fallback));
-  }
+  std::optional<std::string> unusable;
+  std::vector<ConnectionSettings> connections = make_connections(connection, unusable);
   if (unusable) {
     post_failure(element(), failure_from_settings(Role::kSink, *unusable));
     return nullptr;

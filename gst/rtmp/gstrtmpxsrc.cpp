@@ -89,6 +89,31 @@
  * - `delay` (guint64): waiting only: nanoseconds until the next attempt
  * - `reason`, `cause` (string): waiting only: why, as in the details of errors, and a sentence
  *
+ * ## Changing over
+ *
+ * A server that goes down for maintenance, or balances its load, may ask its players to connect
+ * anew, there or elsewhere (Enhanced RTMP's Reconnect Request). The source follows, but never from
+ * rtmps:// to rtmp://, and every ten seconds at most: it opens the new connection beside the old
+ * one, plays the same stream there, changes over, and then closes the old one. If the new
+ * connection comes to nothing, the old one goes on until it ends. The signal `reconnect` does the
+ * same at any time.
+ *
+ * A stream that is relayed has the same time stamps on both. If a key frame that both had shows
+ * this, the new one goes on just where the old one was: no frame is lost, none comes twice, and
+ * nothing is marked. Otherwise the stream goes on with a key frame of the new one, marked DISCONT,
+ * as after a loss. A recording goes on at the position that was reached.
+ *
+ * #GstRtmpxSrc:locations are fallbacks, tried in order with #GstRtmpxSrc:auto-reconnect. While one
+ * of them is in use the first location is tried now and then, and when it has the stream, it takes
+ * over in the same way.
+ *
+ * ## A server that is gone
+ *
+ * Every #GstRtmpxSrc:ping-interval the server is asked for an answer. Many never give one: then
+ * silence means nothing, since a publisher may pause. But one that used to answer, and from which
+ * nothing at all has come for #GstRtmpxSrc:peer-timeout, is gone; and so is one whose system does
+ * not acknowledge for so long what it is sent.
+ *
  * With `rtmps://` the connection is encrypted; see #GstRtmpxSink about certificates. Logins
  * (#GstRtmpxSrc:username, #GstRtmpxSrc:password, #GstRtmpxSrc:authmod, #GstRtmpxSrc:secure-token)
  * and redirects are as described there, too. Live streams are subscribed to before they are played
@@ -127,6 +152,7 @@
 #include "common/glue.h"
 #include "common/locked.h"
 #include "rtmp/librtmpoptions.h"
+#include "rtmp/locations.h"
 #include "rtmp/player.h"
 #include "rtmp/playsettings.h"
 
@@ -225,7 +251,9 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
       connection = self->priv->settings.connection;
       live = self->priv->settings.play.play_type == gstrtmp::PlayType::kLive;
     }
-    if (auto unusable = gstrtmp::check_settings(connection)) {
+    std::optional<std::string> unusable;
+    (void)gstrtmp::make_connections(connection, unusable);
+    if (unusable) {
       // Here, since the base class posts an error of its own if start() fails.
       gstrtmp::post_failure(element,
                             gstrtmp::failure_from_settings(gstrtmp::Role::kSource, *unusable));
@@ -250,7 +278,9 @@ gboolean start(GstBaseSrc* base) {
     settings = self->priv->settings;
   }
   GST_INFO_OBJECT(self, "connecting to %s", rtmp::mask(settings.connection.url).c_str());
-  auto player = std::make_shared<Player>(GST_ELEMENT(self), settings.connection, settings.play);
+  std::optional<std::string> unusable;
+  auto player = std::make_shared<Player>(
+      GST_ELEMENT(self), gstrtmp::make_connections(settings.connection, unusable), settings.play);
   *self->priv->player.lock() = player;
   if (settings.connection.async_connect) {
     player->open();
@@ -408,6 +438,25 @@ gboolean query(GstBaseSrc* base, GstQuery* query) {
   return GST_BASE_SRC_CLASS(parent_class)->query(base, query);
 }
 
+void reconnect(GstRtmpxSrc* self) {
+  if (auto player = current_player(self)) {
+    player->reconnect();
+  }
+}
+
+gboolean send_message(GstRtmpxSrc* self, guint type, GBytes* body) {
+  const auto message_type = static_cast<rtmp::MessageType>(type);
+  if (message_type != rtmp::MessageType::kCommandAmf0 &&
+      message_type != rtmp::MessageType::kCommandAmf3) {
+    GST_WARNING_OBJECT(self, "send-message: type %u is no command: 20 (AMF0), 17 (AMF3)", type);
+    return FALSE;
+  }
+  auto player = current_player(self);
+  gsize size = 0;
+  const auto* data = static_cast<const uint8_t*>(g_bytes_get_data(body, &size));
+  return player != nullptr && player->send_message(message_type, {data, size});
+}
+
 }  // namespace
 
 static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
@@ -437,10 +486,33 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
   /**
    * GstRtmpxSrc:peer-timeout:
    *
-   * How many milliseconds the system of a server from which nothing comes may leave our system's
-   * question whether it is there without an answer before the connection counts as lost; 0 = the
-   * operating system's hours. Counted in whole seconds, two at least. A server that is there and
-   * sends nothing is #GstRtmpxSrc:idle-timeout's.
+   * How many milliseconds a server may give no sign of life before the connection counts as lost;
+   * 0 = the operating system's hours. Signs of life are whatever comes, if the server used to
+   * answer pings (#GstRtmpxSrc:ping-interval), and that its system acknowledges what it is sent.
+   * Where neither is to be had our system asks the server's whether it is there; that is counted in
+   * whole seconds, two at least. A server that is there and sends no media is
+   * #GstRtmpxSrc:idle-timeout's.
+   */
+  /**
+   * GstRtmpxSrc:ping-interval:
+   *
+   * Milliseconds between two Ping Requests to the server; 0 = none. The time that an answer took is
+   * `ping-rtt` in #GstRtmpxSrc:stats.
+   */
+  /**
+   * GstRtmpxSrc:locations:
+   *
+   * Where to play from if #GstRtmpxSrc:location cannot be reached, refuses us, or is lost, in this
+   * order; with #GstRtmpxSrc:auto-reconnect. What is not part of a location holds for all of them.
+   * A server that lets us play and sends nothing is left for the next after
+   * #GstRtmpxSrc:idle-timeout. `locations="<rtmp://b.example.com/live/key,
+   * rtmp://c.example.com/live/key>"`
+   */
+  /**
+   * GstRtmpxSrc:return-interval:
+   *
+   * Milliseconds between two attempts to return from a fallback to #GstRtmpxSrc:location; 0 =
+   * never.
    */
   gstrtmp::install_connection_properties(object_class);
   /**
@@ -456,6 +528,27 @@ static void gst_rtmpx_src_class_init(GstRtmpxSrcClass* klass) {
    */
   gstrtmp::install_accept_certificate(G_TYPE_FROM_CLASS(klass));
   gstrtmp::install_play_properties(object_class);
+  /**
+   * GstRtmpxSrc::reconnect:
+   * @self: the element
+   *
+   * Makes another connection beside the one that plays, whether or not #GstRtmpxSrc:auto-reconnect
+   * is set, and changes over to it as for a server's request. While the source waits for the next
+   * attempt it is made at once.
+   */
+  gstrtmp::install_action(klass, "reconnect", G_CALLBACK(reconnect), G_TYPE_NONE, {});
+  /**
+   * GstRtmpxSrc::send-message:
+   * @self: the element
+   * @type: 20 for a command in AMF0, 17 for AMF3
+   * @body: the message: the command's name, a transaction id, null, and its arguments
+   *
+   * Calls the server's application. Its answer is not passed on.
+   *
+   * Returns: FALSE if nothing is played just now, or the type is another
+   */
+  gstrtmp::install_action(klass, "send-message", G_CALLBACK(send_message), G_TYPE_BOOLEAN,
+                          {G_TYPE_UINT, G_TYPE_BYTES});
 
   auto* element_class = GST_ELEMENT_CLASS(klass);
   element_class->change_state = GST_DEBUG_FUNCPTR(change_state);

@@ -65,6 +65,18 @@ void LiveTimeline::move_edge(int64_t arrival) {
   map(static_cast<int64_t>(mapping_.start));
 }
 
+void LiveTimeline::take_detour(int64_t difference, int64_t arrival) {
+  const bool placed = begun_ && last_sender_ != std::numeric_limits<int64_t>::max();
+  if (!placed || difference - shift_ - clock_.edge() < kJoiningStep) {
+    return;  // what comes sooner is brought back slowly
+  }
+  offset_ = difference - shift_ - clock_.correction();
+  clock_.start(last_sender_, arrival, offset_);
+  joined_ = arrival;
+  moved_ = arrival;
+  map(static_cast<int64_t>(mapping_.start));
+}
+
 /// on_sender_jump() puts the packet where the clock says that we are.
 bool LiveTimeline::on_sender_jump(int64_t timestamp_ms, int64_t arrival) {
   const int64_t sender = timestamp_ms * kMillisecond;

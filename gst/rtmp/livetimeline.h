@@ -53,6 +53,11 @@ class LiveTimeline {
   /// by as much as time has passed, and none is smaller than those before.
   void lose();
 
+  /// take_detour() tells that packets come by another way from `arrival` on, where the smallest
+  /// difference of arrival and sender time is `difference`. If that is later than before, what
+  /// comes is due later: it would be late for good. The time stamps are as they were.
+  void take_detour(int64_t difference, int64_t arrival);
+
   /// place() is for each audio and video frame, in order; begin() must have been called.
   Place place(int64_t timestamp_ms, int64_t arrival);
   /// header_time_ms() is the time for a tag that has none of its own, if there has been any that

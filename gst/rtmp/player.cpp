@@ -20,11 +20,15 @@ constexpr rtmp::Duration kLongestBurst = 5s;
 constexpr std::chrono::milliseconds kLead = 500ms;
 /// So far apart are time stamps of media only if there was a seek in between.
 constexpr std::chrono::milliseconds kSeekJump = 1s;
+/// How often a successor is looked at when nothing happens.
+constexpr rtmp::Duration kLookAgain = 100ms;
 /// Memory for what waits, whatever its duration: two seconds at 256 Mbit/s.
 constexpr uint64_t kMaxQueueBytes = 64u << 20;
 
-LinkRequest make_request(GstElement* element, const PlaySettings& settings,
-                         rtmp::BlockSource& blocks) {
+/// Memory kept for the messages to come: what a few of the largest key frames take.
+constexpr size_t kMaxIdleBytes = 16u << 20;
+
+LinkRequest make_request(GstElement* element, const PlaySettings& settings) {
   const bool live = settings.play_type == PlayType::kLive;
   LinkRequest request;
   rtmp::Play play;
@@ -35,31 +39,35 @@ LinkRequest make_request(GstElement* element, const PlaySettings& settings,
   request.options.ask_length = !live;
   // A player's commands are small, and servers are about (rtmpsrv) that do not read Set Chunk Size.
   request.options.chunk_size = rtmp::kDefaultChunkSize;
-  request.blocks = &blocks;
+  request.options.max_idle_bytes = kMaxIdleBytes;
   request.element = element;
   return request;
 }
 
 }  // namespace
 
-Player::Player(GstElement* element, const ConnectionSettings& connection,
+Player::Player(GstElement* element, std::vector<ConnectionSettings> connections,
                const PlaySettings& settings)
     : element_(element),
-      connection_(connection),
       settings_(settings),
-      reconnects_(connection.reconnect.enabled),
+      reconnects_(connections.front().reconnect.enabled),
       may_return_(live() && reconnects_),
       notices_(element),
-      link_(make_link()),
-      reconnector_(connection.reconnect),
-      timeline_(settings.clock_mode == ClockMode::kPipeline) {}
+      locations_(std::move(connections)),
+      reconnector_(locations_.reconnect()),
+      timeline_(settings.clock_mode == ClockMode::kPipeline) {
+  link_ = make_link(address_, *this);
+}
 
 Player::~Player() {
+  successor_.reset();
   link_->close();
 }
 
-std::shared_ptr<ClientLink> Player::make_link() {
-  return ClientLink::create(connection_, make_request(element_, settings_, blocks_), *this);
+std::shared_ptr<ClientLink> Player::make_link(const Address& address,
+                                              ClientLink::Observer& observer) {
+  return ClientLink::create(locations_.settings(address), make_request(element_, settings_),
+                            observer);
 }
 
 void Player::open() {
@@ -96,6 +104,7 @@ void Player::on_link_state(Connection::Locked& locked, LinkState state) {
     stream_.last_arrival = monotonic_now();
     connections_++;
     reconnector_.on_accepted();
+    locations_.on_running(address_, stream_.last_arrival);
     notices_.post_connected(0);
     send_wanted(locked);
   }
@@ -106,6 +115,14 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
     on_media(locked, std::move(*media));
   } else if (auto* status = std::get_if<rtmp::event::StreamStatus>(&event)) {
     const rtmp::StatusCode code = status->status.code;
+    if (code == rtmp::StatusCode::kConnectReconnectRequest) {
+      const auto tc_url = status->status.info.find_text("tcUrl");
+      if (auto trouble =
+              locations_.ask_move(address_, link_->settings(), std::string(tc_url.value_or("")))) {
+        GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
+      }
+      return;
+    }
     const bool sought = stream_.playback.seeking();
     stream_.playback.on_status(code);
     if (sought && !stream_.playback.seeking()) {
@@ -124,9 +141,8 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
       stream_.playback.on_stream_eof();
     }
   } else if (auto* length = std::get_if<rtmp::event::StreamLength>(&event)) {
-    if (length->seconds > 0 && length->seconds < 1e9) {
-      duration_ = static_cast<GstClockTime>(length->seconds * GST_SECOND);
-    }
+    const auto told = to_duration(*length);
+    duration_ = told ? told : duration_;
   }
 }
 
@@ -161,19 +177,7 @@ void Player::on_media(Connection::Locked& locked, rtmp::event::Media&& media) {
   } else if (tag->is_media()) {
     stream_.came.note(*tag);
   }
-  if (!stream_.joined) {
-    stream_.joined = now;
-  }
-  if (stream_.phase == Phase::kJoining) {
-    tag->noted = true;
-    caps_due_ |= stream_.header.note(*tag);
-    if (stream_.header.has_video()) {
-      queue_.expect_video(*stream_.joined + TagQueue::kKeyFrameWait);
-    }
-    if (tag->is_media()) {
-      stream_.edge.arrived(tag->timestamp, now);
-    }
-  }
+  caps_due_ |= stream_.join(*tag, queue_);
   queue_.push(std::move(*tag));
   if (live()) {
     queue_.trim(now, longest_wait(), kMaxQueueBytes);
@@ -313,18 +317,27 @@ bool Player::ready_to_flow(rtmp::Time now) {
 /// Of all that waits, the packet that was least late shows where the live edge is. If only headers
 /// wait, the first packet will do.
 void Player::begin_timeline(rtmp::Time now) {
-  int64_t difference = std::numeric_limits<int64_t>::max();
-  const Tag* first = nullptr;
-  for (const Tag& tag : queue_.tags()) {
+  const auto& tags = queue_.tags();
+  const auto first =
+      std::find_if(tags.begin(), tags.end(), [](const Tag& tag) { return tag.is_media(); });
+  if (first != tags.end()) {
+    timeline_.begin(first->timestamp, running_time(first->arrival, now),
+                    *least_difference(queue_, now));
+  }
+}
+
+/// least_difference() is, of all media that waits, the smallest difference of arrival and sender
+/// time, nanoseconds.
+std::optional<int64_t> Player::least_difference(const TagQueue& queue, rtmp::Time now) const {
+  std::optional<int64_t> least;
+  for (const Tag& tag : queue.tags()) {
     if (tag.is_media()) {
-      first = first != nullptr ? first : &tag;
-      difference = std::min(difference, running_time(tag.arrival, now) -
-                                            tag.timestamp * static_cast<int64_t>(GST_MSECOND));
+      const int64_t difference =
+          running_time(tag.arrival, now) - tag.timestamp * static_cast<int64_t>(GST_MSECOND);
+      least = std::min(least.value_or(difference), difference);
     }
   }
-  if (first != nullptr) {
-    timeline_.begin(first->timestamp, running_time(first->arrival, now), difference);
-  }
+  return least;
 }
 
 /// While the pipeline was paused the stream went on; what waits is late, and the clocks have
@@ -372,8 +385,14 @@ std::optional<int64_t> Player::place(Tag& tag, rtmp::Time now) {
 
 /// emit() makes the tag the output, unless it is not to be passed on.
 void Player::emit(Tag&& tag, rtmp::Time now, Output& output) {
-  if (!tag.noted) {
-    caps_due_ |= stream_.header.note(tag);
+  const bool news = !tag.noted && stream_.header.note(tag);
+  caps_due_ |= news;
+  // Another connection goes on with this stream: what it says again, we know.
+  if (!passage_.behind() && (tag.is_header() ? !news : passage_.holds(tag))) {
+    return;
+  }
+  if (live()) {
+    passage_.note(tag);
   }
   const std::optional<int64_t> placed = place(tag, now);
   if (!placed) {
@@ -440,6 +459,9 @@ bool Player::produce_locked(Connection::Locked& locked, Output& output) {
   const rtmp::Time now = monotonic_now();
   stream_.playback.expire(now);
   send_wanted(locked);
+  if (successor_ && must_change(locked, now)) {
+    return false;
+  }
   if (!live()) {
     throttle(locked);
   }
@@ -473,6 +495,12 @@ rtmp::Time Player::deadline(rtmp::Time now) const {
   if (auto answer = stream_.playback.deadline()) {
     until = std::min(until, std::max(*answer, now + 1ms));
   }
+  if (auto due = locations_.due_at()) {
+    until = std::min(until, std::max(*due, now + 1ms));
+  }
+  if (successor_) {
+    until = std::min(until, now + kLookAgain);
+  }
   return std::min(until, retry_at_.value_or(until));
 }
 
@@ -480,6 +508,8 @@ Player::Output Player::produce() {
   open();
   for (;;) {
     Output output;
+    std::optional<Address> beside;
+    Change change = Change::kNone;
     {
       auto locked = link_->lock();
       if (interrupted_) {
@@ -491,13 +521,25 @@ Player::Output Player::produce() {
         return output;
       }
       const rtmp::Time now = monotonic_now();
-      if (!retry_at_ || now < *retry_at_) {
-        wait(locked, deadline(now));
-        continue;
+      change = choose_change(locked, now);
+      beside = change == Change::kNone ? take_due(locked, now) : std::nullopt;
+      if (change == Change::kNone && !beside) {
+        if (!retry_at_ || now < *retry_at_) {
+          wait(locked, deadline(now));
+          continue;
+        }
+        retry_at_.reset();
       }
-      retry_at_.reset();
     }
-    connect_again();
+    if (change == Change::kDrop) {
+      drop_successor();
+    } else if (change != Change::kNone) {
+      change_over(change);
+    } else if (beside) {
+      begin_successor(*beside);
+    } else {
+      connect_again();
+    }
   }
 }
 

@@ -8,25 +8,29 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <gst/gst.h>
 
 #include "common/glue.h"
-#include "rtmp/liveedge.h"
 #include "rtmp/livetimeline.h"
+#include "rtmp/locations.h"
 #include "rtmp/notices.h"
-#include "rtmp/playback.h"
+#include "rtmp/passage.h"
 #include "rtmp/playsettings.h"
+#include "rtmp/playstream.h"
 #include "rtmp/reconnector.h"
 #include "rtmp/rtmpclientlink.h"
-#include "rtmp/streamheader.h"
+#include "rtmp/successor.h"
 #include "rtmp/tagqueue.h"
 
 namespace gstrtmp {
 
 /// Player turns a playing connection into FLV for a streaming thread: it waits for the stream's
 /// header, places tags in time, keeps what arrives while downstream is busy, knows how it ends, and
-/// with `auto-reconnect` makes the next connection go on where the last one was lost.
+/// with `auto-reconnect` makes the next connection go on where the last one was lost. If the server
+/// asks for it, the application, or another of `locations`, a Successor plays beside it and takes
+/// over.
 ///
 /// The streaming thread calls produce(); interrupt() makes it return. Everything else happens under
 /// the lock of the connection that there is, in whichever thread reads the socket.
@@ -41,8 +45,9 @@ class Player final : private ClientLink::Observer {
     GstPtr<GstBuffer> buffer;                      ///< set if flow is GST_FLOW_OK
   };
 
-  /// `element` is borrowed; it gives the running time.
-  Player(GstElement* element, const ConnectionSettings& connection, const PlaySettings& settings);
+  /// `element` is borrowed; it gives the running time. `connections`: make_connections().
+  Player(GstElement* element, std::vector<ConnectionSettings> connections,
+         const PlaySettings& settings);
   ~Player() override;
 
   /// open() starts connecting, once; further calls do nothing.
@@ -63,6 +68,13 @@ class Player final : private ClientLink::Observer {
   /// resume() tells that the pipeline runs again after a pause: a live stream joins anew.
   void resume();
 
+  /// reconnect() makes another connection beside the one that plays, which takes its place; or the
+  /// attempt at once that is waited for.
+  void reconnect();
+  /// send_message() queues a command or data message for the server's application, on the
+  /// connection; false if there is none just now.
+  bool send_message(rtmp::MessageType type, rtmp::Bytes body);
+
   /// add_stats() puts the fields of rtmpsrc's `stats` into the structure.
   void add_stats(GstStructure* stats);
   static void add_idle_stats(GstStructure* stats);
@@ -76,39 +88,14 @@ class Player final : private ClientLink::Observer {
     Connection::Locked locked;
   };
 
-  /// Phase: until it is known what the stream holds, and where its live edge is; then it flows.
-  enum class Phase : uint8_t { kJoining, kFlowing };
-
-  /// Reached is, of a recorded stream, the last time stamps since a seek.
-  struct Reached {
-    std::optional<int64_t> audio_ms;
-    std::optional<int64_t> video_ms;
-
-    bool operator==(const Reached&) const = default;
-    int64_t latest() const { return std::max(audio_ms.value_or(0), video_ms.value_or(0)); }
-    void note(const Tag& tag) {
-      auto& last_ms = tag.is_video() ? video_ms : audio_ms;
-      last_ms = std::max(last_ms.value_or(tag.timestamp), tag.timestamp);
-    }
-  };
-
-  /// Stream is what holds from one beginning of the stream to its end: a connection's, or the
-  /// publisher's on a connection that stays.
-  struct Stream {
-    Phase phase = Phase::kJoining;
-    StreamHeader header;
-    LiveEdge edge;
-    Playback playback;
-    bool cut = false;     // live: what came before the first key frame is gone
-    bool plays = false;   // media has come
-    bool ended = false;   // the link is gone
-    bool passed = false;  // produce() has yielded some of its media
-    Reached before;       // passed on the connections before: not to be passed on again
-    Reached came;         // received, of where we are
-    rtmp::Time last_arrival{};
-    std::optional<rtmp::Time> joined;  // arrival of the first tag
-    int64_t last_media_ms = 0;         // received
-    std::optional<int64_t> run_ms;     // the same, since the last seek was answered
+  using Phase = PlayStream::Phase;
+  /// Change is how a successor takes over.
+  enum class Change : uint8_t {
+    kNone,
+    kGoOn,  ///< where we are
+    kAnew,  ///< as after a loss, which there is none of
+    kLoss,  ///< since ours has ended
+    kDrop,  ///< not at all: it has come to nothing
   };
 
   void on_link_state(Connection::Locked& locked, LinkState state) override;
@@ -117,8 +104,6 @@ class Player final : private ClientLink::Observer {
 
   /// A server that hangs up so often at the same place, without anything new, has no more.
   static constexpr unsigned kMostFruitless = 3;
-  /// Memory kept for the messages to come: what a few of the largest key frames take.
-  static constexpr size_t kMaxIdleBytes = 16u << 20;
 
   bool live() const { return settings_.play_type == PlayType::kLive; }
   bool joins_at_key_frame() const { return live() && settings_.join == Join::kKeyFrame; }
@@ -126,8 +111,22 @@ class Player final : private ClientLink::Observer {
   /// longest_wait() is what the LATENCY query says: a sink holds each tag for `latency`, and what
   /// waits for max-queue-time beyond that shows that downstream is busy.
   rtmp::Duration longest_wait() const;
-  std::shared_ptr<ClientLink> make_link();
+  std::shared_ptr<ClientLink> make_link(const Address& address, ClientLink::Observer& observer);
   void connect_again();
+  std::optional<rtmp::Duration> plan_attempt(const Failure& failure, bool final, rtmp::Time now);
+  Failure failure_ended(Connection::Locked& locked) const;
+  // playerchange.cpp
+  Change judge_successor(Connection::Locked& locked, rtmp::Time now);
+  bool must_change(Connection::Locked& locked, rtmp::Time now);
+  Change choose_change(Connection::Locked& locked, rtmp::Time now);
+  std::optional<Address> take_due(Connection::Locked& locked, rtmp::Time now);
+  void begin_successor(const Address& address);
+  void drop_successor();
+  void change_over(Change change);
+  void note_loss(Connection::Locked& locked);
+  void go_on_with(Successor::Taken& taken);
+  void begin_anew_with(Successor::Taken& taken);
+  std::optional<int64_t> least_difference(const TagQueue& queue, rtmp::Time now) const;
   void forget_stream();
   void return_here(rtmp::Time now);
   void wait(Connection::Locked& locked, rtmp::Time until);
@@ -157,13 +156,10 @@ class Player final : private ClientLink::Observer {
   int64_t running_time(rtmp::Time at, rtmp::Time now) const;
 
   GstElement* const element_;
-  /// connection_: where each attempt begins. What a redirect or a login has made of it is a link's.
-  const ConnectionSettings connection_;
   const PlaySettings settings_;
   const bool reconnects_;
   /// may_return_: what the server calls the end is a gap in the stream.
   const bool may_return_;
-  rtmp::HeapBlocks blocks_{kMaxIdleBytes};
   Notices notices_;
   std::atomic<bool> interrupted_ = false;
   std::atomic<bool> rejoin_ = false;
@@ -175,7 +171,12 @@ class Player final : private ClientLink::Observer {
   std::mutex link_mutex_;
   std::shared_ptr<ClientLink> link_;
 
+  // The streaming thread's.
+  std::unique_ptr<Successor> successor_;
+
   // From here on: under the lock of the link's connection, or under the mutex with the link closed.
+  Locations locations_;
+  Address address_;  // the link's. What a redirect or a login has made of it is the link's own
   Reconnector reconnector_;
   std::optional<rtmp::Time> retry_at_;  // lost; the next attempt
   rtmp::Time attempted_{};              // when the link that there is was opened again
@@ -183,7 +184,7 @@ class Player final : private ClientLink::Observer {
   std::string last_error_;
   bool given_up_ = false;
   std::shared_ptr<std::atomic<bool>> error_posted_;  // false while it is under way
-  Stream stream_;
+  PlayStream stream_;
   TagQueue queue_;
   LiveTimeline timeline_;
   bool caps_due_ = true;
@@ -193,7 +194,8 @@ class Player final : private ClientLink::Observer {
   std::optional<GstClockTime> wanted_;  // a seek that waits for the stream, or for the one before
   GstClockTime sought_ = 0;             // the last seek that was sent
   Reached reached_;                     // went downstream
-  Reached came_to_nothing_;  // Stream::came of the last connection that brought nothing new
+  Passage passage_;                     // the same, of a live stream
+  Reached came_to_nothing_;  // PlayStream::came of the last connection that brought nothing new
   unsigned fruitless_ = 0;   // how many in a row had the same
   std::optional<GstClockTime> duration_;
   std::optional<GstClockTime> duration_told_;

@@ -66,10 +66,34 @@ bool Player::is_final(const Failure& failure) {
   return (anything && stream_.came == stream_.before) || fruitless_ >= kMostFruitless;
 }
 
+/// failure_ended() is why nothing comes any more.
+Failure Player::failure_ended(Connection::Locked& locked) const {
+  if (!stream_.ended) {
+    return failure_unpublished(Role::kSource, link_->settings());
+  }
+  const Failure* known = link_->failure(locked);
+  return known != nullptr ? *known
+                          : failure_closed(Role::kSource, link_->settings(), LinkStep::kRunning);
+}
+
+/// plan_attempt() chooses where the next attempt goes, and answers when; nothing = it is over. What
+/// is `final` here may be had at another of the locations, but for a recording that has ended.
+std::optional<rtmp::Duration> Player::plan_attempt(const Failure& failure, bool final,
+                                                   rtmp::Time now) {
+  if (final && failure.kind == FailureKind::kClosed) {
+    return std::nullopt;
+  }
+  const auto delay = reconnector_.on_end(failure, now);
+  return locations_.next(address_, final ? std::nullopt : delay, reconnector_, now);
+}
+
 /// take_end() answers whether there is an output. If another attempt is worth while there is none
 /// yet, and retry_at_ says when it comes. All that was queued has been passed on by then.
 bool Player::take_end(Connection::Locked& locked, rtmp::Time now, Output& output) {
   const bool over = stream_.playback.over() && !elsewhere();
+  if (successor_) {
+    return false;  // choose_change() decides
+  }
   if (error_posted_) {
     output.flow = GST_FLOW_EOS;
     return *error_posted_;
@@ -81,15 +105,10 @@ bool Player::take_end(Connection::Locked& locked, rtmp::Time now, Output& output
     output.flow = GST_FLOW_EOS;
     return true;
   }
-  const Failure* known = link_->failure(locked);
-  const Failure failure =
-      !stream_.ended     ? failure_unpublished(Role::kSource, link_->settings())
-      : known != nullptr ? *known
-                         : failure_closed(Role::kSource, link_->settings(), LinkStep::kRunning);
-
+  const Failure failure = failure_ended(locked);
   const bool first = !reconnector_.lost_since();
   const bool over_at_last = is_final(failure);
-  if (auto delay = over_at_last ? std::nullopt : reconnector_.on_end(failure, now)) {
+  if (auto delay = plan_attempt(failure, over_at_last, now)) {
     GST_INFO_OBJECT(element_, "lost (%s): attempt %u in %" GST_TIME_FORMAT, failure.reason(),
                     reconnector_.attempt(),
                     GST_TIME_ARGS(std::chrono::nanoseconds(*delay).count()));
@@ -138,7 +157,8 @@ void Player::go_on_from_there() {
 /// forget_stream() makes ready for the stream's next beginning. The pad and its time go on.
 void Player::forget_stream() {
   queue_.start_over();
-  stream_ = Stream();
+  stream_ = PlayStream();
+  passage_ = Passage();
   timeline_.lose();
   discont_due_ = true;
 }
@@ -163,7 +183,7 @@ std::optional<int64_t> Player::place_recorded(const Tag& tag) {
 /// the mutex has one that stays.
 void Player::connect_again() {
   link_->close();
-  std::shared_ptr<ClientLink> link = make_link();
+  std::shared_ptr<ClientLink> link = make_link(address_, *this);
   unsigned attempt = 0;
   {
     std::lock_guard<std::mutex> lock(link_mutex_);

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <utility>
 
-#include "rtmp/redirect.h"
 #include "rtmp/rtmplog.h"
 
 namespace gstrtmp {
@@ -30,14 +29,11 @@ Publication::Publication(GstElement* element, std::vector<ConnectionSettings> co
                          const PublishSettings& settings, std::shared_ptr<EncoderBitrate> encoder,
                          const std::atomic<bool>& interrupted)
     : element_(element),
-      connections_(std::move(connections)),
       interrupted_(interrupted),
       max_bitrate_(settings.max_bitrate),
       encoder_(std::move(encoder)),
       notices_(element),
-      state_(std::in_place, connections_.front().reconnect) {
-  state_.lock()->settings = settings;
-}
+      state_(std::in_place, std::move(connections), settings) {}
 
 Publication::~Publication() {
   auto state = state_.lock();
@@ -78,9 +74,8 @@ void Publication::set_alarm(Lock& state) {
       next = at;
     }
   };
-  sooner(state->return_at);
-  if (state->wants_to_move()) {
-    sooner(state->moved_at ? *state->moved_at + kMoveInterval : monotonic_now());
+  if (!state->successor.link) {
+    sooner(state->locations.due_at());
   }
   if (!state->left.empty()) {
     sooner(monotonic_now());
@@ -93,10 +88,8 @@ void Publication::set_alarm(Lock& state) {
 void Publication::on_alarm() {
   std::vector<LinkPtr> left;
   LinkPtr leaving;
-  std::optional<ConnectionSettings> move;
-  size_t target = 0;
+  std::optional<Address> beside;
   bool attempt_due = false;
-  bool return_due = false;
   {
     auto state = state_.lock();
     const rtmp::Time now = monotonic_now();
@@ -105,13 +98,8 @@ void Publication::on_alarm() {
     if (attempt_due && std::exchange(state->leave_first, false)) {
       leaving = state->current.link;
     }
-    if (state->wants_to_move() && (!state->moved_at || now - *state->moved_at >= kMoveInterval)) {
-      state->moved_at = now;
-      target = state->current.target;
-      move = std::exchange(state->move, std::nullopt);
-    } else if (state->return_at && *state->return_at <= now) {
-      return_due = state->current.target > 0;
-      state->plan_return(now);
+    if (!state->successor.link) {
+      beside = state->locations.take_due(state->current.address, now);
     }
   }
   for (const LinkPtr& link : left) {
@@ -122,8 +110,8 @@ void Publication::on_alarm() {
   }
   if (attempt_due) {
     attempt();
-  } else if (move || return_due) {
-    begin_successor(target, std::move(move));
+  } else if (beside) {
+    begin_successor(*std::move(beside));
   }
   auto state = state_.lock();
   set_alarm(state);
@@ -133,7 +121,7 @@ Publication::LinkPtr Publication::make_link(Lock& state, const Way& way) {
   const guint hold = state->reconnector.has_run() ? state->settings.reconnect_buffer_ms
                                                   : state->settings.max_latency_ms;
   return PublishLink::create(
-      element_, way.moved ? *way.moved : connections_[way.target], state->settings,
+      element_, state->locations.settings(way.address), state->settings,
       {++state->serial, std::chrono::milliseconds(hold), dropped_, estimated_bitrate_}, *this,
       interrupted_);
 }
@@ -164,7 +152,7 @@ void Publication::attempt() {
 }
 
 /// begin_successor() makes a connection beside the one that runs.
-void Publication::begin_successor(size_t target, std::optional<ConnectionSettings> moved) {
+void Publication::begin_successor(Address address) {
   LinkPtr made;
   {
     auto state = state_.lock();
@@ -172,9 +160,9 @@ void Publication::begin_successor(size_t target, std::optional<ConnectionSetting
         state->successor.link) {
       return;
     }
-    Way way{nullptr, target, std::move(moved)};
+    Way way{nullptr, std::move(address)};
     GST_INFO_OBJECT(element_, "another connection, beside the one that runs: to %s",
-                    way.moved ? "where the server sends us" : "the first location");
+                    way.address.moved ? "where the server sends us" : "the first location");
     made = way.link = make_link(state, way);
     state->successor = std::move(way);
   }
@@ -197,7 +185,7 @@ bool Publication::take_key_frame_wish() {
 void Publication::change_over(Lock& state) {
   successor_ready_ = false;
   state->current = std::exchange(state->successor, {});
-  state->plan_return(monotonic_now());
+  state->locations.on_running(state->current.address, monotonic_now());
   state->reconnects++;
   tell_dropping(state, false, {});
   notices_.post_connected(0);
@@ -227,9 +215,8 @@ void Publication::on_published(uint64_t serial) {
     notices_.post_connected(state->reconnector.attempt());
     state->reconnects += state->reconnector.has_run() ? 1 : 0;
     state->reconnector.on_running(monotonic_now());
-    state->refused.assign(connections_.size(), false);
     state->requested_at.reset();
-    state->plan_return(monotonic_now());
+    state->locations.on_running(state->current.address, monotonic_now());
     set_alarm(state);
   }
 }
@@ -242,9 +229,9 @@ void Publication::drop_successor(Lock& state, const Failure& failure) {
   successor_ready_ = false;
   Way dropped = std::exchange(state->successor, {});
   state->left.push_back(std::move(dropped.link));
-  if (dropped.moved && failure.kind == FailureKind::kBadName &&
-      connections_.front().reconnect.enabled) {
-    state->current.moved = std::move(dropped.moved);
+  if (dropped.address.moved && failure.kind == FailureKind::kBadName &&
+      state->locations.reconnect().enabled) {
+    state->current.address = std::move(dropped.address);
     state->leave_first = true;
     state->attempt_at = monotonic_now();
   }
@@ -253,8 +240,7 @@ void Publication::drop_successor(Lock& state, const Failure& failure) {
 
 void Publication::give_up(Lock& state, const Failure& failure) {
   state->failed = true;
-  state->return_at.reset();
-  state->move.reset();
+  state->locations.stay();
   set_alarm(state);
   notices_.post_error(failure, [weak = weak_from_this()] {
     if (auto self = weak.lock()) {
@@ -271,30 +257,10 @@ std::optional<rtmp::Duration> Publication::plan_attempt(Lock& state, const Failu
   auto delay = state->reconnector.on_end(failure, now);
   if (!delay && state->requested_at && failure.kind == FailureKind::kBadName &&
       now - *state->requested_at <
-          std::chrono::seconds(connections_.front().reconnect.ghost_timeout_seconds)) {
+          std::chrono::seconds(state->locations.reconnect().ghost_timeout_seconds)) {
     return Reconnector::kGhostDelay;  // the connection that was left is still closing
   }
-  if (std::exchange(state->current.moved, std::nullopt)) {
-    return delay;
-  }
-  // What one location refuses another may not.
-  state->refused.resize(connections_.size(), false);
-  state->refused[state->current.target] = state->refused[state->current.target] || !delay;
-  size_t next = state->current.target;
-  do {
-    next = (next + 1) % connections_.size();
-  } while (state->refused[next] && next != state->current.target);
-  const auto end = state->reconnector.gives_up_at();
-  const bool may_go_on = connections_.front().reconnect.enabled && (!end || now < *end);
-  if (state->refused[next] || (!delay && !may_go_on)) {
-    return std::nullopt;
-  }
-  const bool further = next > state->current.target;
-  state->current.target = next;
-  if (further) {
-    return rtmp::Duration::zero();  // the delays are between rounds
-  }
-  return delay ? delay : Reconnector::kGhostDelay;
+  return state->locations.next(state->current.address, delay, state->reconnector, now);
 }
 
 bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) {
@@ -338,7 +304,7 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
   }
   if (socket) {
     state->lost = std::move(socket);
-    state->lost_target = state->current.target;
+    state->lost_index = state->current.address.index;
   }
   const unsigned attempt = state->reconnector.attempt();
   GST_INFO_OBJECT(
@@ -349,8 +315,6 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
     notices_.post_loss(failure);
   }
   notices_.post_waiting(attempt, *delay, failure);
-  state->move.reset();
-  state->return_at.reset();
   state->attempt_at = now + *delay;
   set_alarm(state);
   return true;
@@ -361,32 +325,20 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
 void Publication::on_reached(uint64_t serial) {
   auto state = state_.lock();
   const Way& way = state->successor.is(serial) ? state->successor : state->current;
-  if (way.is(serial) && way.target == state->lost_target) {
+  if (way.is(serial) && way.address.index == state->lost_index) {
     state->lost = {};
   }
 }
 
-/// The server wants us elsewhere (Enhanced RTMP, NetConnection.Connect.ReconnectRequest): `tc_url`
-/// is whole, relative, or empty for the same address.
 void Publication::on_move_request(uint64_t serial, const ConnectionSettings& from,
                                   const std::string& tc_url) {
-  ConnectionSettings moved = from;
-  if (!tc_url.empty() && tc_url != rtmp::tc_url(from.url)) {
-    Redirects redirects;
-    const auto trouble = redirects.follow(
-        moved.url, tc_url, [&from](std::string_view text) { return from.masked(text); });
-    moved.derived_secrets = from.secrets();
-    moved.derived_secrets.insert(moved.derived_secrets.end(), redirects.secrets().begin(),
-                                 redirects.secrets().end());
-    if (trouble) {
-      GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
-      return;
-    }
-    moved.tc_url.clear();
-  }
   auto state = state_.lock();
-  state->move = std::move(moved);
-  state->move_from = serial;
+  if (!state->current.is(serial)) {
+    return;
+  }
+  if (auto trouble = state->locations.ask_move(state->current.address, from, tc_url)) {
+    GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
+  }
   set_alarm(state);
 }
 
@@ -464,8 +416,7 @@ Publication::Next Publication::next(const PublishLink& ended) {
 bool Publication::begin_end() {
   auto state = state_.lock();
   state->ending = true;
-  state->return_at.reset();
-  state->move.reset();
+  state->locations.stay();
   successor_ready_ = false;
   if (std::exchange(state->leave_first, false)) {
     state->attempt_at.reset();  // the link is in good order, and may end so

@@ -12,6 +12,7 @@
 
 #include "common/locked.h"
 #include "net/loop.h"
+#include "rtmp/locations.h"
 #include "rtmp/notices.h"
 #include "rtmp/reconnector.h"
 #include "rtmp/rtmppublishlink.h"
@@ -33,9 +34,6 @@ class Publication final : private PublishLink::Owner,
                           public std::enable_shared_from_this<Publication> {
  public:
   using LinkPtr = std::shared_ptr<PublishLink>;
-
-  /// A server may send us on that often.
-  static constexpr rtmp::Duration kMoveInterval = std::chrono::seconds(10);
 
   /// As PublishLink::create(); `connections` are the location and its fallbacks, one at least;
   /// `encoder` is told what the way carries.
@@ -94,15 +92,18 @@ class Publication final : private PublishLink::Owner,
   /// Way is a connection, and where it goes.
   struct Way {
     LinkPtr link;
-    size_t target = 0;                        // of connections_
-    std::optional<ConnectionSettings> moved;  // where the server sent us instead
+    Address address;
 
     bool is(uint64_t serial) const { return link && link->attempt().serial == serial; }
   };
 
   struct State {
-    explicit State(const ReconnectSettings& reconnect) : reconnector(reconnect) {}
+    State(std::vector<ConnectionSettings> connections, const PublishSettings& publish)
+        : settings(publish),
+          locations(std::move(connections)),
+          reconnector(locations.reconnect()) {}
     PublishSettings settings;
+    Locations locations;
     Reconnector reconnector;
     uint64_t serial = 0;
     Way current;
@@ -110,15 +111,10 @@ class Publication final : private PublishLink::Owner,
     std::vector<LinkPtr> left;  // to be let go by the loop: not by whoever may be inside them
     std::optional<rtmp::Time> attempt_at;
     bool leave_first = false;  // the attempt is made in the place of a link that is in good order
-    std::optional<rtmp::Time> return_at;
-    std::optional<ConnectionSettings> move;  // the server of `move_from` has asked for it
-    uint64_t move_from = 0;
-    std::optional<rtmp::Time> moved_at;
     std::optional<rtmp::Time> asked_at;  // for the successor's key frame
     OpenSocket lost;  // of the last connection, whose end its peer may not know of
-    size_t lost_target = 0;
+    size_t lost_index = 0;
     guint reconnects = 0;
-    std::vector<bool> refused;  // by connection: not to be tried again before the stream has run
     std::optional<rtmp::Time> requested_at;  // reconnect(), until it has led to something
     bool dropping = false;                   // as the application was told
     bool ending = false;                     // begin_end()
@@ -130,14 +126,6 @@ class Publication final : private PublishLink::Owner,
     std::string last_error;
 
     bool waiting() const { return attempt_at && !leave_first; }
-    bool wants_to_move() const { return move && !successor.link && current.is(move_from); }
-    /// plan_return() sets when the first location is tried again, if another is in use.
-    void plan_return(rtmp::Time now) {
-      const rtmp::Duration interval = std::chrono::milliseconds(settings.return_interval_ms);
-      return_at = current.target > 0 && interval > rtmp::Duration::zero()
-                      ? std::optional(now + interval)
-                      : std::nullopt;
-    }
   };
   using Lock = Guarded<State>::Lock;
 
@@ -154,7 +142,7 @@ class Publication final : private PublishLink::Owner,
   void on_congestion_control_refused(const std::string& name, int error) override;
   void on_alarm();
   void attempt();
-  void begin_successor(size_t target, std::optional<ConnectionSettings> moved);
+  void begin_successor(Address address);
   LinkPtr make_link(Lock& state, const Way& way);
   void change_over(Lock& state);
   void drop_successor(Lock& state, const Failure& failure);
@@ -165,7 +153,6 @@ class Publication final : private PublishLink::Owner,
   void set_alarm(Lock& state);
 
   GstElement* const element_;
-  const std::vector<ConnectionSettings> connections_;
   const std::atomic<bool>& interrupted_;
   const std::shared_ptr<LatencyBound::Dropped> dropped_ = std::make_shared<LatencyBound::Dropped>();
   std::atomic<bool> successor_ready_ = false;

@@ -2,7 +2,6 @@
 #include "rtmp/publishsettings.h"
 
 #include "common/locked.h"
-#include "rtmp/secretparam.h"
 
 namespace gstrtmp {
 namespace {
@@ -63,6 +62,36 @@ void install_publish_properties(GObjectClass* klass) {
   constexpr auto kPlaying = static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
                                                      GST_PARAM_MUTABLE_PLAYING);
   const PublishSettings defaults;
+  // Of the properties that rtmpsrc has too, what the sink makes of them.
+  /**
+   * GstRtmpxSink:peer-timeout:
+   *
+   * How many milliseconds a server may give no sign of life before the connection counts as lost;
+   * 0 = the operating system's hours. Its system has to acknowledge what it is sent; and while
+   * there is nothing to send, a server that used to answer pings (#GstRtmpxSink:ping-interval) has
+   * to answer them.
+   */
+  /**
+   * GstRtmpxSink:ping-interval:
+   *
+   * Milliseconds between two Ping Requests to the server; 0 = none. The time that an answer took is
+   * `ping-rtt` in #GstRtmpxSink:stats: that to the server itself, with what waits on both sides,
+   * where `round-trip-time` is that to its system.
+   */
+  /**
+   * GstRtmpxSink:locations:
+   *
+   * Where to publish if #GstRtmpxSink:location cannot be reached, or is lost, in this order; with
+   * #GstRtmpxSink:auto-reconnect. What is not part of a location holds for all of them. While one
+   * of these is in use the first is tried every #GstRtmpxSink:return-interval, and takes over with
+   * a key frame. `locations="<rtmp://b.example.com/live/key, rtmp://c.example.com/live/key>"`
+   */
+  /**
+   * GstRtmpxSink:return-interval:
+   *
+   * Milliseconds between two attempts to return from a fallback to #GstRtmpxSink:location; 0 =
+   * never.
+   */
   /**
    * GstRtmpxSink:peak-kbps:
    *
@@ -104,6 +133,7 @@ void install_publish_properties(GObjectClass* klass) {
    * * `kernel-unsent-bytes`, `kernel-unacked-bytes` (uint64): what the kernel has taken and not
    *   sent, and what it has sent and the server's kernel has not acknowledged
    * * `round-trip-time` (uint64, nanoseconds): 0 = unknown
+   * * `ping-rtt` (uint64, nanoseconds): of the last Ping Request answered; 0 = none was
    * * `time-to-air` (uint64, nanoseconds): from the start of connecting until the server accepted
    *   the stream; 0 = not yet
    * * `uptime` (uint64, nanoseconds): since then
@@ -238,22 +268,6 @@ void install_publish_properties(GObjectClass* klass) {
   number(kPropBitrateUnit, "bitrate-unit", "Bitrate unit",
          "Bits a second that 1 means in bitrate-property: 1000 for x264enc, 1 for openh264enc", 1,
          defaults.encoder.unit);
-  /**
-   * GstRtmpxSink:locations:
-   *
-   * Where to publish if #GstRtmpxSink:location cannot be reached, or is lost, in this order; with
-   * #GstRtmpxSink:auto-reconnect. What is not part of a location holds for all of them. While one
-   * of these is in use the first is tried every #GstRtmpxSink:return-interval, and takes over with
-   * a key frame. `locations="<rtmp://b.example.com/live/key, rtmp://c.example.com/live/key>"`
-   */
-  g_object_class_install_property(
-      klass, kPropLocations,
-      secret_array_param_spec("locations", "Fallback locations",
-                              "Where to publish if location is not to be had, in this order",
-                              kReady));
-  number(kPropReturnInterval, "return-interval", "Return interval",
-         "Milliseconds between two attempts to return from a fallback to location (0 = never)", 0,
-         defaults.return_interval_ms);
 }
 
 bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
@@ -300,18 +314,8 @@ bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
       settings.encoder.property = name != nullptr ? name : "bitrate";
       break;
     }
-    case kPropReturnInterval:
-      settings.return_interval_ms = g_value_get_uint(value);
-      break;
     case kPropBitrateUnit:
       settings.encoder.unit = g_value_get_uint(value);
-      break;
-    case kPropLocations:
-      settings.locations.clear();
-      for (guint i = 0; i < gst_value_array_get_size(value); i++) {
-        const char* location = g_value_get_string(gst_value_array_get_value(value, i));
-        settings.locations.emplace_back(location != nullptr ? location : "");
-      }
       break;
     default:
       return false;
@@ -361,19 +365,8 @@ bool get_publish_property(GObject* object, const PublishSettings& settings, guin
     case kPropBitrateProperty:
       g_value_set_string(value, settings.encoder.property.c_str());
       break;
-    case kPropReturnInterval:
-      g_value_set_uint(value, settings.return_interval_ms);
-      break;
     case kPropBitrateUnit:
       g_value_set_uint(value, settings.encoder.unit);
-      break;
-    case kPropLocations:
-      for (const std::string& location : settings.locations) {
-        GValue item = G_VALUE_INIT;
-        g_value_init(&item, G_TYPE_STRING);
-        g_value_set_string(&item, location.c_str());
-        gst_value_array_append_and_take_value(value, &item);
-      }
       break;
     default:
       return false;

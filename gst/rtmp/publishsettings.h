@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include <gst/gst.h>
 
@@ -22,9 +21,7 @@ struct PublishSettings {
   guint reconnect_buffer_ms = 0;   ///< kept while there is no connection
   guint abandon_after_ms = 10000;  ///< 0 = never
   std::string congestion_control = "auto";
-  guint return_interval_ms = 30000;    ///< 0 = never
-  std::vector<std::string> locations;  ///< fallbacks, in order
-  guint min_bitrate = 0;               ///< bits a second, of the estimate; 0 = no bound
+  guint min_bitrate = 0;  ///< bits a second, of the estimate; 0 = no bound
   guint max_bitrate = 0;
   EncoderBitrate::Settings encoder;
   rtmp::StopCommands stop_commands;
@@ -49,8 +46,6 @@ enum PublishProperty : guint {
   kPropBitrateTarget,
   kPropBitrateProperty,
   kPropBitrateUnit,
-  kPropLocations,
-  kPropReturnInterval,
 };
 
 /// install_publish_properties() is for class_init, after install_connection_properties().

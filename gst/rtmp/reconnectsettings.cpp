@@ -2,6 +2,7 @@
 #include "rtmp/reconnectsettings.h"
 
 #include "rtmp/rtmplocation.h"
+#include "rtmp/secretparam.h"
 
 namespace gstrtmp {
 namespace {
@@ -32,6 +33,9 @@ constexpr NumberRow kNumbers[] = {
      "Milliseconds without a sign of life of the peer until it counts as dead (0 = system's)", 0},
     {kPropPingInterval, &ReconnectSettings::ping_interval_ms, "ping-interval", "Ping interval",
      "Milliseconds between two Ping Requests to the server (0 = none)", 0},
+    {kPropReturnInterval, &ReconnectSettings::return_interval_ms, "return-interval",
+     "Return interval",
+     "Milliseconds between two attempts to return from a fallback to location (0 = never)", 0},
 };
 
 const NumberRow* find_number(guint id) {
@@ -59,11 +63,23 @@ void install_reconnect_properties(GObjectClass* klass) {
                                     g_param_spec_uint(row.name, row.nick, row.blurb, row.least,
                                                       G_MAXINT32, defaults.*row.member, kFlags));
   }
+  g_object_class_install_property(
+      klass, kPropLocations,
+      secret_array_param_spec("locations", "Fallback locations",
+                              "Where to go if location is not to be had, in this order", kFlags));
 }
 
 bool set_reconnect_property(ReconnectSettings& settings, guint id, const GValue* value) {
   if (id == kPropAutoReconnect) {
     settings.enabled = g_value_get_boolean(value);
+    return true;
+  }
+  if (id == kPropLocations) {
+    settings.locations.clear();
+    for (guint i = 0; i < gst_value_array_get_size(value); i++) {
+      const char* location = g_value_get_string(gst_value_array_get_value(value, i));
+      settings.locations.emplace_back(location != nullptr ? location : "");
+    }
     return true;
   }
   const NumberRow* row = find_number(id);
@@ -76,6 +92,15 @@ bool set_reconnect_property(ReconnectSettings& settings, guint id, const GValue*
 bool get_reconnect_property(const ReconnectSettings& settings, guint id, GValue* value) {
   if (id == kPropAutoReconnect) {
     g_value_set_boolean(value, settings.enabled);
+    return true;
+  }
+  if (id == kPropLocations) {
+    for (const std::string& location : settings.locations) {
+      GValue item = G_VALUE_INIT;
+      g_value_init(&item, G_TYPE_STRING);
+      g_value_set_string(&item, location.c_str());
+      gst_value_array_append_and_take_value(value, &item);
+    }
     return true;
   }
   const NumberRow* row = find_number(id);

@@ -99,7 +99,7 @@ ClientLink::ClientLink(const ConnectionSettings& settings, LinkRequest request, 
     : settings_(settings),
       request_(std::move(request)),
       element_(make_weak(request_.element)),
-      observer_(observer),
+      observer_(&observer),
       // A token is to be answered before anything else is asked for.
       ask_ahead_(!settings_.strict_order && settings_.secure_token.empty()) {
   connection_ = Connection::create(Loop::shared(), make_client(), *this);
@@ -117,9 +117,7 @@ std::unique_ptr<rtmp::Client> ClientLink::make_client() {
   options.silence_limit = std::chrono::milliseconds(settings_.reconnect.peer_timeout_ms);
   const auto* play = std::get_if<rtmp::Play>(&request_.start);
   options.subscribe = play != nullptr && play->start < 0;
-  rtmp::Environment environment = glib_environment();
-  environment.blocks = request_.blocks;
-  auto client = std::make_unique<rtmp::Client>(options, environment);
+  auto client = std::make_unique<rtmp::Client>(options, glib_environment());
   client_ = client.get();
   return client;
 }
@@ -263,6 +261,7 @@ rtmp::Connect ClientLink::make_connect() const {
   connect.page_url = settings_.page_url;
   connect.flash_version = settings_.flash_version;
   connect.type = "nonprivate";
+  connect.extra.emplace_back("capsEx", kUnderstandsReconnectRequest);
   if (role() == Role::kSink) {
     if (connect.flash_version.empty()) {
       connect.flash_version = kPublisherVersion;
@@ -270,7 +269,6 @@ rtmp::Connect ClientLink::make_connect() const {
     if (connect.swf_url.empty()) {
       connect.swf_url = connect.tc_url;
     }
-    connect.extra.emplace_back("capsEx", kUnderstandsReconnectRequest);
   } else {
     if (connect.flash_version.empty()) {
       connect.flash_version = kPlayerVersion;
@@ -322,7 +320,9 @@ void ClientLink::set_state(Connection::Locked& locked, LinkState state) {
     running_since_ = monotonic_now();
     begin_watch(*running_since_);
   }
-  observer_.on_link_state(locked, state);
+  if (observer_ != nullptr) {
+    observer_->on_link_state(locked, state);
+  }
 }
 
 void ClientLink::fail(Connection::Locked& locked, Failure failure) {
@@ -433,8 +433,8 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
     if (closed->error && closed->error->kind != rtmp::ErrorKind::kEnded) {
       fail(locked, failure_from_peer(role(), settings_, *closed->error, step(locked)));
     }
-  } else {
-    observer_.on_link_event(locked, std::move(event));
+  } else if (observer_ != nullptr) {
+    observer_->on_link_event(locked, std::move(event));
   }
 }
 

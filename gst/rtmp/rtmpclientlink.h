@@ -41,8 +41,7 @@ struct LinkRequest {
   /// What only this role wants otherwise: payload room, chunk size, block source ... The link sets
   /// deadlines, handshake and order from the settings.
   rtmp::ClientOptions options;
-  rtmp::BlockSource* blocks = nullptr;  ///< borrowed; null = heap
-  GstElement* element = nullptr;        ///< for `accept-certificate`; not kept alive
+  GstElement* element = nullptr;  ///< for `accept-certificate`; not kept alive
 };
 
 /// ClientLink is one RTMP connection of an element, from the name to the running stream: it owns
@@ -76,6 +75,8 @@ class ClientLink final : private Connection::Handler,
                                             Observer& observer);
   ~ClientLink() override;
 
+  /// set_observer() puts another in the place of the observer; null = nobody listens any more.
+  void set_observer(const Connection::Locked&, Observer* observer) { observer_ = observer; }
   /// open() starts, and returns at once.
   void open();
   Connection& connection() { return *connection_; }
@@ -147,7 +148,7 @@ class ClientLink final : private Connection::Handler,
   ConnectionSettings settings_;
   const LinkRequest request_;
   const std::shared_ptr<GWeakRef> element_;
-  Observer& observer_;
+  Observer* observer_;
   std::shared_ptr<Connection> connection_;
   rtmp::Client* client_ = nullptr;  // the connection's session
 

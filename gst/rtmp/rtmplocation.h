@@ -98,6 +98,8 @@ enum ConnectionProperty : guint {
   kPropGhostTimeout,
   kPropPeerTimeout,
   kPropPingInterval,
+  kPropReturnInterval,
+  kPropLocations,
   kFirstOwnProperty,
 };
 

@@ -147,9 +147,14 @@ void TagQueue::clear(int64_t header_ms) {
 }
 
 void TagQueue::start_over() {
-  const Dropped dropped = dropped_;
-  *this = TagQueue();
-  dropped_ = dropped;
+  replace(TagQueue());
+}
+
+void TagQueue::replace(TagQueue&& other) {
+  const Dropped before = dropped_;
+  *this = std::move(other);
+  dropped_.audio += before.audio;
+  dropped_.video += before.video;
 }
 
 int64_t TagQueue::media_span_ms() const {

@@ -76,6 +76,9 @@ class TagQueue {
   /// start_over() forgets everything but what it has counted.
   void start_over();
 
+  /// replace() goes on with another queue; what was counted is added up.
+  void replace(TagQueue&& other);
+
   bool empty() const { return tags_.empty(); }
   bool has_media() const { return !media_.empty(); }
   /// expect_video() tells that the stream has video, though none may come until then: some servers

@@ -5,6 +5,7 @@
 #include <future>
 #include <utility>
 
+#include <linux/filter.h>
 #include <sys/socket.h>
 
 #include "test_server_peer.h"
@@ -217,6 +218,18 @@ void TestServer::hold_reading(bool hold) {
   run([&] {
     for (const auto& peer : peers_) {
       peer->connection().hold_reading(hold);
+    }
+  });
+}
+
+void TestServer::cut() {
+  sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+  const sock_fprog program{1, nothing};
+  run([&] {
+    for (const auto& peer : peers_) {
+      must(setsockopt(peer->connection().lock().fd(), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                      sizeof program) == 0,
+           "cut");
     }
   });
 }

@@ -136,6 +136,9 @@ class TestServer {
   /// send_control() sends that event for every stream that is published or played.
   void send_control(rtmp::UserControlType type);
   void hold_reading(bool hold);
+  /// cut() loses whatever comes on the connections that there are, before the system acknowledges
+  /// it: as if the way were gone.
+  void cut();
   /// disconnect() closes every connection; `reset`: with a TCP reset.
   void disconnect(bool reset = false);
   /// players() is how many streams play `key`.

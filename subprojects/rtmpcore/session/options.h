@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 #include "session/time.h"
@@ -59,6 +60,9 @@ struct Options {
   /// pointer (4), say, so that a tag is made in place.
   uint32_t payload_headroom = 0;
   uint32_t payload_tailroom = 0;
+
+  /// Memory of received messages that is kept for those to come, unless the environment has blocks.
+  size_t max_idle_bytes = 1u << 20;
 
   /// Transports are offered places (see Session) for messages of which so many octets are to come,
   /// in chunks of an eighth at least. What is smaller is copied as fast.

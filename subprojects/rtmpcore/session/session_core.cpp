@@ -40,6 +40,7 @@ Session::Core::Core(handshake::Role role, const Options& options, const Environm
     : options_(options),
       environment_(environment),
       role_(role),
+      heap_blocks_(options.max_idle_bytes),
       blocks_(environment.blocks != nullptr ? *environment.blocks : heap_blocks_),
       chunk_size_out_(options.chunk_size),
       reader_(options_, blocks_) {
