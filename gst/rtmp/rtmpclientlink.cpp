@@ -22,9 +22,6 @@ constexpr const char* kPlayerVersion = "LNX 10,0,32,18";
 constexpr double kPlayerCapabilities = 15;
 constexpr double kPlayerAudioCodecs = 4071;
 constexpr double kPlayerVideoCodecs = 252;
-constexpr double kClientSeek = 1;
-// Enhanced RTMP v2, capsEx.
-constexpr double kUnderstandsReconnectRequest = 1;
 
 /// make_nonce() is a client's nonce of the length that others send.
 std::string make_nonce() {
@@ -261,7 +258,7 @@ rtmp::Connect ClientLink::make_connect() const {
   connect.page_url = settings_.page_url;
   connect.flash_version = settings_.flash_version;
   connect.type = "nonprivate";
-  connect.extra.emplace_back("capsEx", kUnderstandsReconnectRequest);
+  connect.enhanced.caps_ex = rtmp::EnhancedCapabilities::kReconnect;
   if (role() == Role::kSink) {
     if (connect.flash_version.empty()) {
       connect.flash_version = kPublisherVersion;
@@ -277,7 +274,7 @@ rtmp::Connect ClientLink::make_connect() const {
     connect.capabilities = kPlayerCapabilities;
     connect.audio_codecs = kPlayerAudioCodecs;
     connect.video_codecs = kPlayerVideoCodecs;
-    connect.video_function = kClientSeek;
+    connect.enhanced.video_function = rtmp::EnhancedCapabilities::kClientSeek;
   }
   if (auto arguments = parse_connect_args(settings_.extra_connect_args)) {
     connect.arguments = *std::move(arguments);

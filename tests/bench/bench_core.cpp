@@ -126,7 +126,7 @@ Connect connect() {
   connect.capabilities = 239;
   connect.audio_codecs = 3575;
   connect.video_codecs = 252;
-  connect.video_function = 1;
+  connect.enhanced.video_function = 1;
   connect.object_encoding = 0;
   return connect;
 }

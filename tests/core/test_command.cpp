@@ -162,16 +162,17 @@ TEST(Connect, CarriesEveryKnownPropertyAndTheRest) {
   connect.capabilities = 239;
   connect.audio_codecs = 4071;
   connect.video_codecs = 252;
-  connect.video_function = 1;
+  connect.enhanced.video_function = 1;
   connect.object_encoding = 3;
-  connect.extra = {{"fourCcList", Value::strict_array({"av01"})}};
+  connect.enhanced.four_cc_list = {"av01"};
+  connect.extra = {{"objectReplicationID", "x"}};
   connect.arguments = {"token", 7};
 
   auto read = parse_command(written(connect.to_command(1)));
   ASSERT_TRUE(read);
   EXPECT_EQ(read->name, "connect");
   EXPECT_EQ(read->transaction_id, 1);
-  EXPECT_EQ(read->object.members().size(), 13u);
+  EXPECT_EQ(read->object.members().size(), 14u);
   Connect again = Connect::from(*read);
   EXPECT_EQ(again.app, connect.app);
   EXPECT_EQ(again.tc_url, connect.tc_url);
@@ -183,7 +184,7 @@ TEST(Connect, CarriesEveryKnownPropertyAndTheRest) {
   EXPECT_EQ(again.capabilities, connect.capabilities);
   EXPECT_EQ(again.audio_codecs, connect.audio_codecs);
   EXPECT_EQ(again.video_codecs, connect.video_codecs);
-  EXPECT_EQ(again.video_function, connect.video_function);
+  EXPECT_EQ(again.enhanced, connect.enhanced);
   EXPECT_EQ(again.object_encoding, connect.object_encoding);
   EXPECT_EQ(again.extra, connect.extra);
   EXPECT_EQ(again.arguments, connect.arguments);

@@ -198,7 +198,10 @@ void Client::Role::on_connect_reply(const Command& command, bool ok, Time now) {
       status.info.find_number("objectEncoding") == kObjectEncodingAmf3) {
     use_amf3();
   }
-  push(event::Connected{command.object, std::move(status)});
+  EnhancedCapabilities enhanced;
+  read_capabilities(enhanced, command.object);
+  read_capabilities(enhanced, status.info);
+  push(event::Connected{command.object, std::move(status), std::move(enhanced)});
   begin_pings(now);
   tell_window(now);
   // By index: what the loop does can close the session, but adds no stream and removes none.

@@ -10,6 +10,7 @@
 #include "session/payload.h"
 #include "session/time.h"
 #include "wire/amf.h"
+#include "wire/capabilities.h"
 #include "wire/command.h"
 #include "wire/control.h"
 #include "wire/message.h"
@@ -82,6 +83,7 @@ struct Silent {
 struct Connected {
   amf::Value properties;  ///< fmsVer, capabilities ...
   Status status;          ///< NetConnection.Connect.Success, with the whole information object
+  EnhancedCapabilities enhanced;  ///< what the server says of Enhanced RTMP, in either
 };
 
 /// StreamCreated: the server assigned a message stream id.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "session/server.h"
 
+#include <algorithm>
+
 #include "session/server_role.h"
 #include "wire/control.h"
 #include "wire/metadata.h"
@@ -58,9 +60,11 @@ Misuse Server::Role::accept_connect(std::vector<amf::Property> information, Time
   // "objectEncoding" is what we write; AMF3 is read whatever was said.
   std::vector<amf::Property> members = {
       {"objectEncoding", client_reads_amf3_ ? kObjectEncodingAmf3 : kObjectEncodingAmf0}};
+  write_capabilities(members, server_options_.enhanced);
   for (amf::Property& property : information) {
-    if (property.first == members[0].first) {
-      members[0].second = std::move(property.second);
+    auto known = std::ranges::find(members, property.first, &amf::Property::first);
+    if (known != members.end()) {
+      known->second = std::move(property.second);
     } else {
       members.push_back(std::move(property));
     }

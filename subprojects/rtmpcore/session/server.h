@@ -10,6 +10,9 @@ struct ServerOptions : Options {
   std::string fms_version = "FMS/3,0,1,123";
   double capabilities = 31;
   uint32_t peer_bandwidth = 2'500'000;
+  /// What it tells of Enhanced RTMP; nothing by default. A property that accept_connect() is given
+  /// stands in place of one of these.
+  EnhancedCapabilities enhanced;
 };
 
 /// Server is the accepting role of one connection. Connect, publish and play are three decisions of

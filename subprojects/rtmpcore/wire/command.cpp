@@ -60,7 +60,6 @@ constexpr std::array kConnectNumbers = {
     std::pair{std::string_view("capabilities"), &Connect::capabilities},
     std::pair{std::string_view("audioCodecs"), &Connect::audio_codecs},
     std::pair{std::string_view("videoCodecs"), &Connect::video_codecs},
-    std::pair{std::string_view("videoFunction"), &Connect::video_function},
     std::pair{std::string_view("objectEncoding"), &Connect::object_encoding},
 };
 constexpr std::string_view kFpad = "fpad";
@@ -86,7 +85,7 @@ bool read_connect_member(Connect& connect, std::string_view name, const Value& v
     connect.fpad = value.boolean();
     return true;
   }
-  return false;
+  return read_capability(connect.enhanced, name, value);
 }
 
 // ---- play ----
@@ -356,6 +355,7 @@ Command Connect::to_command(double transaction_id) const {
       members.emplace_back(name, *(this->*member));
     }
   }
+  write_capabilities(members, enhanced);
   members.insert(members.end(), extra.begin(), extra.end());
   return {"connect", transaction_id, Value::object(std::move(members)), arguments};
 }

@@ -11,6 +11,7 @@
 
 #include "wire/amf.h"
 #include "wire/bytes.h"
+#include "wire/capabilities.h"
 #include "wire/result.h"
 
 /// NetConnection and NetStream commands (RTMP 1.0, 7.2). One vocabulary for both roles: the struct
@@ -52,8 +53,8 @@ struct Connect {
   std::optional<double> capabilities;
   std::optional<double> audio_codecs;
   std::optional<double> video_codecs;
-  std::optional<double> video_function;
   std::optional<double> object_encoding;  ///< left out = AMF0
+  EnhancedCapabilities enhanced;          ///< what the client says of Enhanced RTMP
   std::vector<amf::Property> extra;       ///< further properties, sent and reported as they are
   std::vector<amf::Value> arguments;      ///< user arguments behind the object
 
