@@ -73,6 +73,17 @@ TEST(Enhanced, ReadsWhole) {
   }
 }
 
+TEST(Enhanced, TheHeadHasTheCodecIfAllHaveTheSame) {
+  for (const Tag& tag : kTags) {
+    SCOPED_TRACE(tag.name);
+    const Exact body(from_hex(tag.hex));
+    auto head = PacketReader(tag.type, body).head();
+    ASSERT_TRUE(head);
+    EXPECT_EQ(head->codec,
+              tag.multitrack == kManyTracksManyCodecs ? FourCc::kNone : tag.tracks[0].codec);
+  }
+}
+
 // Behind a lone body, more octets are more body; behind several, and behind a command, they are
 // not.
 TEST(Enhanced, ReadsWithTrailingOctets) {

@@ -219,7 +219,15 @@ std::optional<PeerError> PacketReader::read_extended_head(uint8_t packet_type) {
     packet_.kind = PacketKind::kCommand;
     return std::nullopt;
   }
-  return packet_type == multitrack_type(type_) ? read_multitrack() : std::nullopt;
+  if (packet_type == multitrack_type(type_)) {
+    if (auto error = read_multitrack()) {
+      return error;
+    }
+  }
+  if (packet_.multitrack != MultitrackType::kManyTracksManyCodecs) {
+    packet_.codec = static_cast<FourCc>(Cursor(in_).u32().value_or(0));
+  }
+  return std::nullopt;
 }
 
 //   ModEx: size - 1 U8, or 0xFF and size - 1 U16 | data | modifier type U4, packet type U4

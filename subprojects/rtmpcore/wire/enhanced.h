@@ -85,9 +85,9 @@ class PacketReader {
   PacketReader(MediaType type, Bytes body) : type_(type), in_(body) {}
 
   /// head() is what the body says of all its tracks, which is what stands in front of the first
-  /// one: kind, frame type, nanoseconds, multitrack type, and the whole header of what is not
-  /// extended. A body that is cut off behind that will do. Errors as next(), which comes to the
-  /// same one.
+  /// one: kind, frame type, nanoseconds, multitrack type, the codec if all have the same, and the
+  /// whole header of what is not extended. A body that is cut off behind the kind will do: then a
+  /// codec that is not there is kNone. Errors as next(), which comes to the same one.
   Result<MediaPacket> head();
   /// next() answers nothing at the end. Unknown modifiers are skipped; a TimestampOffsetNano that
   /// is too short or out of its range counts as none. Errors are final, with offsets in the body:
