@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Bodies of audio and video messages, and what stands in them. The first octet says what the rest
 // is taken for: an audio body, a video body, the payload of a metadata or multichannel packet, or
-// onMetaData. What has been read is written and must read the same.
+// a name and an object, as onMetaData and connect have them. What has been read is written and must
+// read the same.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "wire/amf0.h"
+#include "wire/capabilities.h"
 #include "wire/colorinfo.h"
 #include "wire/enhanced.h"
 #include "wire/metadata.h"
@@ -165,11 +167,28 @@ void check_tracks(const rtmp::amf::Value& metadata, MediaType type) {
   }
 }
 
+void check_capabilities(const rtmp::amf::Value& object) {
+  rtmp::EnhancedCapabilities capabilities;
+  rtmp::read_capabilities(capabilities, object);
+  std::vector<rtmp::amf::Property> members;
+  rtmp::write_capabilities(members, capabilities);
+  rtmp::EnhancedCapabilities again;
+  rtmp::read_capabilities(again, rtmp::amf::Value::object(std::move(members)));
+  CHECK(again == capabilities);
+  for (MediaType type : {MediaType::kAudio, MediaType::kVideo}) {
+    for (const std::string& codec : capabilities.taken_codecs(type)) {
+      const auto code = rtmp::Cursor(rtmp::as_bytes(codec)).u32();
+      CHECK(!code || capabilities.takes(type, static_cast<FourCc>(*code)));
+    }
+  }
+}
+
 void check_metadata(Bytes body) {
   auto data = rtmp::parse_script_data(body);
   if (data && !data->arguments.empty()) {
     check_tracks(data->arguments[0], MediaType::kAudio);
     check_tracks(data->arguments[0], MediaType::kVideo);
+    check_capabilities(data->arguments[0]);
   }
 }
 
