@@ -7,6 +7,7 @@
 #include "common/glue.h"
 #include "rtmp/messagetag.h"
 #include "rtmp/rtmplog.h"
+#include "wire/enhanced.h"
 #include "wire/metadata.h"
 
 namespace gstrtmp {
@@ -20,6 +21,11 @@ constexpr size_t kMaxHeaderSize = 256u << 10;
 
 bool is(uint8_t type, TagType tag_type) {
   return type == static_cast<uint8_t>(tag_type);
+}
+
+rtmp::media::MediaType media_type(uint8_t tag_type) {
+  return is(tag_type, TagType::kVideo) ? rtmp::media::MediaType::kVideo
+                                       : rtmp::media::MediaType::kAudio;
 }
 
 std::vector<uint8_t> flatten(const rtmp::GatherPayload& body) {
@@ -67,6 +73,18 @@ rtmp::GatherPayload as_data_message(rtmp::GatherPayload body) {
   return message;
 }
 
+/// tracks_of() tells apart what messages for different tracks say.
+unsigned tracks_of(rtmp::media::MediaType type, rtmp::Bytes body) {
+  constexpr unsigned kMany = 0x100;
+  using rtmp::media::MultitrackType;
+  const auto packet = rtmp::media::PacketReader(type, body).next();
+  if (!packet || !*packet) {
+    return 0;
+  }
+  const auto multitrack = (*packet)->multitrack.value_or(MultitrackType::kOneTrack);
+  return (*packet)->track_id | (multitrack == MultitrackType::kOneTrack ? 0 : kMany);
+}
+
 }  // namespace
 
 std::optional<FlvPublisher::Header> FlvPublisher::header_of(const FlvTag& tag) {
@@ -75,7 +93,8 @@ std::optional<FlvPublisher::Header> FlvPublisher::header_of(const FlvTag& tag) {
   header.packet_class = tag.packet_class;
   bool script = is(header.type, TagType::kScript);
   if (tag.body.size() > kMaxHeaderSize ||
-      (!script && tag.packet_class != PacketClass::kSequenceHeader)) {
+      (!script && tag.packet_class != PacketClass::kSequenceHeader &&
+       tag.packet_class != PacketClass::kMetadata)) {
     return std::nullopt;
   }
   header.body = flatten(tag.body);
@@ -85,6 +104,8 @@ std::optional<FlvPublisher::Header> FlvPublisher::header_of(const FlvTag& tag) {
     if (header.handler != rtmp::kOnMetaData) {
       return std::nullopt;
     }
+  } else {
+    header.tracks = tracks_of(media_type(header.type), header.body);
   }
   return header;
 }
@@ -276,6 +297,35 @@ void FlvPublisher::begin_connection(Publication& publication, PublishLink& link,
   gap_ = false;
 }
 
+/// admit() is false if the body may not go to this server; then the link has failed.
+bool FlvPublisher::admit(PublishLink& link, Connection::Locked& locked, uint8_t type,
+                         const rtmp::GatherPayload& body) {
+  if (!is(type, TagType::kVideo) && !is(type, TagType::kAudio)) {
+    return true;
+  }
+  switch (gate_.check(media_type(type), body)) {
+    case CodecGate::Verdict::kPass:
+      return true;
+    case CodecGate::Verdict::kUnannounced:
+      if (!std::exchange(told_unannounced_, true)) {
+        unannounced_ = gate_.complaint();
+      }
+      return true;
+    case CodecGate::Verdict::kRefused:
+      link.refuse_codec(locked, gate_.complaint());
+      return false;
+  }
+  return true;
+}
+
+/// admit_headers() asks for all codecs that are known before anything is sent.
+bool FlvPublisher::admit_headers(PublishLink& link, Connection::Locked& locked) {
+  return std::all_of(headers_.begin(), headers_.end(), [&](const Header& header) {
+    HoldPtr hold(BufferHold::copy(header.body));
+    return admit(link, locked, header.type, rtmp::GatherPayload(hold->piece(0), hold->owner()));
+  });
+}
+
 FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLink& link,
                                             bool live) {
   auto locked = link.lock();
@@ -294,11 +344,18 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
         return Outcome::kEnded;
     }
     if (connection_ != link.attempt().serial) {
+      gate_.begin(link.enhanced(locked), link.server_capabilities(locked));
       begin_connection(publication, link, locked);
+      if (!admit_headers(link, locked)) {
+        return Outcome::kEnded;
+      }
       continue;
     }
     if (publication.successor_ready() && begins_anew(waiting_.front().tag)) {
       return Outcome::kChangeOver;
+    }
+    if (!admit(link, locked, waiting_.front().tag.header.type, waiting_.front().tag.body)) {
+      return Outcome::kEnded;
     }
     waiting_bytes_ -= waiting_.front().tag.body.size();
     send_tag(link, locked, std::move(waiting_.front().tag));
@@ -309,6 +366,7 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
 
 void FlvPublisher::begin_stream() {
   headers_.clear();
+  gate_.forget();
   headers_fresh_ = false;
   video_seen_ = false;
 }

@@ -5,10 +5,12 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gst/gst.h>
 
+#include "rtmp/codecgate.h"
 #include "rtmp/flvinput.h"
 #include "rtmp/publication.h"
 #include "rtmp/rtmppublishlink.h"
@@ -18,8 +20,8 @@ namespace gstrtmp {
 
 /// FlvPublisher turns FLV into what is sent: tags become messages, onMetaData becomes
 /// @setDataFrame, timestamps become 64 bits wide, and what a decoder needs first (metadata,
-/// sequence headers) goes first on each connection, once, whether it stands in the caps, in the
-/// stream, or in both. Belongs to the streaming thread.
+/// sequence headers, colours and channels, of each track) goes first on each connection, once,
+/// whether it stands in the caps, in the stream, or in both. Belongs to the streaming thread.
 class FlvPublisher {
  public:
   /// set_stream_headers() takes the caps' streamheader, if there is one. False: it is no FLV.
@@ -27,7 +29,10 @@ class FlvPublisher {
   /// begin_stream() forgets the headers: those of another stream follow.
   void begin_stream();
   /// begin_publication() begins anew with the headers: another Publication follows.
-  void begin_publication() { connection_ = 0; }
+  void begin_publication() {
+    connection_ = 0;
+    told_unannounced_ = false;
+  }
   /// push() takes a buffer's reference; false if it cannot be read.
   bool push(GstBuffer* buffer) { return input_.push(buffer); }
 
@@ -42,6 +47,9 @@ class FlvPublisher {
   /// new link it begins with the headers and, unless it is the first, a key frame.
   Outcome proceed(Publication& publication, PublishLink& link, bool live);
   const std::string& error() const { return error_; }
+  /// take_unannounced() is, once a publication, a codec that has gone to a server that does not
+  /// name what it takes of Enhanced RTMP; otherwise empty.
+  std::string take_unannounced() { return std::exchange(unannounced_, {}); }
 
   /// flush() forgets input that is not sent yet; in_tag() tells whether the stream was cut off.
   void flush();
@@ -54,11 +62,13 @@ class FlvPublisher {
     uint8_t type = 0;
     rtmp::media::PacketClass packet_class = rtmp::media::PacketClass::kCommand;
     std::string handler;  // of script data
+    unsigned tracks = 0;  // of Enhanced RTMP: the first one's number, and whether there are more
     std::vector<uint8_t> body;
     bool sent = false;
 
     bool same_place(const Header& other) const {
-      return type == other.type && packet_class == other.packet_class && handler == other.handler;
+      return type == other.type && packet_class == other.packet_class && handler == other.handler &&
+             tracks == other.tracks;
     }
   };
 
@@ -68,6 +78,9 @@ class FlvPublisher {
     rtmp::Time since;
   };
 
+  bool admit(PublishLink& link, Connection::Locked& locked, uint8_t type,
+             const rtmp::GatherPayload& body);
+  bool admit_headers(PublishLink& link, Connection::Locked& locked);
   static std::optional<Header> header_of(const FlvTag& tag);
   bool note(const Header& header);
   void begin_connection(Publication& publication, PublishLink& link, Connection::Locked& locked);
@@ -80,6 +93,9 @@ class FlvPublisher {
   void send_tag(PublishLink& link, Connection::Locked& locked, FlvTag&& tag);
 
   FlvInput input_;
+  CodecGate gate_;
+  std::string unannounced_;
+  bool told_unannounced_ = false;
   std::deque<Waiting> waiting_;
   uint64_t waiting_bytes_ = 0;
   bool video_seen_ = false;

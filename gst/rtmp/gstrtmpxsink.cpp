@@ -66,6 +66,16 @@
  * but takes so little that what the kernel has for it becomes older than
  * #GstRtmpxSink:abandon-after, is abandoned: the connection is reset, and replaced.
  *
+ * ## Enhanced RTMP
+ *
+ * What is in Enhanced RTMP's form goes out as it came. What the server has said that it takes, in
+ * its answer to connect, stands in the caps that the sink pad answers, and a RECONFIGURE event
+ * tells upstream when that changes: `video-codecs` and `audio-codecs` are the FourCCs (lists of
+ * strings; left out: any, or it says nothing; "none" alone: none), `timestamp-precision` is
+ * "nanosecond" and `multitrack` TRUE where the server can parse these, and `enhanced` is FALSE if
+ * #GstRtmpxSink:enhanced is `never`. A stream that has another codec is an error
+ * (STREAM/CODEC_NOT_FOUND) before any of it goes out. Codecs in FLV's own headers are always taken.
+ *
  * ## Getting in
  *
  * Keys and tokens that services put behind the application or the stream go there as they are
@@ -142,6 +152,8 @@ class RtmpxSink {
   /// change_state() is called with the base class's own part of the change.
   GstStateChangeReturn change_state(GstStateChange transition,
                                     const std::function<GstStateChangeReturn()>& chain_up);
+  /// get_caps() tells upstream what the server takes: flv_caps(). (transfer full)
+  GstCaps* get_caps(GstCaps* filter);
   bool set_caps(GstCaps* caps);
   GstFlowReturn render(GstBuffer* buffer);
   GstFlowReturn render_list(GstBufferList* list);
@@ -166,6 +178,7 @@ class RtmpxSink {
   PublishLink::Outcome finish(Publication& publication, PublishLink& link);
   void end_without_connection(Publication& publication);
   GstFlowReturn fail_unreadable();
+  void tell_unannounced();
   bool is_live();
 
   GstRtmpxSink* const element_;
@@ -297,6 +310,19 @@ GstStateChangeReturn RtmpxSink::change_state(
   return result;
 }
 
+GstCaps* RtmpxSink::get_caps(GstCaps* filter) {
+  EnhancedMode mode = EnhancedMode::kAuto;
+  {
+    ObjectLock lock(element_);
+    mode = publish_.enhanced;
+  }
+  PublicationPtr publication = current();
+  const auto server = publication ? publication->server_capabilities() : std::nullopt;
+  GstPtr<GstCaps> caps = flv_caps(mode, server ? &*server : nullptr);
+  return filter != nullptr ? gst_caps_intersect_full(filter, caps.get(), GST_CAPS_INTERSECT_FIRST)
+                           : caps.release();
+}
+
 bool RtmpxSink::set_caps(GstCaps* caps) {
   if (!publisher_.set_stream_headers(caps)) {
     GST_ELEMENT_ERROR(element_, STREAM, FORMAT,
@@ -379,6 +405,13 @@ gboolean RtmpxSink::send_message(guint type, GBytes* body) {
   return publication && publication->link()->send_data(message_type, {data, size});
 }
 
+void RtmpxSink::tell_unannounced() {
+  const std::string codec = publisher_.take_unannounced();
+  if (!codec.empty()) {
+    gst_element_post_message(element(), unannounced_codec_warning(element(), codec));
+  }
+}
+
 GstFlowReturn RtmpxSink::send_pushed() {
   while (true) {
     PublicationPtr publication = current();
@@ -390,6 +423,7 @@ GstFlowReturn RtmpxSink::send_pushed() {
     }
     const auto link = publication->link();
     FlvPublisher::Outcome outcome = publisher_.proceed(*publication, *link, is_live());
+    tell_unannounced();
     if (outcome == FlvPublisher::Outcome::kChangeOver) {
       publication->take_over();
       continue;
@@ -436,7 +470,9 @@ GstFlowReturn RtmpxSink::send_pushed() {
 
 /// What a live stream had to keep until there is a connection goes out before the end.
 PublishLink::Outcome RtmpxSink::finish(Publication& publication, PublishLink& link) {
-  switch (publisher_.proceed(publication, link, false)) {
+  const FlvPublisher::Outcome outcome = publisher_.proceed(publication, link, false);
+  tell_unannounced();
+  switch (outcome) {
     case FlvPublisher::Outcome::kInterrupted:
       return PublishLink::Outcome::kInterrupted;
     case FlvPublisher::Outcome::kEnded:
@@ -530,6 +566,22 @@ static GstStateChangeReturn gst_rtmpx_sink_change_state(GstElement* element,
   return GST_RTMPX_SINK(element)->priv->change_state(transition, [&] {
     return GST_ELEMENT_CLASS(gst_rtmpx_sink_parent_class)->change_state(element, transition);
   });
+}
+
+static GstCaps* gst_rtmpx_sink_get_caps(GstBaseSink* sink, GstCaps* filter) {
+  return GST_RTMPX_SINK(sink)->priv->get_caps(filter);
+}
+
+/// What the caps tell of the server is advice: upstream's own need not repeat it.
+static gboolean gst_rtmpx_sink_query(GstBaseSink* sink, GstQuery* query) {
+  if (GST_QUERY_TYPE(query) != GST_QUERY_ACCEPT_CAPS) {
+    return GST_BASE_SINK_CLASS(gst_rtmpx_sink_parent_class)->query(sink, query);
+  }
+  GstCaps* caps = nullptr;
+  gst_query_parse_accept_caps(query, &caps);
+  auto accepted = gstrtmp::adopt(gst_pad_get_pad_template_caps(GST_BASE_SINK_PAD(sink)));
+  gst_query_set_accept_caps_result(query, gst_caps_is_subset(caps, accepted.get()));
+  return TRUE;
 }
 
 static gboolean gst_rtmpx_sink_set_caps(GstBaseSink* sink, GstCaps* caps) {
@@ -643,6 +695,8 @@ static void gst_rtmpx_sink_class_init(GstRtmpxSinkClass* klass) {
                                         "The gst-rtmp developers");
 
   element_class->change_state = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_change_state);
+  sink_class->get_caps = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_get_caps);
+  sink_class->query = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_query);
   sink_class->set_caps = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_set_caps);
   sink_class->unlock = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_unlock);
   sink_class->unlock_stop = GST_DEBUG_FUNCPTR(gst_rtmpx_sink_unlock_stop);

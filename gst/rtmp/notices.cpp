@@ -19,6 +19,10 @@ void Notices::work(GstElement* element, gpointer data) {
       item = std::move(locked->items.front());
       locked->items.pop_front();
     }
+    if (item.event) {
+      gst_element_send_event(element, item.event.release());
+      continue;
+    }
     gst_element_post_message(element, item.message.release());
     if (item.posted) {
       item.posted();
@@ -33,13 +37,20 @@ void Notices::close() {
 }
 
 void Notices::post(GstMessage* message, std::function<void()> posted) {
+  add({adopt(message), nullptr, std::move(posted)});
+}
+
+void Notices::push_upstream(GstEvent* event) {
+  add({nullptr, adopt(event), {}});
+}
+
+void Notices::add(Item item) {
   {
     auto locked = queue_->lock();
-    GstPtr<GstMessage> owned = adopt(message);
     if (locked->closed) {
       return;
     }
-    locked->items.push_back({std::move(owned), std::move(posted)});
+    locked->items.push_back(std::move(item));
     if (std::exchange(locked->worker, true)) {
       return;
     }

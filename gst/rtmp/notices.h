@@ -15,7 +15,7 @@
 namespace gstrtmp {
 
 /// Notices posts messages on the bus for who must not do so itself: a loop thread, or whoever holds
-/// a lock. In order, from a worker thread.
+/// a lock; and sends events upstream. In order, from a worker thread.
 class Notices {
  public:
   /// `element` is borrowed; what is under way keeps a reference of its own.
@@ -25,6 +25,8 @@ class Notices {
   void close();
   /// post() takes the message. `posted` is called, on the worker, when it is on the bus.
   void post(GstMessage* message, std::function<void()> posted = {});
+  /// push_upstream() sends an event from the element's sink pad, which takes it over.
+  void push_upstream(GstEvent* event);
   /// post_connecting(), post_connected() and post_waiting() post the element message
   /// `rtmp-connection`:
   ///   state (string)   connecting, connected, waiting
@@ -41,7 +43,8 @@ class Notices {
 
  private:
   struct Item {
-    GstPtr<GstMessage> message;
+    GstPtr<GstMessage> message;  // or
+    GstPtr<GstEvent> event;
     std::function<void()> posted;
   };
   struct Queue {
@@ -49,6 +52,7 @@ class Notices {
     bool worker = false;
     bool closed = false;
   };
+  void add(Item item);
   static void work(GstElement* element, gpointer queue);
 
   GstElement* const element_;

@@ -40,6 +40,12 @@ LinkRequest make_request(GstElement* element, const PlaySettings& settings) {
   // A player's commands are small, and servers are about (rtmpsrv) that do not read Set Chunk Size.
   request.options.chunk_size = rtmp::kDefaultChunkSize;
   request.options.max_idle_bytes = kMaxIdleBytes;
+  // All that comes is passed on, whatever it is.
+  using Capabilities = rtmp::EnhancedCapabilities;
+  request.enhanced = Capabilities::passing_on(Capabilities::kReconnect | Capabilities::kMultitrack |
+                                              Capabilities::kModEx | Capabilities::kTimestampNano);
+  request.enhanced.video_function =
+      Capabilities::kClientSeek | Capabilities::kHdr | Capabilities::kVideoMetadata;
   request.element = element;
   return request;
 }

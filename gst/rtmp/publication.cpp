@@ -186,6 +186,8 @@ void Publication::change_over(Lock& state) {
   successor_ready_ = false;
   state->current = std::exchange(state->successor, {});
   state->locations.on_running(state->current.address, monotonic_now());
+  take_capabilities(
+      state, std::exchange(state->successor_server, {}).value_or(rtmp::EnhancedCapabilities()));
   state->reconnects++;
   tell_dropping(state, false, {});
   notices_.post_connected(0);
@@ -206,6 +208,25 @@ void Publication::take_over() {
 }
 
 // ---- what becomes of them: under a connection's lock ----
+
+/// Upstream may choose anew among the codecs: RECONFIGURE, if what the server takes has changed.
+void Publication::take_capabilities(Lock& state, rtmp::EnhancedCapabilities server) {
+  const rtmp::EnhancedCapabilities before = state->server.value_or(rtmp::EnhancedCapabilities());
+  const bool news = !(before == server);
+  state->server = std::move(server);
+  if (news) {
+    notices_.push_upstream(gst_event_new_reconfigure());
+  }
+}
+
+void Publication::on_capabilities(uint64_t serial, const rtmp::EnhancedCapabilities& capabilities) {
+  auto state = state_.lock();
+  if (state->successor.is(serial)) {
+    state->successor_server = capabilities;
+  } else if (state->current.is(serial)) {
+    take_capabilities(state, capabilities);
+  }
+}
 
 void Publication::on_published(uint64_t serial) {
   auto state = state_.lock();
@@ -228,6 +249,7 @@ void Publication::drop_successor(Lock& state, const Failure& failure) {
   GST_INFO_OBJECT(element_, "the other connection did not come about: %s", failure.text.c_str());
   successor_ready_ = false;
   Way dropped = std::exchange(state->successor, {});
+  state->successor_server.reset();
   state->left.push_back(std::move(dropped.link));
   if (dropped.address.moved && failure.kind == FailureKind::kBadName &&
       state->locations.reconnect().enabled) {
@@ -287,6 +309,9 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
     } else {
       (void)state->reconnector.on_end(failure, now);
       state->current = std::exchange(state->successor, {});
+      if (auto server = std::exchange(state->successor_server, {})) {
+        take_capabilities(state, *std::move(server));
+      }
       set_alarm(state);
     }
     changed_.notify_all();

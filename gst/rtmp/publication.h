@@ -78,6 +78,8 @@ class Publication final : private PublishLink::Owner,
   /// wake() ends waits of the streaming thread, which then look at `interrupted`.
   void wake();
 
+  /// server_capabilities() is what the latest server has said of Enhanced RTMP, if one has.
+  std::optional<rtmp::EnhancedCapabilities> server_capabilities() { return state_.lock()->server; }
   void set_chunk_size(guint chunk_size);
   void set_peak_kbps(guint peak_kbps);
   /// count_dropped() counts a message that met no connection.
@@ -123,6 +125,8 @@ class Publication final : private PublishLink::Owner,
     bool failed = false;  // for good
     bool posted = false;  // the error
     bool told_congestion_control = false;
+    std::optional<rtmp::EnhancedCapabilities> server;  // what the current one has said last
+    std::optional<rtmp::EnhancedCapabilities> successor_server;
     std::string last_error;
 
     bool waiting() const { return attempt_at && !leave_first; }
@@ -132,6 +136,7 @@ class Publication final : private PublishLink::Owner,
   Publication(GstElement* element, std::vector<ConnectionSettings> connections,
               const PublishSettings& settings, std::shared_ptr<EncoderBitrate> encoder,
               const std::atomic<bool>& interrupted);
+  void on_capabilities(uint64_t serial, const rtmp::EnhancedCapabilities& capabilities) override;
   void on_published(uint64_t serial) override;
   bool on_failed(uint64_t serial, const Failure& failure, OpenSocket socket) override;
   void on_reached(uint64_t serial) override;
@@ -144,6 +149,7 @@ class Publication final : private PublishLink::Owner,
   void attempt();
   void begin_successor(Address address);
   LinkPtr make_link(Lock& state, const Way& way);
+  void take_capabilities(Lock& state, rtmp::EnhancedCapabilities server);
   void change_over(Lock& state);
   void drop_successor(Lock& state, const Failure& failure);
   void give_up(Lock& state, const Failure& failure);

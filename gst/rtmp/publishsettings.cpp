@@ -44,6 +44,22 @@ GType publish_type_get_type() {
   return kType;
 }
 
+GType enhanced_get_type() {
+  static const GEnumValue kValues[] = {
+      {static_cast<gint>(EnhancedMode::kAuto), "Unless the server says otherwise, with a warning",
+       "auto"},
+      {static_cast<gint>(EnhancedMode::kAlways), "Unless the server says otherwise", "always"},
+      {static_cast<gint>(EnhancedMode::kNever), "Nothing of Enhanced RTMP", "never"},
+      {0, nullptr, nullptr},
+  };
+  static const GType kType = [] {
+    GType type = g_enum_register_static("GstRtmpxEnhanced", kValues);
+    gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
+    return type;
+  }();
+  return kType;
+}
+
 guint to_flags(const rtmp::StopCommands& commands) {
   return (commands.fc_unpublish ? kStopFCUnpublish : 0u) |
          (commands.close_stream ? kStopCloseStream : 0u) |
@@ -138,6 +154,10 @@ void install_publish_properties(GObjectClass* klass) {
    *   the stream; 0 = not yet
    * * `uptime` (uint64, nanoseconds): since then
    * * `local-address`, `peer-address`, `server-version` (string): empty while unknown
+   * * `server-video-codecs`, `server-audio-codecs` (string): FourCCs of Enhanced RTMP that the
+   *   server has said to take ("hvc1, av01"; `*` = any; empty = it names none)
+   * * `server-caps-ex`, `server-video-function` (uint): what else it has said; 0 = nothing
+   * * `announced-codecs` (string), `announced-caps-ex` (uint): what we have told it
    * * `congestion-control` (string): that of the connection, as the kernel has it
    * * `reconnects` (uint): how often the stream has gone on over another connection
    * * `last-error` (string): why the last connection was lost, or did not come about
@@ -151,6 +171,21 @@ void install_publish_properties(GObjectClass* klass) {
       klass, kPropPublishStats,
       g_param_spec_boxed("stats", "Statistics", "What the connection does", GST_TYPE_STRUCTURE,
                          static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+  /**
+   * GstRtmpxSink:enhanced:
+   *
+   * What is done with a stream that has codecs in Enhanced RTMP's form (HEVC, AV1, Opus ...;
+   * several tracks), if the server does not name the codecs that it takes, which few do. `auto`
+   * sends it, as other publishers do, and posts one WARNING, since old servers drop it or hang up;
+   * `always` sends it without a word. `never` announces nothing of Enhanced RTMP in connect, not
+   * even that Reconnect Requests are understood, and such a stream is an error. If the server names
+   * codecs, those count: a stream of others is an error before any of it is sent.
+   */
+  g_object_class_install_property(
+      klass, kPropEnhanced,
+      g_param_spec_enum("enhanced", "Enhanced RTMP",
+                        "What is sent to a server that does not name its codecs",
+                        enhanced_get_type(), static_cast<gint>(defaults.enhanced), kReady));
   /**
    * GstRtmpxSink:stop-commands:
    *
@@ -314,6 +349,9 @@ bool set_publish_property(GObject* object, PublishSettings& settings, guint id,
       settings.encoder.property = name != nullptr ? name : "bitrate";
       break;
     }
+    case kPropEnhanced:
+      settings.enhanced = static_cast<EnhancedMode>(g_value_get_enum(value));
+      break;
     case kPropBitrateUnit:
       settings.encoder.unit = g_value_get_uint(value);
       break;
@@ -364,6 +402,9 @@ bool get_publish_property(GObject* object, const PublishSettings& settings, guin
       break;
     case kPropBitrateProperty:
       g_value_set_string(value, settings.encoder.property.c_str());
+      break;
+    case kPropEnhanced:
+      g_value_set_enum(value, static_cast<gint>(settings.enhanced));
       break;
     case kPropBitrateUnit:
       g_value_set_uint(value, settings.encoder.unit);

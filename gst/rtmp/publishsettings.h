@@ -5,6 +5,7 @@
 
 #include <gst/gst.h>
 
+#include "rtmp/codecgate.h"
 #include "rtmp/encoderbitrate.h"
 #include "rtmp/rtmplocation.h"
 #include "session/client.h"
@@ -24,6 +25,7 @@ struct PublishSettings {
   guint min_bitrate = 0;  ///< bits a second, of the estimate; 0 = no bound
   guint max_bitrate = 0;
   EncoderBitrate::Settings encoder;
+  EnhancedMode enhanced = EnhancedMode::kAuto;
   rtmp::StopCommands stop_commands;
   rtmp::PublishType publish_type = rtmp::PublishType::kLive;
 };
@@ -46,6 +48,7 @@ enum PublishProperty : guint {
   kPropBitrateTarget,
   kPropBitrateProperty,
   kPropBitrateUnit,
+  kPropEnhanced,
 };
 
 /// install_publish_properties() is for class_init, after install_connection_properties().

@@ -38,6 +38,7 @@ bool Reconnector::worth_trying(const Failure& failure, rtmp::Time now) const {
   switch (failure.kind) {
     case FailureKind::kSettings:
     case FailureKind::kUnauthorized:
+    case FailureKind::kCodec:
       return false;
     case FailureKind::kBadName:
       return has_run_ && lost < std::chrono::seconds(settings_.ghost_timeout_seconds);

@@ -8,6 +8,7 @@
 
 #include "net/crypto.h"
 #include "net/socket_options.h"
+#include "rtmp/codecgate.h"
 #include "rtmp/rtmpconnectargs.h"
 #include "rtmp/rtmplog.h"
 #include "rtmp/securetoken.h"
@@ -47,6 +48,19 @@ std::shared_ptr<GWeakRef> make_weak(gpointer object) {
             g_weak_ref_clear(held);
             delete held;
           }};
+}
+
+void add_enhanced_stats(GstStructure* stats, const rtmp::EnhancedCapabilities& announced,
+                        const rtmp::EnhancedCapabilities& server) {
+  using rtmp::media::MediaType;
+  gst_structure_set(stats, "server-video-codecs", G_TYPE_STRING,
+                    codecs_text(server.taken_codecs(MediaType::kVideo)).c_str(),
+                    "server-audio-codecs", G_TYPE_STRING,
+                    codecs_text(server.taken_codecs(MediaType::kAudio)).c_str(), "server-caps-ex",
+                    G_TYPE_UINT, server.caps_ex.value_or(0), "server-video-function", G_TYPE_UINT,
+                    server.video_function.value_or(0), "announced-codecs", G_TYPE_STRING,
+                    codecs_text(announced.four_cc_list).c_str(), "announced-caps-ex", G_TYPE_UINT,
+                    announced.caps_ex.value_or(0), nullptr);
 }
 
 }  // namespace
@@ -258,7 +272,7 @@ rtmp::Connect ClientLink::make_connect() const {
   connect.page_url = settings_.page_url;
   connect.flash_version = settings_.flash_version;
   connect.type = "nonprivate";
-  connect.enhanced.caps_ex = rtmp::EnhancedCapabilities::kReconnect;
+  connect.enhanced = request_.enhanced;
   if (role() == Role::kSink) {
     if (connect.flash_version.empty()) {
       connect.flash_version = kPublisherVersion;
@@ -274,7 +288,6 @@ rtmp::Connect ClientLink::make_connect() const {
     connect.capabilities = kPlayerCapabilities;
     connect.audio_codecs = kPlayerAudioCodecs;
     connect.video_codecs = kPlayerVideoCodecs;
-    connect.enhanced.video_function = rtmp::EnhancedCapabilities::kClientSeek;
   }
   if (auto arguments = parse_connect_args(settings_.extra_connect_args)) {
     connect.arguments = *std::move(arguments);
@@ -402,6 +415,7 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
   if (std::holds_alternative<rtmp::event::HandshakeDone>(event)) {
     set_state(locked, LinkState::kConnectingApp);
   } else if (auto* connected = std::get_if<rtmp::event::Connected>(&event)) {
+    server_capabilities_ = connected->enhanced;
     server_version_ = server_text(connected->properties.find_text("fmsVer").value_or(""));
     if (!answer_token(locked, *connected)) {
       return;
@@ -482,6 +496,10 @@ void ClientLink::on_transport_end(Connection::Locked& locked, std::optional<NetE
 //   time-to-air (uint64)           nanoseconds from the start of connecting to running; 0 = not yet
 //   uptime (uint64)                nanoseconds since then
 //   local-address, peer-address, server-version (string)  empty while unknown
+//   server-video-codecs, server-audio-codecs (string)  FourCCs of Enhanced RTMP that the server has
+//                                  said to take: "hvc1, av01", "*" = any, empty = it names none
+//   server-caps-ex, server-video-function (uint)   the server's capsEx and videoFunction
+//   announced-codecs (string), announced-caps-ex (uint)   fourCcList and capsEx that we have sent
 void ClientLink::add_stats(const Connection::Locked& locked, GstStructure* stats) const {
   const rtmp::SessionStats session = client_->stats();
   const rtmp::WriterBacklog backlog = client_->backlog();
@@ -515,6 +533,7 @@ void ClientLink::add_stats(const Connection::Locked& locked, GstStructure* stats
       "local-address", G_TYPE_STRING, socket.local_address.c_str(),                     //
       "peer-address", G_TYPE_STRING, socket.peer_address.c_str(),                       //
       "server-version", G_TYPE_STRING, server_version_.c_str(), nullptr);
+  add_enhanced_stats(stats, request_.enhanced, server_capabilities_);
 }
 
 void ClientLink::add_idle_stats(GstStructure* stats) {
@@ -532,6 +551,7 @@ void ClientLink::add_idle_stats(GstStructure* stats) {
   for (const char* name : {"local-address", "peer-address", "server-version"}) {
     gst_structure_set(stats, name, G_TYPE_STRING, "", nullptr);
   }
+  add_enhanced_stats(stats, {}, {});
 }
 
 }  // namespace gstrtmp

@@ -41,7 +41,8 @@ struct LinkRequest {
   /// What only this role wants otherwise: payload room, chunk size, block source ... The link sets
   /// deadlines, handshake and order from the settings.
   rtmp::ClientOptions options;
-  GstElement* element = nullptr;  ///< for `accept-certificate`; not kept alive
+  rtmp::EnhancedCapabilities enhanced;  ///< what connect says of us
+  GstElement* element = nullptr;        ///< for `accept-certificate`; not kept alive
 };
 
 /// ClientLink is one RTMP connection of an element, from the name to the running stream: it owns
@@ -94,6 +95,11 @@ class ClientLink final : private Connection::Handler,
   rtmp::StreamHandle stream(const Connection::Locked&) const { return stream_; }
   /// started_status() is the status that came with kRunning.
   const rtmp::Status& started_status(const Connection::Locked&) const { return started_; }
+  /// server_capabilities() is what the server has said of Enhanced RTMP in its answer to connect:
+  /// from kCreating on.
+  const rtmp::EnhancedCapabilities& server_capabilities(const Connection::Locked&) const {
+    return server_capabilities_;
+  }
   /// step() is what the link is doing, in an error's terms.
   LinkStep step(const Connection::Locked&) const;
   /// settings() are those it was made with, and the address that a redirect has led to.
@@ -162,6 +168,7 @@ class ClientLink final : private Connection::Handler,
   rtmp::StreamHandle stream_ = rtmp::kNoStream;
   rtmp::Status started_;
   std::string server_version_;  // fmsVer
+  rtmp::EnhancedCapabilities server_capabilities_;
   rtmp::Time opened_at_{};
   std::optional<rtmp::Time> running_since_;
   uint64_t progress_ = 0;       // octets that the peer's kernel had

@@ -24,7 +24,7 @@ struct KindRow {
 };
 
 // One row a FailureKind, in its order.
-constexpr std::array<KindRow, 17> kKinds = {{
+constexpr std::array<KindRow, 18> kKinds = {{
     {"settings", Domain::kResource, GST_RESOURCE_ERROR_SETTINGS, GST_RESOURCE_ERROR_SETTINGS},
     {"unknown-host", Domain::kResource, GST_RESOURCE_ERROR_OPEN_READ_WRITE,
      GST_RESOURCE_ERROR_OPEN_READ_WRITE},
@@ -47,6 +47,7 @@ constexpr std::array<KindRow, 17> kKinds = {{
     {"closed", Domain::kResource, GST_RESOURCE_ERROR_WRITE, GST_RESOURCE_ERROR_READ},
     {"stalled", Domain::kResource, GST_RESOURCE_ERROR_WRITE, GST_RESOURCE_ERROR_READ},
     {"unpublished", Domain::kResource, GST_RESOURCE_ERROR_NOT_FOUND, GST_RESOURCE_ERROR_NOT_FOUND},
+    {"codec", Domain::kStream, GST_STREAM_ERROR_CODEC_NOT_FOUND, GST_STREAM_ERROR_CODEC_NOT_FOUND},
 }};
 
 // A server may send megabytes.
@@ -440,6 +441,16 @@ Failure failure_unpublished(Role role, const ConnectionSettings& settings) {
   failure.step = LinkStep::kRunning;
   failure.text = "The server " + server(settings) + " says that the stream has ended.";
   failure.debug = "the publisher has left";
+  return failure;
+}
+
+Failure failure_codec(const std::string& sentence) {
+  Failure failure;
+  failure.kind = FailureKind::kCodec;
+  failure.role = Role::kSink;
+  failure.step = LinkStep::kRunning;
+  failure.text = sentence;
+  failure.debug = "Enhanced RTMP";
   return failure;
 }
 

@@ -52,6 +52,7 @@ enum class FailureKind : uint8_t {
   kClosed,          ///< the connection was lost in mid-stream
   kStalled,         ///< the server takes no bytes any more
   kUnpublished,     ///< the server says that the stream has ended
+  kCodec,           ///< the stream has a codec that may not be sent
 };
 
 /// Failure is one reason why a connection cannot go on. No member holds a secret.
@@ -95,6 +96,8 @@ Failure failure_stalled(Role role, const ConnectionSettings& settings, rtmp::Dur
 /// failure_silent() is a connection whose peer gives no sign of life any more: of the same kind.
 Failure failure_silent(Role role, const ConnectionSettings& settings, rtmp::Duration silence);
 Failure failure_unpublished(Role role, const ConnectionSettings& settings);
+/// failure_codec() is a stream that the server does not take, or a setting forbids: `sentence`.
+Failure failure_codec(const std::string& sentence);
 Failure failure_from_settings(Role role, const std::string& sentence);
 
 /// failure_message() is an ERROR or WARNING with the failure's domain, code, text and details.

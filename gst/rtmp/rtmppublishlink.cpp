@@ -54,6 +54,7 @@ std::shared_ptr<PublishLink> PublishLink::create(GstElement* element,
   request.start = rtmp::Publish{{}, settings.publish_type};
   request.options.chunk_size =
       settings.chunk_size > 0 ? std::max(settings.chunk_size, kSmallestChunkSize) : kFirstChunkSize;
+  request.enhanced = announced_capabilities(settings.enhanced);
   made->link_ = ClientLink::create(connection, std::move(request), *made);
   made->alarm_ = Loop::shared()->alarm([weak = std::weak_ptr<PublishLink>(made)] {
     if (auto self = weak.lock()) {
@@ -97,6 +98,10 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
     apply_congestion_control(locked);
     set_pacing_rate(locked.fd(), uint64_t{settings_.peak_kbps} * 1000 / 8);
     apply_unsent_mark(locked);
+  } else if (state == LinkState::kCreating) {
+    if (owner_ != nullptr) {
+      owner_->on_capabilities(attempt_.serial, link_->server_capabilities(locked));
+    }
   } else if (state == LinkState::kRunning) {
     rtmp::Time now = monotonic_now();
     running_since_ = now;
@@ -112,6 +117,10 @@ void PublishLink::on_link_state(Connection::Locked& locked, LinkState state) {
       replaced_ = owner_->on_failed(attempt_.serial, *failure, link_->take_socket(locked));
     }
   }
+}
+
+void PublishLink::refuse_codec(Connection::Locked& locked, const std::string& sentence) {
+  link_->fail(locked, failure_codec(sentence));
 }
 
 void PublishLink::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {

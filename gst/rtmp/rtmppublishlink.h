@@ -48,6 +48,9 @@ class PublishLink final : private ClientLink::Observer,
   class Owner {
    public:
     virtual ~Owner() = default;
+    /// The server has said what it takes of Enhanced RTMP.
+    virtual void on_capabilities(uint64_t serial,
+                                 const rtmp::EnhancedCapabilities& capabilities) = 0;
     virtual void on_published(uint64_t serial) = 0;
     /// The attempt has failed. True if another takes its place: then nothing is lost for a live
     /// stream that waits. `socket` is that of a connection whose peer may not know of its end: it
@@ -133,6 +136,14 @@ class PublishLink final : private ClientLink::Observer,
   bool has_ended(const Connection::Locked& locked) const {
     return link_->state(locked) == LinkState::kEnded;
   }
+
+  /// server_capabilities() is what the server has said, once it runs.
+  const rtmp::EnhancedCapabilities& server_capabilities(const Connection::Locked& locked) const {
+    return link_->server_capabilities(locked);
+  }
+  EnhancedMode enhanced(const Connection::Locked&) const { return settings_.enhanced; }
+  /// refuse_codec() ends the attempt, since the stream may not go there.
+  void refuse_codec(Connection::Locked& locked, const std::string& sentence);
 
   void set_chunk_size(guint chunk_size);
   void set_peak_kbps(guint peak_kbps);
