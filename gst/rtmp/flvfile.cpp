@@ -52,6 +52,15 @@ class Scan {
     const uint64_t end = offset + tag_size(header) + kBackPointerSize;
     const bool media = is_media(header.type);
     const PacketClass packet = media ? class_of(header.type, body) : PacketClass::kMetadata;
+    if (packet == PacketClass::kSequenceHeader) {
+      // Many streams repeat theirs; what can be seen of the body tells well enough.
+      const Bytes front = body.first(std::min<size_t>(body.size(), kTagFront - kTagHeaderSize));
+      rtmp::Buffer& last = static_cast<TagType>(header.type) == TagType::kVideo ? video_ : audio_;
+      if (!std::ranges::equal(front, last)) {
+        last.assign(front.begin(), front.end());
+        index_.note_header(offset);
+      }
+    }
     if (!media || !has_time(packet)) {
       index_.note_read(begin, end, std::nullopt, std::nullopt);
       return;
@@ -68,6 +77,8 @@ class Scan {
  private:
   FlvIndex& index_;
   const bool has_video_;
+  rtmp::Buffer video_;  ///< the front of the last sequence header
+  rtmp::Buffer audio_;
   TimestampUnwrapper time_;
   int64_t epoch_ = 0;
   int64_t last_start_ = INT64_MIN / 2;
@@ -221,6 +232,26 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
     }
   }
   return GST_FLOW_OK;
+}
+
+GstFlowReturn FlvFile::read_tag(uint64_t offset, DemuxTag& tag) {
+  GstPtr<GstBuffer> front;
+  GstFlowReturn flow = read(offset, kTagHeaderSize, front);
+  if (flow != GST_FLOW_OK) {
+    return flow;
+  }
+  const MappedBuffer map(front.get());
+  rtmp::Cursor in(map.bytes());
+  auto header = rtmp::flv::parse_tag_header(in);
+  if (!header || header->data_size == 0) {
+    return GST_FLOW_EOS;
+  }
+  tag.header = *header;
+  tag.offset = offset;
+  flow = read(offset + kTagHeaderSize, header->data_size, tag.body);
+  return flow == GST_FLOW_OK && gst_buffer_get_size(tag.body.get()) != header->data_size
+             ? GST_FLOW_EOS
+             : flow;
 }
 
 GstFlowReturn FlvFile::check_start(const IndexEntry& entry, bool& sound) {

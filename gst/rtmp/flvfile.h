@@ -28,6 +28,9 @@ class FlvFile {
   /// scan() reads tags' headers from where `index` ends until it knows every place up to `time`.
   /// GST_FLOW_OK also at the file's end.
   GstFlowReturn scan(FlvIndex& index, int64_t time, bool has_video);
+  /// read_tag() reads the tag at `offset`, which is known to be one. GST_FLOW_EOS if it is not
+  /// there.
+  GstFlowReturn read_tag(uint64_t offset, DemuxTag& tag);
   /// check_start() sets `sound` to whether a key frame begins at `entry`, as some metadata claims.
   GstFlowReturn check_start(const IndexEntry& entry, bool& sound);
 

@@ -60,6 +60,13 @@ void FlvIndex::add(IndexEntry entry) {
   entries_.push_back(entry);
 }
 
+void FlvIndex::note_header(uint64_t offset) {
+  auto it = std::ranges::lower_bound(headers_, offset);
+  if ((it == headers_.end() || *it != offset) && headers_.size() < kMostHeaders) {
+    headers_.insert(it, offset);
+  }
+}
+
 void FlvIndex::thin_out() {
   size_t kept = 0;
   for (size_t i = 0; i < entries_.size(); i += 2) {

@@ -36,6 +36,10 @@ class FlvIndex {
   /// before_offset() and after_offset() are the neighbours of a place.
   std::optional<IndexEntry> before_offset(uint64_t offset) const;
   std::optional<IndexEntry> after_offset(uint64_t offset) const;
+  /// note_header() says that a sequence header, unlike the one before it, lies at `offset`. The
+  /// first kMostHeaders are kept.
+  void note_header(uint64_t offset);
+  const std::vector<uint64_t>& headers() const { return headers_; }
   size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
 
@@ -43,7 +47,9 @@ class FlvIndex {
   void add(IndexEntry entry);
   void thin_out();
 
+  static constexpr size_t kMostHeaders = 64;
   std::vector<IndexEntry> entries_;  ///< by offset
+  std::vector<uint64_t> headers_;    ///< in order
   bool from_metadata_ = false;
   bool distrusted_ = false;
   bool complete_ = false;

@@ -171,7 +171,9 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
 
   std::optional<int64_t> time;
   std::optional<uint64_t> start;
+  bool header = false;
   for (const DemuxItem& item : items_) {
+    header |= item.kind == Item::kCaps;
     if (item.kind == Item::kFrame) {
       time = item.time + demuxer_.origin();
       if (item.key && item.track.type == MediaType::kVideo) {
@@ -189,6 +191,9 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
         start = !last || last->time + 1000 <= *time ? std::optional(offset) : start;
       }
       shared->index.note_read(before, reader_.position(), time, start);
+      if (header && !time) {
+        shared->index.note_header(offset);
+      }
     }
   }
   return take_items();

@@ -121,6 +121,7 @@ class FlvUnchunk {
   GstFlowReturn pull_step();
   GstFlowReturn carry_out(Seek seek);
   GstFlowReturn find_start(int64_t time, bool snap_after, bool snap_nearest, IndexEntry& out);
+  void restore_formats(uint64_t offset);
   void start_reading(const IndexEntry& entry);
   GstFlowReturn next_piece();
   void skip_to_next_start();

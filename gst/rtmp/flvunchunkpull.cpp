@@ -195,7 +195,27 @@ GstFlowReturn FlvUnchunk::find_start(int64_t time, bool snap_after, bool snap_ne
   return GST_FLOW_OK;
 }
 
+/// restore_formats() brings the tracks to what they are at `offset`: their sequence headers lie in
+/// front of it, and need not be those that were read last.
+void FlvUnchunk::restore_formats(uint64_t offset) {
+  const std::vector<uint64_t> headers = shared_.lock()->index.headers();
+  for (const uint64_t header : headers) {
+    DemuxTag tag;
+    if (header >= offset || file_.read_tag(header, tag) != GST_FLOW_OK) {
+      break;
+    }
+    items_.clear();
+    demuxer_.demux(std::move(tag), items_);
+    for (DemuxItem& item : items_) {
+      if (item.kind == DemuxItem::Kind::kCaps) {
+        take_format(item);
+      }
+    }
+  }
+}
+
 void FlvUnchunk::start_reading(const IndexEntry& entry) {
+  restore_formats(entry.offset);
   reader_.restart(entry.offset);
   demuxer_.expect_time(entry.time);
   pads_.set_discont();

@@ -264,6 +264,44 @@ TEST(FlvUnchunkSeek, APieceOfALongerStream) {
   EXPECT_EQ(player.video().segment().start, 2000 * kMs);
 }
 
+TEST(FlvUnchunkSeek, FormatsAreThoseOfThePlace) {
+  Octets record = kAvcRecord;
+  record[3] = 0x28;
+  const Octets first = film(kFrames / 2);
+  Octets second = film(kFrames / 2, 2000, false);
+  second.erase(second.begin(),
+               second.begin() + 13 + 15 + static_cast<ptrdiff_t>(avc_header().size()));
+  Film file(first + tag(kVideo, 2000, avc_header(record)) + second);
+  const auto level = [](Player& player) {
+    return caps_text(player.video().caps()).find("level=(string)4") != std::string::npos ? 4 : 3;
+  };
+  Player player(file.path());
+  EXPECT_EQ(level(player), 4);
+  ASSERT_TRUE(player.seek(1, kAccurate, 400 * kMs, 800 * kMs));
+  EXPECT_EQ(level(player), 3);
+  ASSERT_TRUE(player.seek(1, kAccurate, 3000 * kMs));
+  EXPECT_EQ(level(player), 4);
+  ASSERT_TRUE(player.seek(-1, kAccurate, 0, -1));
+  EXPECT_EQ(level(player), 3);
+  EXPECT_EQ(player.video().buffers.size(), kFrames);
+
+  // And where what lies between has not been read.
+  Unchunk demux(file.path());
+  demux.set_state(GST_STATE_PLAYING);
+  ASSERT_TRUE(demux.wait_for([&demux] { return !demux.tracks["video"].buffers.empty(); }));
+  auto pad = share(demux.track("video").pad.get());
+  for (gint64 time : {3600, 0}) {
+    demux.clear();
+    ASSERT_TRUE(gst_pad_send_event(
+        pad.get(), gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kAccurate),
+                                      GST_SEEK_TYPE_SET, time * static_cast<gint64>(kMs),
+                                      GST_SEEK_TYPE_SET, (time + 100) * static_cast<gint64>(kMs))));
+    ASSERT_TRUE(demux.wait_eos());
+    EXPECT_EQ(caps_text(demux.track("video").caps()).find("level=(string)4") != std::string::npos,
+              time > 0);
+  }
+}
+
 TEST(FlvUnchunkSeek, AFileThatIsCutOff) {
   Octets content = film(kFrames);
   content.resize(content.size() - 30);
