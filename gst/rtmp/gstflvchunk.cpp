@@ -295,53 +295,62 @@ std::optional<unsigned> number_of(const gchar* name, const char* prefix) {
   return static_cast<unsigned>(number);
 }
 
-/// free_name() is the first of `format` from `first` to `last` that no pad has.
-gstrtmp::GCharPtr free_name(GstElement* element, const char* prefix, unsigned first,
-                            unsigned last) {
-  for (unsigned i = first; i <= last; i++) {
-    gstrtmp::GCharPtr name(g_strdup_printf("%s%u", prefix, i));
-    if (!gstrtmp::adopt(gst_element_get_static_pad(element, name.get()))) {
-      return name;
+/// is_free() is false if there is a pad of this name, or for this track: `video_0` is `video`.
+bool is_free(GstElement* element, const PadName& wanted) {
+  gstrtmp::ObjectLock lock(element);
+  for (GList* item = element->sinkpads; item != nullptr; item = item->next) {
+    const auto* pad = GST_FLV_CHUNK_PAD(item->data);
+    const bool same_track = pad->priv->is_elementary() && pad->priv->kind() == wanted.kind &&
+                            pad->priv->key().id == wanted.track_id;
+    if (same_track || g_str_equal(GST_OBJECT_NAME(pad), wanted.name.get())) {
+      return false;
     }
   }
-  return nullptr;
+  return true;
 }
 
-/// pad_name() is empty, and has warned, where there can be no such pad.
-PadName pad_name(GstElement* element, const gchar* wanted, const gchar* name) {
-  struct Family {
-    const char* templ;
-    const char* prefix;
-    PadKind kind;
-    bool is_track;
-  };
-  static const Family kFamilies[] = {{"video_%u", "video_", PadKind::kVideo, true},
-                                     {"audio_%u", "audio_", PadKind::kAudio, true},
-                                     {"flv_%u", "flv_", PadKind::kFlv, false},
-                                     {"data_%u", "data_", PadKind::kScript, false}};
+/// numbered() is the pad of a family with a number; nothing if there can be none.
+PadName numbered(GstElement* element, const gchar* prefix, PadKind kind, const gchar* name) {
   constexpr unsigned kLastTrack = 255;
+  const unsigned last =
+      kind == PadKind::kVideo || kind == PadKind::kAudio ? kLastTrack : unsigned{G_MAXINT};
   PadName out;
-  for (const Family& family : kFamilies) {
-    if (!g_str_equal(wanted, family.templ)) {
-      continue;
+  out.kind = kind;
+  if (name != nullptr) {
+    const auto number = number_of(name, prefix);
+    if (number && *number <= last) {
+      out.name.reset(g_strdup(name));
+      out.track_id = static_cast<uint8_t>(*number);
+    } else {
+      GST_WARNING_OBJECT(element, "no pad %s: numbers go up to %u", name, last);
     }
-    out.kind = family.kind;
-    const unsigned first = family.is_track ? 1 : 0;
-    const unsigned last = family.is_track ? kLastTrack : G_MAXINT;
-    out.name = name != nullptr ? gstrtmp::GCharPtr(g_strdup(name))
-                               : free_name(element, family.prefix, first, last);
-    const auto number =
-        out.name ? number_of(out.name.get(), family.prefix) : std::optional<unsigned>();
-    if (!number || *number < first || *number > last) {
-      GST_WARNING_OBJECT(element, "no pad %s: numbers go from %u to %u, and 0 is the track of %s",
-                         name != nullptr ? name : wanted, first, last,
-                         family.kind == PadKind::kAudio ? "audio" : "video");
-      out.name = nullptr;
-      return out;
-    }
-    out.track_id = family.is_track ? static_cast<uint8_t>(*number) : 0;
     return out;
   }
+  for (unsigned i = 0; i <= last; i++) {
+    out.name.reset(g_strdup_printf("%s%u", prefix, i));
+    out.track_id = static_cast<uint8_t>(i);
+    if (is_free(element, out)) {
+      return out;
+    }
+  }
+  out.name = nullptr;
+  return out;
+}
+
+PadName pad_name(GstElement* element, const gchar* wanted, const gchar* name) {
+  if (g_str_equal(wanted, "video_%u")) {
+    return numbered(element, "video_", PadKind::kVideo, name);
+  }
+  if (g_str_equal(wanted, "audio_%u")) {
+    return numbered(element, "audio_", PadKind::kAudio, name);
+  }
+  if (g_str_equal(wanted, "flv_%u")) {
+    return numbered(element, "flv_", PadKind::kFlv, name);
+  }
+  if (g_str_equal(wanted, "data_%u")) {
+    return numbered(element, "data_", PadKind::kScript, name);
+  }
+  PadName out;
   out.kind = g_str_equal(wanted, "video") ? PadKind::kVideo : PadKind::kAudio;
   out.name.reset(g_strdup(wanted));
   return out;
@@ -354,8 +363,8 @@ GstAggregatorPad* create_new_pad(GstAggregator* aggregator, GstPadTemplate* temp
   if (!chosen.name) {
     return nullptr;
   }
-  if (gstrtmp::adopt(gst_element_get_static_pad(element, chosen.name.get()))) {
-    GST_WARNING_OBJECT(aggregator, "there is a pad %s already", chosen.name.get());
+  if (!is_free(element, chosen)) {
+    GST_WARNING_OBJECT(aggregator, "there is a pad for %s already", chosen.name.get());
     return nullptr;
   }
   return GST_AGGREGATOR_PAD(
@@ -445,14 +454,16 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
   /**
    * GstFlvChunk!video_%u:
    *
-   * A further track, 1 to 255, of a codec with a FourCC: H.264, H.265, H.266, AV1, VP9, VP8.
+   * A further track, 1 to 255, of a codec with a FourCC: H.264, H.265, H.266, AV1, VP9, VP8. 0 is
+   * the default track, which whoever asks for no number gets if it is free, as splitmuxsink does.
    */
   add_template(element_class, "video_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFourCcVideoCaps,
                GST_TYPE_FLV_CHUNK_PAD);
   /**
    * GstFlvChunk!audio_%u:
    *
-   * A further track, 1 to 255, of a codec with a FourCC: AAC, MP3, Opus, FLAC, AC-3, E-AC-3.
+   * A further track, 1 to 255, of a codec with a FourCC: AAC, MP3, Opus, FLAC, AC-3, E-AC-3. 0 is
+   * the default track, as with `video_%u`.
    */
   add_template(element_class, "audio_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFourCcAudioCaps,
                GST_TYPE_FLV_CHUNK_PAD);

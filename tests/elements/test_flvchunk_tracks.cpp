@@ -157,9 +157,9 @@ TEST(FlvChunkTracks, TellsOfEachTrackInItsMap) {
   EXPECT_EQ(second->find_text("title"), "Kommentar");
 }
 
-TEST(FlvChunkTracks, NumbersGoFrom1To255) {
+TEST(FlvChunkTracks, NumbersGoUpTo255) {
   auto element = gstrtmp::share(gst_element_factory_make("flvchunk", nullptr));
-  for (const char* name : {"video_0", "audio_0", "video_256", "audio_4294967297"}) {
+  for (const char* name : {"video_256", "audio_4294967297", "data_2147483648"}) {
     EXPECT_FALSE(adopt(gst_element_request_pad_simple(element.get(), name))) << name;
   }
   std::vector<GstPtr<GstPad>> pads;
@@ -167,10 +167,16 @@ TEST(FlvChunkTracks, NumbersGoFrom1To255) {
     pads.push_back(adopt(gst_element_request_pad_simple(element.get(), name)));
     EXPECT_TRUE(pads.back()) << name;
   }
+  EXPECT_FALSE(adopt(gst_element_request_pad_simple(element.get(), "video_0"))) << "that is video";
   auto free = adopt(gst_element_request_pad_simple(element.get(), "audio_%u"));
   ASSERT_TRUE(free);
-  EXPECT_STREQ(GST_PAD_NAME(free.get()), "audio_2");
+  EXPECT_STREQ(GST_PAD_NAME(free.get()), "audio_0") << "who does not care gets the default track";
   pads.push_back(free);
+  auto next = adopt(gst_element_request_pad_simple(element.get(), "audio_%u"));
+  ASSERT_TRUE(next);
+  EXPECT_STREQ(GST_PAD_NAME(next.get()), "audio_2");
+  gst_element_release_request_pad(element.get(), next.get());
+  EXPECT_FALSE(adopt(gst_element_request_pad_simple(element.get(), "audio"))) << "that is audio_0";
   EXPECT_EQ(gst_child_proxy_get_children_count(GST_CHILD_PROXY(element.get())), 5u);
   gst_child_proxy_set(GST_CHILD_PROXY(element.get()), "video::flv-track-mode", 3, nullptr);
   int mode = 0;
