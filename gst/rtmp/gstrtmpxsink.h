@@ -9,6 +9,4 @@ G_BEGIN_DECLS
 #define GST_TYPE_RTMPX_SINK (gst_rtmpx_sink_get_type())
 G_DECLARE_FINAL_TYPE(GstRtmpxSink, gst_rtmpx_sink, GST, RTMPX_SINK, GstBaseSink)
 
-/* One type under two names: the classic one, and one that no other plugin has. */
-
 G_END_DECLS
