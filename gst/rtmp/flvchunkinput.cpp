@@ -385,7 +385,8 @@ void FlvChunk::refresh_tags() {
 /// see_downstream() asks what downstream takes, once that may have changed. Tracks that have begun
 /// change their headers with it.
 void FlvChunk::see_downstream() {
-  if (!downstream_changed_.exchange(false)) {
+  if (!downstream_changed_.load(std::memory_order_relaxed) ||
+      !downstream_changed_.exchange(false)) {
     return;
   }
   downstream_ = ask_downstream(GST_AGGREGATOR_SRC_PAD(GST_AGGREGATOR_CAST(element_)));

@@ -14,16 +14,14 @@ using rtmp::media::PacketKind;
 // ---- table ----
 
 FlvTrack& FlvTracks::at(TrackKey key) {
-  auto it = std::ranges::find_if(tracks_, [key](const auto& track) { return track->key >= key; });
-  if (it == tracks_.end() || (*it)->key != key) {
-    it = tracks_.insert(it, std::make_unique<FlvTrack>(key));
+  // For each frame, and there are few tracks.
+  for (const auto& track : tracks_) {
+    if (track->key == key) {
+      return *track;
+    }
   }
-  return **it;
-}
-
-const FlvTrack* FlvTracks::find(TrackKey key) const {
-  auto it = std::ranges::find_if(tracks_, [key](const auto& track) { return track->key == key; });
-  return it == tracks_.end() ? nullptr : it->get();
+  auto it = std::ranges::find_if(tracks_, [key](const auto& track) { return track->key > key; });
+  return **tracks_.insert(it, std::make_unique<FlvTrack>(key));
 }
 
 bool FlvTracks::has(TrackKind kind) const {

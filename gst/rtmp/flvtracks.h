@@ -47,7 +47,6 @@ struct FlvTrack {
 class FlvTracks {
  public:
   FlvTrack& at(TrackKey key);  ///< made if it is new
-  const FlvTrack* find(TrackKey key) const;
   /// lead() is the track whose key frames are where reading can begin: the first of video, or none.
   const FlvTrack* lead() const { return lead_; }
   bool has(TrackKind kind) const;  ///< expects any of it

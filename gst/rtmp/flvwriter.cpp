@@ -264,7 +264,9 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
                          track.header(HeaderSlot::kSequenceStart).body.empty()))) {
     return Outcome::kNoConfiguration;
   }
-  expect(frame.track);
+  if (!track.expected) {
+    expect(frame.track);
+  }
   const bool composed =
       frame.is_whole ? frame.track.kind == TrackKind::kVideo : track.format->has_composition_time();
   if (!composed && frame.pts) {
@@ -298,7 +300,9 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
   track.ended = false;
   write_due(time.dts, track);
 
-  note_key_frame(frame, time.dts);
+  if (!file_.streamable && sync_point) {
+    note_key_frame(time.dts);
+  }
   const GstClockTime duration = GST_BUFFER_DURATION(frame.payload.get());
   const int64_t length =
       GST_CLOCK_TIME_IS_VALID(duration) ? static_cast<int64_t>(duration / GST_MSECOND) : 0;
@@ -419,10 +423,9 @@ FlvWriter::Outcome FlvWriter::write_script(GstPtr<GstBuffer> body, TagType type,
   return Outcome::kWritten;
 }
 
-void FlvWriter::note_key_frame(const FlvFrame& frame, int64_t dts) {
+void FlvWriter::note_key_frame(int64_t dts) {
   auto& index = file_.key_frames;
-  if (file_.streamable || !is_sync_point(frame) ||
-      (!has_video() && !index.empty() && dts - file_.last_key_frame < kAudioIndexMs)) {
+  if (!has_video() && !index.empty() && dts - file_.last_key_frame < kAudioIndexMs) {
     return;
   }
   if (!index.empty() && dts - file_.last_key_frame < file_.key_frame_spacing) {

@@ -126,7 +126,7 @@ class FlvWriter {
   TagTime place(FlvTrack& track, const FlvFrame& frame, bool composed);
   void cut(int64_t dts);
   void begin_piece(int64_t dts);
-  void note_key_frame(const FlvFrame& frame, int64_t dts);
+  void note_key_frame(int64_t dts);
   void announce_stream_header();
   uint32_t timestamp(int64_t dts) const;
   void push_frame(GstPtr<GstBuffer> tag, int64_t dts, GstClockTime pts, bool is_sync_point);
