@@ -231,6 +231,31 @@ TEST(RtmpSinkEnhanced, TellsUpstreamWhatTheServerTakes) {
   EXPECT_FALSE(sink.message(GST_MESSAGE_WARNING, 0ms));
 }
 
+// The muxer in front takes of its pads only what the server takes, and FLV's own.
+TEST(RtmpSinkEnhanced, FlvChunkHeedsIt) {
+  TestServer server(answering(server_of({"av01"})));
+  GstElement* pipeline = gst_parse_launch(
+      ("flvchunk name=mux ! rtmpxsink name=sink location=" + server.url()).c_str(), nullptr);
+  ASSERT_NE(pipeline, nullptr);
+  auto mux = gstrtmp::adopt(gst_bin_get_by_name(GST_BIN(pipeline), "mux"));
+  auto pad = gstrtmp::adopt(gst_element_request_pad_simple(mux.get(), "video"));
+  auto offers = [&](const char* media_type) {
+    auto wanted = gstrtmp::adopt(gst_caps_new_empty_simple(media_type));
+    auto caps = gstrtmp::adopt(gst_pad_query_caps(pad.get(), nullptr));
+    return gst_caps_can_intersect(caps.get(), wanted.get()) != FALSE;
+  };
+  EXPECT_TRUE(offers("video/x-h265")) << "before anybody has said anything";
+  gst_element_set_state(pipeline, GST_STATE_PAUSED);
+  ASSERT_TRUE(server.wait(published));
+  EXPECT_TRUE(eventually([&] { return !offers("video/x-h265"); }));
+  EXPECT_TRUE(offers("video/x-av1"));
+  EXPECT_TRUE(offers("video/x-h264"));
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  pad = nullptr;
+  mux = nullptr;
+  gst_object_unref(pipeline);
+}
+
 TEST(RtmpSinkEnhanced, RefusesOtherCodecsBeforeTheFirstFrame) {
   for (const char* codec : {"av01", "xxxx"}) {
     TestServer server(answering(server_of({"hvc1", "Opus"})));
