@@ -49,12 +49,23 @@ std::span<const Name> names(GstRtmpElements which) {
   }
 }
 
+/// keep_factory() keeps a factory for the life of the process. A type's class points, without a
+/// reference, to a factory of the type; one whose name another file of ours registers as well
+/// would be freed when that file is loaded, and gst_element_get_factory() would return it still.
+void keep_factory(const char* name) {
+  GstPluginFeature* feature = gst_registry_lookup_feature(gst_registry_get(), name);
+  if (feature != nullptr) {
+    GST_OBJECT_FLAG_SET(feature, GST_OBJECT_FLAG_MAY_BE_LEAKED);
+  }
+}
+
 }  // namespace
 
 gboolean gst_rtmp_elements_register(GstPlugin* plugin, GstRtmpElements which) {
   bool ok = true;
   for (const Name& one : names(which)) {
     ok &= gst_element_register(plugin, one.name, kRank, one.type()) != FALSE;
+    keep_factory(one.name);
   }
   return ok;
 }
