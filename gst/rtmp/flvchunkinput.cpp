@@ -111,16 +111,24 @@ void FlvChunk::consume(Candidate& candidate) {
   consume_frame(candidate, std::move(frame));
 }
 
-/// complete_format() makes the configuration of AV1 from its first frame, where the caps have none.
+/// complete_format() makes the configuration of AV1 from its frames, where the caps have none.
+/// Frames that bring another sequence header make another one.
 void FlvChunk::complete_format(FlvChunkPad& pad, GstBuffer* frame) {
-  if (pad.format->codec_data) {
+  const bool is_made = pad.made_configuration != nullptr;
+  if (is_made ? GST_BUFFER_FLAG_IS_SET(frame, GST_BUFFER_FLAG_DELTA_UNIT)
+              : pad.format->codec_data != nullptr) {
     return;
   }
   MappedBuffer map(frame);
-  if (const auto record = rtmp::av1::make_configuration_record(map.bytes())) {
-    pad.format->codec_data = adopt(gst_buffer_new_memdup(record->data(), record->size()));
-    writer().set_format(pad.key(), *pad.format);
+  const auto record = rtmp::av1::make_configuration_record(map.bytes());
+  if (!record ||
+      (is_made && gst_buffer_get_size(pad.made_configuration.get()) == record->size() &&
+       gst_buffer_memcmp(pad.made_configuration.get(), 0, record->data(), record->size()) == 0)) {
+    return;
   }
+  pad.made_configuration = adopt(gst_buffer_new_memdup(record->data(), record->size()));
+  pad.format->codec_data = share(pad.made_configuration.get());
+  writer().set_format(pad.key(), *pad.format);
 }
 
 void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body) {
@@ -339,6 +347,12 @@ void FlvChunk::see_caps(GstFlvChunkPad* pad, GstCaps* caps) {
 /// read_caps() gives a track the format that its caps, the properties and downstream make.
 void FlvChunk::read_caps(FlvChunkPad& pad) {
   auto format = track_format_from_caps(pad.negotiated.get(), pad.key().kind);
+  // Caps that say anew what they said before, without codec_data, do not end the stream's own.
+  if (!format || format->codec != FourCc::kAv1 || format->codec_data) {
+    pad.made_configuration = nullptr;
+  } else if (pad.made_configuration) {
+    format->codec_data = share(pad.made_configuration.get());
+  }
   pad.format.reset();
   pad.format_error = format ? choose_form(*format, pad.key(), pad.mode, downstream_, nanoseconds_)
                             : format.error();

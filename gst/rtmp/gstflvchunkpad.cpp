@@ -240,6 +240,7 @@ void FlvChunkPad::set_active(bool active) {
 void FlvChunkPad::reset_aggregation() {
   format.reset();
   negotiated = nullptr;
+  made_configuration = nullptr;
   format_error = nullptr;
   last_time.reset();
   warned_conflict = false;

@@ -95,7 +95,9 @@ class FlvChunkPad {
   // ---- aggregating thread ----
 
   std::optional<TrackFormat> format;
-  GstPtr<GstCaps> negotiated;          ///< what `format` was read from
+  GstPtr<GstCaps> negotiated;  ///< what `format` was read from
+  /// AV1's, made of the stream's own sequence header where `negotiated` has no codec_data.
+  GstPtr<GstBuffer> made_configuration;
   const char* format_error = nullptr;  ///< why there is no format; static
   std::optional<int64_t> last_time;    ///< running time of the last frame taken, ns
   bool warned_conflict = false;

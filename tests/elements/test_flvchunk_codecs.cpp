@@ -484,6 +484,44 @@ TEST(FlvChunkCodecs, MakesAv1ConfigurationFromTheFirstFrame) {
       << "no temporal delimiter";
 }
 
+TEST(FlvChunkCodecs, KeepsAv1sConfigurationUntilTheStreamHasAnother) {
+  const Octets sequence = {0x0a, 0x0c, 0, 0, 0, 4, 0x3c, 0xff, 0xbf, 0x81, 0xb5, 0xf2, 0, 0x80};
+  Octets other = sequence;
+  other[6] = 0x34;  // another picture size
+  const Octets frame = {0x32, 3, 0x10, 0, 0};
+  const char caps[] = "video/x-av1, stream-format = obu-stream, alignment = tu, framerate = 25/1";
+  Mux mux;
+  Input& video = mux.add("video");
+  mux.start();
+  const auto push = [&](const Octets& data, GstClockTime pts, bool is_key) {
+    GstBuffer* buffer = Input::buffer_of(data);
+    GST_BUFFER_PTS(buffer) = pts;
+    if (!is_key) {
+      GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+    }
+    video.push(buffer);
+  };
+  video.open(caps);
+  push(sequence + frame, 0, true);
+  // Once more without codec_data, as when an encoder learns of its colours or downstream asks anew.
+  video.open("video/x-av1, stream-format = obu-stream, alignment = tu, framerate = 50/1");
+  push(frame, 40 * GST_MSECOND, false);
+  push(sequence + frame, 80 * GST_MSECOND, true);
+  push(other + frame, 120 * GST_MSECOND, true);
+  video.eos();
+  std::vector<Octets> starts;
+  size_t frames = 0;
+  for (const Octets& body : bodies(mux.until_eos())) {
+    if (body.at(0) == 0x90) {
+      starts.push_back(Octets(body.begin() + 9, body.end()));
+    } else if ((body.at(0) & 0x8F) == 0x81) {
+      frames++;
+    }
+  }
+  EXPECT_EQ(starts, (std::vector<Octets>{sequence, other}));
+  EXPECT_EQ(frames, 4u);
+}
+
 TEST(FlvChunkCodecs, RefusesAv1WithoutSequenceHeader) {
   Mux mux;
   Input& video = mux.add("video");
