@@ -1,38 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """FFmpeg 8 as a peer, out of npm: require() it, then probe() what we made, or copy() into FLV for us to read."""
 
-import fcntl
 import json
-import os
 import pathlib
-import shutil
-import subprocess
-import unittest
 
+import node_packages
 import procs
 
-PACKAGES = ("node-av", "@seydx/node-av-linux-x64")
-FOLDER = pathlib.Path(os.environ.get("RTMP_TEST_SOURCE", pathlib.Path(__file__).parents[2])) / "build-tools" / "node"
+FOLDER = node_packages.TOOLS / "node"
 SCRIPT = pathlib.Path(__file__).with_name("ffmpeg8.mjs")
 
 
 def require():
     """Fetches it, once. Where it cannot be had, the test is skipped and says why."""
-    if not shutil.which("npm") or not shutil.which("node"):
-        raise unittest.SkipTest("FFmpeg 8 comes by npm, and node or npm is not installed")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with open(FOLDER / ".lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (FOLDER / "fetched").exists():
-            try:
-                subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *PACKAGES], cwd=FOLDER,
-                               capture_output=True, text=True, timeout=240, check=True)
-            except subprocess.TimeoutExpired:
-                raise unittest.SkipTest("npm did not deliver FFmpeg 8 in time") from None
-            except subprocess.CalledProcessError as error:
-                last = (error.stderr.strip() or "no reason given").splitlines()[-1]
-                raise unittest.SkipTest(f"npm could not install {' '.join(PACKAGES)}: {last}") from None
-            (FOLDER / "fetched").touch()
+    node_packages.fetch("FFmpeg 8", "node", "node-av", "@seydx/node-av-linux-x64")
 
 
 def argv(*words):

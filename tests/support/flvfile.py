@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A small reader of FLV files for comparing packets. It shares no code with what it tests.
 
-It reads plain FLV 10: every tag's fields, and of H.264 and AAC the packet type and composition time.
+It reads plain FLV 10: every tag's fields, and of H.264 and AAC the packet type and composition time. Of Enhanced RTMP's
+headers extended() tells the form.
 """
 
 import dataclasses
@@ -100,6 +101,33 @@ class FlvFile:
 
     def scripts(self):
         return [tag for tag in self.tags if tag.kind == SCRIPT]
+
+
+@dataclasses.dataclass(frozen=True)
+class Extended:
+    """The front of an Enhanced RTMP v2 body ("Enhanced Video", "Enhanced Audio")."""
+
+    packet_type: int
+    fourcc: str  # of the first track
+    multitrack: int  # AvMultitrackType, or None for a message without track ids
+    modifiers: int  # how many ModEx precede
+
+
+def extended(tag):
+    """Returns the Extended of a tag; None for FLV's own headers."""
+    body = tag.body
+    if not body or (body[0] < 0x80 if tag.kind == VIDEO else tag.kind != AUDIO or body[0] >> 4 != 9):
+        return None
+    packet_type, at, modifiers = body[0] & 0x0F, 1, 0
+    while packet_type == 7:
+        size, at = body[at] + 1, at + 1
+        if size == 256:
+            size, at = int.from_bytes(body[at:at + 2], "big") + 1, at + 2
+        packet_type, at, modifiers = body[at + size] & 0x0F, at + size + 1, modifiers + 1
+    multitrack = None
+    if packet_type == (6 if tag.kind == VIDEO else 5):
+        multitrack, packet_type, at = body[at] >> 4, body[at] & 0x0F, at + 1
+    return Extended(packet_type, body[at:at + 4].decode("ascii"), multitrack, modifiers)
 
 
 def tag(kind, timestamp, body):
