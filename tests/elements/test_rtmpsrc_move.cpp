@@ -121,7 +121,8 @@ TEST_P(RtmpSrcMoveBetween, TwoOfOursNothingIsLostOrDoubled) {
   expect_whole(source);
   EXPECT_EQ(source.caps().size(), 1u);
   EXPECT_EQ(source.stat("reconnects"), 1u);
-  EXPECT_EQ(first.log().connects[0].extra.size(), 1u) << "capsEx: a server may ask";
+  EXPECT_TRUE(first.log().connects[0].enhanced.has(rtmp::EnhancedCapabilities::kReconnect))
+      << "a server may ask";
   EXPECT_FALSE(
       source.message(static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ERROR), 0ms));
 }
