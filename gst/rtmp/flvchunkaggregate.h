@@ -93,8 +93,9 @@ class FlvChunk : private FlvOutput {
   void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type, std::optional<int64_t> time);
   void consume_frame(Candidate& candidate, FlvFrame frame);
   void complete_format(FlvChunkPad& pad, GstBuffer* frame);
+  bool is_others(FlvChunkPad& pad, TrackKey key);
   bool owns(FlvChunkPad& pad, TrackKey key);
-  bool owns_all(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
+  std::vector<TrackKey> owned(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
   void see_pads();
   void see_caps(GstFlvChunkPad* pad, GstCaps* caps);
   void see_tags(FlvChunkPad& pad, GstTagList* tags);

@@ -138,20 +138,24 @@ void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<Gs
     return;
   }
   FlvChunkPad& priv = *candidate.pad->priv;
+  FlvFrame frame;
+  frame.track = tag.key();
   if (tag.is_header() || tag.many) {
     MappedBuffer map(body.get());
     if (tag.is_header() && consume_headers(priv, tag.kind(), map.bytes())) {
       return;
     }
-    if (tag.many && !owns_all(priv, tag.kind(), map.bytes())) {
-      return;
+    if (tag.many) {
+      frame.more_tracks = owned(priv, tag.kind(), map.bytes());
+      if (frame.more_tracks.empty()) {
+        return;
+      }
+      frame.more_tracks.erase(frame.more_tracks.begin());
     }
   }
-  if (!owns(priv, tag.key())) {
+  if (!owns(priv, frame.track)) {
     return;
   }
-  FlvFrame frame;
-  frame.track = tag.key();
   frame.dts = static_cast<int64_t>(GST_BUFFER_DTS(body.get()));
   frame.pts = static_cast<int64_t>(GST_BUFFER_PTS(body.get()));
   frame.is_key = tag.packet_class == rtmp::media::PacketClass::kKeyFrame;
@@ -253,33 +257,54 @@ void FlvChunk::consume_frame(Candidate& candidate, FlvFrame frame) {
 
 // ---- tracks ----
 
-/// owns() is false for the second pad that brings a track.
-bool FlvChunk::owns(FlvChunkPad& pad, TrackKey key) {
+/// is_others() is true for a track that is taken from another pad, and warns of that once.
+bool FlvChunk::is_others(FlvChunkPad& pad, TrackKey key) {
   auto it = std::ranges::find(owners_, key, &Owner::key);
-  if (it == owners_.end()) {
-    owners_.push_back({key, &pad});
-    return true;
+  if (it == owners_.end() || it->pad == &pad) {
+    return false;
   }
-  if (it->pad != &pad && !std::exchange(pad.warned_conflict, true)) {
+  if (!std::exchange(pad.warned_conflict, true)) {
     GST_ELEMENT_WARNING(
         element_, STREAM, MUX,
         ("A second %s track is left out.", key.kind == TrackKind::kVideo ? "video" : "audio"),
         ("several inputs bring one of the number %u", key.id));
   }
-  return it->pad == &pad;
+  return true;
 }
 
-/// owns_all() is about a message of several tracks, which goes out whole or not at all.
-bool FlvChunk::owns_all(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body) {
+/// owns() takes a track from a pad if nobody else brings it.
+bool FlvChunk::owns(FlvChunkPad& pad, TrackKey key) {
+  if (is_others(pad, key)) {
+    return false;
+  }
+  if (std::ranges::find(owners_, key, &Owner::key) == owners_.end()) {
+    owners_.push_back({key, &pad});
+  }
+  return true;
+}
+
+/// owned() are the tracks of a message of several, which goes out whole or not at all: none if one
+/// of them is another pad's, and then the message takes none of the others either.
+std::vector<TrackKey> FlvChunk::owned(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body) {
+  std::vector<TrackKey> keys;
   rtmp::media::PacketReader reader(media_type(kind), body);
-  bool all = true;
   while (true) {
     const auto packet = reader.next();
     if (!packet || !*packet) {
-      return all;
+      break;
     }
-    all = owns(pad, {kind, (*packet)->track_id}) && all;
+    const TrackKey key{kind, (*packet)->track_id};
+    if (is_others(pad, key)) {
+      return {};
+    }
+    if (std::ranges::find(keys, key) == keys.end()) {
+      keys.push_back(key);
+    }
   }
+  for (TrackKey key : keys) {
+    owns(pad, key);
+  }
+  return keys;
 }
 
 /// see_pads() notes the tracks of pads that came or went.

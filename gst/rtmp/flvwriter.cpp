@@ -227,6 +227,14 @@ void FlvWriter::announce_stream_header() {
 
 // ---- frames ----
 
+template <typename F>
+void FlvWriter::for_each_track(const FlvFrame& frame, F see) {
+  see(tracks_.at(frame.track));
+  for (TrackKey key : frame.more_tracks) {
+    see(tracks_.at(key));
+  }
+}
+
 bool FlvWriter::must_skip(FlvTrack& track, const FlvFrame& frame) {
   if (!options_.skip_backwards) {
     return false;
@@ -245,7 +253,9 @@ bool FlvWriter::must_skip(FlvTrack& track, const FlvFrame& frame) {
 
 bool FlvWriter::is_sync_point(const FlvFrame& frame) const {
   const FlvTrack* lead = tracks_.lead();
-  return lead == nullptr || (frame.track == lead->key && frame.is_key);
+  return lead == nullptr || (frame.is_key && (frame.track == lead->key ||
+                                              std::ranges::find(frame.more_tracks, lead->key) !=
+                                                  frame.more_tracks.end()));
 }
 
 TagTime FlvWriter::place(FlvTrack& track, const FlvFrame& frame, bool composed) {
@@ -264,9 +274,11 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
                          track.header(HeaderSlot::kSequenceStart).body.empty()))) {
     return Outcome::kNoConfiguration;
   }
-  if (!track.expected) {
-    expect(frame.track);
-  }
+  bool started = false;
+  for_each_track(frame, [&](FlvTrack& each) {
+    expect(each.key);
+    started = started || each.started;
+  });
   const bool composed =
       frame.is_whole ? frame.track.kind == TrackKind::kVideo : track.format->has_composition_time();
   if (!composed && frame.pts) {
@@ -277,7 +289,7 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
   }
   const TagTime time = place(track, frame, composed);
   const bool sync_point = is_sync_point(frame);
-  const bool cuts = sync_point && track.started && cutter_.cuts_before(time.dts, has_video());
+  const bool cuts = sync_point && started && cutter_.cuts_before(time.dts, has_video());
   const bool bundled =
       bundle_.gathers() && !frame.is_whole && track.format->form == HeaderForm::kMultitrack;
   const size_t size = gst_buffer_get_size(frame.payload.get());
@@ -296,9 +308,11 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
   if (cuts) {
     cut(time.dts);
   }
-  track.started = true;
-  track.ended = false;
-  write_due(time.dts, track);
+  for_each_track(frame, [&](FlvTrack& each) {
+    each.started = true;
+    each.ended = false;
+    write_due(time.dts, each);
+  });
 
   if (!file_.streamable && sync_point) {
     note_key_frame(time.dts);

@@ -41,6 +41,7 @@ class FlvOutput {
 /// FlvFrame is a coded frame. Times are running times in nanoseconds and may be negative.
 struct FlvFrame {
   TrackKey track;
+  std::vector<TrackKey> more_tracks;  ///< is_whole only: the further ones of a message of several
   GstPtr<GstBuffer> payload;
   std::optional<int64_t> dts;
   std::optional<int64_t> pts;
@@ -115,6 +116,9 @@ class FlvWriter {
   bool has_video() const { return tracks_.lead() != nullptr; }
   bool is_sync_point(const FlvFrame& frame) const;
 
+  /// for_each_track() calls `see` with the track of a frame, and with those that share its message.
+  template <typename F>
+  void for_each_track(const FlvFrame& frame, F see);
   bool must_skip(FlvTrack& track, const FlvFrame& frame);
   void set_header(FlvTrack& track, HeaderSlot slot, rtmp::Buffer body);
   void write_opening(int64_t dts);
