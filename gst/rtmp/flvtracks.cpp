@@ -80,6 +80,10 @@ rtmp::media::PacketHeader packet_header(const FlvTrack& track, PacketKind kind) 
   header.kind = kind;
   header.codec = track.format->codec;
   header.frame_type = FrameType::kKey;
+  if (kind == PacketKind::kMetadata && track.format->form != HeaderForm::kMultitrack) {
+    // Without meaning there (v2, "Metadata"); but FFmpeg reads colours with this one only.
+    header.frame_type = FrameType::kCommand;
+  }
   if (track.format->form == HeaderForm::kMultitrack) {
     header.multitrack = rtmp::media::MultitrackType::kOneTrack;
     header.track_id = track.key.id;

@@ -266,7 +266,7 @@ TEST(FlvChunkPrecise, TellsColoursBeforeTheSequenceAndAtEachChange) {
                                                    "reset", "frame", "frame", "end"}));
   const Octets first = bodies(tags)[0];
   ASSERT_GT(first.size(), 5u);
-  EXPECT_EQ(first[0], 0x94) << "metadata";
+  EXPECT_EQ(first[0], 0xD4) << "metadata, with the frame type by which FFmpeg knows it";
   rtmp::media::PacketReader reader(MediaType::kVideo, first);
   const auto info = rtmp::media::parse_color_info((*reader.next())->payload);
   ASSERT_TRUE(info && *info);
@@ -289,7 +289,7 @@ TEST(FlvChunkPrecise, GivesColoursToWhoJoinsLate) {
   mux.wait(5);
   const auto header = mux.stream_header();
   ASSERT_EQ(header.size(), 4u) << "file header, metadata, colours, sequence header";
-  EXPECT_EQ(header[2].at(11), 0x94);
+  EXPECT_EQ(header[2].at(11), 0xD4);
   EXPECT_EQ(header[3].at(11), 0x90);
 }
 
