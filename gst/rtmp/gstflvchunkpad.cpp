@@ -330,12 +330,12 @@ void pad_constructed(GObject* object) {
 
 GType gst_flv_chunk_track_mode_get_type() {
   static const GEnumValue values[] = {
-      {static_cast<int>(TrackMode::kAuto),
-       "FLV's own header where the codec has one, else an extended header", "auto"},
-      {static_cast<int>(TrackMode::kLegacy), "FLV's own header", "legacy"},
+      {static_cast<int>(TrackMode::kMultitrack), "An extended header with track id", "multitrack"},
       {static_cast<int>(TrackMode::kNonMultitrack), "An extended header without track id",
        "non-multitrack"},
-      {static_cast<int>(TrackMode::kMultitrack), "An extended header with track id", "multitrack"},
+      {static_cast<int>(TrackMode::kLegacy), "FLV's own header", "legacy"},
+      {static_cast<int>(TrackMode::kAuto),
+       "FLV's own header where the codec has one, else an extended header", "auto"},
       {0, nullptr, nullptr}};
   static const GType type = g_enum_register_static("GstFlvChunkTrackMode", values);
   return type;

@@ -27,8 +27,9 @@ namespace gstrtmp {
 /// PadKind says what a sink pad of flvchunk takes.
 enum class PadKind : uint8_t { kVideo, kAudio, kFlv, kScript };
 
-/// TrackMode is how a track is to be headed; see the pads' property `flv-track-mode`.
-enum class TrackMode : int { kAuto, kLegacy, kNonMultitrack, kMultitrack };
+/// TrackMode is how a track is to be headed; see the pads' property `flv-track-mode`. The numbers
+/// are those of eflvmux, which applications may have set; it has no `auto`.
+enum class TrackMode : int { kMultitrack, kNonMultitrack, kLegacy, kAuto };
 
 /// UpstreamLatency is what a pad's peer answered to the last LATENCY query.
 struct UpstreamLatency {

@@ -178,10 +178,18 @@ TEST(FlvChunkTracks, NumbersGoUpTo255) {
   gst_element_release_request_pad(element.get(), next.get());
   EXPECT_FALSE(adopt(gst_element_request_pad_simple(element.get(), "audio"))) << "that is audio_0";
   EXPECT_EQ(gst_child_proxy_get_children_count(GST_CHILD_PROXY(element.get())), 5u);
-  gst_child_proxy_set(GST_CHILD_PROXY(element.get()), "video::flv-track-mode", 3, nullptr);
+  gst_child_proxy_set(GST_CHILD_PROXY(element.get()), "video::flv-track-mode", 2, nullptr);
   int mode = 0;
   g_object_get(pads[2].get(), "flv-track-mode", &mode, nullptr);
-  EXPECT_EQ(mode, 3);
+  EXPECT_EQ(mode, 2);
+  // The numbers are eflvmux's.
+  auto* modes =
+      static_cast<GEnumClass*>(g_type_class_ref(g_type_from_name("GstFlvChunkTrackMode")));
+  EXPECT_STREQ(g_enum_get_value(modes, 0)->value_nick, "multitrack");
+  EXPECT_STREQ(g_enum_get_value(modes, 1)->value_nick, "non-multitrack");
+  EXPECT_STREQ(g_enum_get_value(modes, 2)->value_nick, "legacy");
+  EXPECT_STREQ(g_enum_get_value(modes, 3)->value_nick, "auto");
+  g_type_class_unref(modes);
   for (auto& pad : pads) {
     gst_element_release_request_pad(element.get(), pad.get());
   }
