@@ -427,8 +427,10 @@ FlvWriter::Outcome FlvWriter::write_script(GstPtr<GstBuffer> body, TagType type,
     return Outcome::kWritten;
   }
   complete();
-  const int64_t dts =
-      time ? std::max<int64_t>(floor_ms(*time) + file_.shift_ms, 0) : file_.last_dts;
+  int64_t dts = time ? std::max<int64_t>(floor_ms(*time) + file_.shift_ms, 0) : file_.last_dts;
+  if (options_.enforce_increasing) {
+    dts = file_.last_dts = std::max(dts, file_.last_dts);
+  }
   auto tag = wrap_tag(std::move(body), type, timestamp(dts));
   if (!tag) {
     return Outcome::kTooLarge;
