@@ -380,9 +380,13 @@ std::optional<int64_t> FlvChunk::timestamp_base(int64_t earliest) const {
 /// end_tracks() tells of the tracks that have ended while others go on.
 void FlvChunk::end_tracks() {
   for (const Candidate& candidate : candidates_) {
-    const FlvChunkPad& pad = *candidate.pad->priv;
-    if (!candidate.head && candidate.eos && pad.is_elementary()) {
-      writer().end_track(pad.key());
+    if (candidate.head || !candidate.eos) {
+      continue;
+    }
+    for (const Owner& owner : owners_) {
+      if (owner.pad == candidate.pad->priv) {
+        writer().end_track(owner.key);
+      }
     }
   }
 }

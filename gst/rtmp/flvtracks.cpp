@@ -25,8 +25,9 @@ FlvTrack& FlvTracks::at(TrackKey key) {
 }
 
 bool FlvTracks::has(TrackKind kind) const {
-  return std::ranges::any_of(
-      tracks_, [kind](const auto& track) { return track->key.kind == kind && track->expected; });
+  return std::ranges::any_of(tracks_, [kind](const auto& track) {
+    return track->key.kind == kind && track->expected && !track->is_gone();
+  });
 }
 
 bool FlvTracks::expect(FlvTrack& track, bool expected) {
@@ -34,11 +35,29 @@ bool FlvTracks::expect(FlvTrack& track, bool expected) {
     return false;
   }
   track.expected = expected;
-  auto it = std::ranges::find_if(tracks_, [](const auto& each) {
-    return each->key.kind == TrackKind::kVideo && each->expected;
-  });
-  lead_ = it == tracks_.end() ? nullptr : it->get();
+  track.over = track.over && !expected;
+  choose_lead();
   return true;
+}
+
+void FlvTracks::choose_lead() {
+  const auto rank = [](const FlvTrack& track) {
+    const bool described = track.format || !track.header(HeaderSlot::kSequenceStart).body.empty();
+    return track.started ? 3 : described ? 2 : 1;
+  };
+  lead_ = nullptr;
+  for (const auto& track : tracks_) {
+    if (track->key.kind == TrackKind::kVideo && track->expected && !track->over &&
+        (lead_ == nullptr || rank(*track) > rank(*lead_))) {
+      lead_ = track.get();
+    }
+  }
+}
+
+void FlvTrack::renew_headers() {
+  for (Header& header : headers) {
+    header.due = !header.body.empty();
+  }
 }
 
 // ---- octets ----

@@ -31,11 +31,16 @@ struct FlvTrack {
   bool expected = false;
   bool started = false;   ///< has frames in this file
   bool ended = false;     ///< and its end behind the last of them
+  bool over = false;      ///< nothing more comes, for all we know
   bool skipping = false;  ///< skip_backwards: up to the next key frame
   std::optional<TrackFormat> format;
   std::array<Header, kHeaderSlots> headers;
   TrackClock clock;
 
+  /// is_gone() is true of a track of which there is nothing to tell any more.
+  bool is_gone() const { return ended || (over && started); }
+  /// renew_headers() has them written again, should the track go on.
+  void renew_headers();
   Header& header(HeaderSlot slot) { return headers[static_cast<size_t>(slot)]; }
   const Header& header(HeaderSlot slot) const { return headers[static_cast<size_t>(slot)]; }
   rtmp::flv::TagType tag_type() const {
@@ -47,9 +52,12 @@ struct FlvTrack {
 class FlvTracks {
  public:
   FlvTrack& at(TrackKey key);  ///< made if it is new
-  /// lead() is the track whose key frames are where reading can begin: the first of video, or none.
+  /// lead() is the track whose key frames are where reading can begin: the first video that has
+  /// frames, else that has a format, else that is expected; or none.
   const FlvTrack* lead() const { return lead_; }
-  bool has(TrackKind kind) const;  ///< expects any of it
+  /// choose_lead() is for whoever changed what lead() goes by.
+  void choose_lead();
+  bool has(TrackKind kind) const;  ///< expects any of it that is not gone
   /// expect() answers whether that is news.
   bool expect(FlvTrack& track, bool expected);
 

@@ -94,6 +94,7 @@ void FlvWriter::set_format(TrackKey key, const TrackFormat& format) {
   expect(key);
   FlvTrack& track = tracks_.at(key);
   track.format = format;
+  tracks_.choose_lead();
   metadata_due_ = metadata_.set_format(key, format) || metadata_due_;
   rtmp::Buffer configuration;
   if (format.codec_data) {
@@ -130,15 +131,25 @@ void FlvWriter::set_header(FlvTrack& track, HeaderSlot slot, rtmp::Buffer body) 
   }
   header.body = std::move(body);
   header.due = !header.body.empty();
+  tracks_.choose_lead();
   stream_header_due_ = true;
 }
 
 void FlvWriter::end_track(TrackKey key) {
   FlvTrack& track = tracks_.at(key);
+  if (!track.over) {
+    complete();
+    track.over = true;
+    if (track.started) {
+      track.renew_headers();
+    }
+    tracks_.choose_lead();
+  }
   // Legacy readers take an end of sequence for the end of everything: theirs comes with the file's.
   if (begun_ && track.started && !track.ended && track.format && track.format->is_extended()) {
     complete();
-    write_end(track);
+    // Not where the track's last frame was: that may be long ago in what has been written since.
+    write_end(track, file_.last_dts);
   }
 }
 
@@ -195,7 +206,7 @@ void FlvWriter::write_metadata(int64_t dts, uint32_t tag_timestamp) {
 
 void FlvWriter::write_headers(int64_t dts) {
   for (const auto& track : tracks_) {
-    if (track->ended) {
+    if (track->is_gone()) {
       continue;
     }
     for (FlvTrack::Header& header : track->headers) {
@@ -214,7 +225,7 @@ void FlvWriter::announce_stream_header() {
   buffers.push_back(make_tag(metadata_.body(), TagType::kScript, 0));
   for (const auto& track : tracks_) {
     for (const FlvTrack::Header& header : track->headers) {
-      if (!header.body.empty() && !track->ended) {
+      if (!header.body.empty() && !track->is_gone()) {
         buffers.push_back(make_tag(header.body, track->tag_type(), 0));
       }
     }
@@ -278,6 +289,9 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
   for_each_track(frame, [&](FlvTrack& each) {
     expect(each.key);
     started = started || each.started;
+    if (std::exchange(each.over, false)) {
+      tracks_.choose_lead();
+    }
   });
   const bool composed =
       frame.is_whole ? frame.track.kind == TrackKind::kVideo : track.format->has_composition_time();
@@ -309,7 +323,9 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
     cut(time.dts);
   }
   for_each_track(frame, [&](FlvTrack& each) {
-    each.started = true;
+    if (!std::exchange(each.started, true)) {
+      tracks_.choose_lead();
+    }
     each.ended = false;
     write_due(time.dts, each);
   });
@@ -400,16 +416,13 @@ void FlvWriter::write_due(int64_t dts, FlvTrack& track) {
 }
 
 /// write_end() ends a track that has started. Should it go on, its headers come first.
-void FlvWriter::write_end(FlvTrack& track) {
+void FlvWriter::write_end(FlvTrack& track, int64_t dts) {
   track.ended = true;
-  for (FlvTrack::Header& header : track.headers) {
-    header.due = !header.body.empty();
-  }
+  track.renew_headers();
   const rtmp::Buffer body = end_of_track(track);
   if (body.empty()) {
     return;
   }
-  const int64_t dts = *track.clock.last_dts();
   auto tag = make_tag(body, track.tag_type(), timestamp(dts));
   stamp(tag.get(), dts, to_clock_time(dts), GST_BUFFER_FLAG_DELTA_UNIT);
   push(std::move(tag));
@@ -467,16 +480,18 @@ void FlvWriter::restart() {
   for (const auto& track : tracks_) {
     track->started = false;
     track->ended = false;
+    track->over = false;
     track->skipping = false;
     track->clock = {};
   }
+  tracks_.choose_lead();
 }
 
 void FlvWriter::finish() {
   complete();
   for (const auto& track : tracks_) {
     if (track->started && !track->ended) {
-      write_end(*track);
+      write_end(*track, track->clock.last_dts().value_or(file_.last_dts));
     }
   }
   if (file_.streamable) {

@@ -81,7 +81,8 @@ class FlvWriter {
   void set_header(TrackKey key, HeaderSlot slot, rtmp::Buffer body);
   /// set_nanoseconds() says whether extended packets carry what milliseconds cannot tell.
   void set_nanoseconds(bool wanted) { nanoseconds_ = wanted; }
-  /// end_track() writes a track's SequenceEnd behind its last frame. It may begin again.
+  /// end_track() says that nothing more comes of a track for all one knows, and writes its
+  /// SequenceEnd. It may begin again.
   void end_track(TrackKey key);
 
   bool has_begun() const { return begun_; }
@@ -126,7 +127,7 @@ class FlvWriter {
   void write_headers(int64_t dts);
   bool is_due(const FlvTrack& track) const;
   void write_due(int64_t dts, FlvTrack& track);
-  void write_end(FlvTrack& track);
+  void write_end(FlvTrack& track, int64_t dts);
   TagTime place(FlvTrack& track, const FlvFrame& frame, bool composed);
   void cut(int64_t dts);
   void begin_piece(int64_t dts);

@@ -19,6 +19,7 @@
 
 #include "common/glue.h"
 #include "common/locked.h"
+#include "wire/enhanced.h"
 
 /// A flvchunk between pads of the test, on a clock of the test. FLV is read here byte by byte, by
 /// code of its own.
@@ -44,6 +45,12 @@ inline constexpr char kAvcCaps2[] =
 inline constexpr char kAacCaps[] =
     "audio/mpeg, mpegversion = 4, stream-format = raw, rate = 44100, channels = 2, "
     "codec_data = (buffer) 1210";
+inline constexpr char kHevcCaps[] =
+    "video/x-h265, stream-format = hvc1, alignment = au, width = 640, height = 360, "
+    "framerate = 25/1, codec_data = (buffer) 0101600000009000000000003cf000fcfdf8f800000f00";
+inline constexpr char kOpusCaps[] =
+    "audio/x-opus, rate = 48000, channels = 2, channel-mapping-family = 0, stream-count = 1, "
+    "coupled-count = 1";
 inline constexpr char kFlvCaps[] = "video/x-flv";
 
 inline Octets operator+(Octets a, const Octets& b) {
@@ -497,6 +504,73 @@ inline std::string timeline(const std::vector<Tag>& tags) {
     out += (out.empty() ? "" : " ") + word;
   }
   return out;
+}
+/// story() is what the packets of all tags say: "v1 hvc1 key @40+0" ...; several in one message
+/// are joined by "|".
+inline std::string story(const std::vector<Tag>& tags) {
+  std::string out;
+  for (const Tag& tag : tags) {
+    if (tag.type != kVideo && tag.type != kAudio) {
+      continue;
+    }
+    out += out.empty() ? "" : ", ";
+    rtmp::media::PacketReader reader(
+        tag.type == kVideo ? rtmp::media::MediaType::kVideo : rtmp::media::MediaType::kAudio,
+        tag.body);
+    bool first = true;
+    while (true) {
+      auto packet = reader.next();
+      EXPECT_TRUE(packet) << packet.error().text;
+      if (!packet || !*packet) {
+        break;
+      }
+      const auto& one = **packet;
+      out += first ? "" : "|";
+      first = false;
+      out += tag.type == kVideo ? "v" : "a";
+      out += std::to_string(one.track_id);
+      if (one.extended) {
+        const auto text = to_text(one.codec);
+        out += " " + std::string(text.begin(), text.end());
+      }
+      switch (one.kind) {
+        case rtmp::media::PacketKind::kSequenceStart:
+          out += " start";
+          break;
+        case rtmp::media::PacketKind::kSequenceEnd:
+          out += " end";
+          break;
+        case rtmp::media::PacketKind::kMetadata:
+          out += " colour";
+          break;
+        case rtmp::media::PacketKind::kMultichannelConfig:
+          out += " channels";
+          break;
+        default:
+          out += one.frame_type == rtmp::media::FrameType::kKey || tag.type == kAudio ? " key"
+                                                                                      : " inter";
+          out += "x" + std::to_string(one.payload.size());
+          if (one.composition_time != 0) {
+            out += "+" + std::to_string(one.composition_time);
+          }
+          if (one.nanoseconds != 0) {
+            out += "." + std::to_string(one.nanoseconds);
+          }
+      }
+    }
+    out += "@" + std::to_string(tag.timestamp);
+  }
+  return out;
+}
+/// flv_tag() is a tag of these octets, `time` in milliseconds.
+inline Octets flv_tag(int type, uint32_t time, const Octets& body) {
+  const auto size = static_cast<uint32_t>(body.size());
+  const auto u24 = [](uint32_t v) {
+    return Octets{static_cast<uint8_t>(v >> 16), static_cast<uint8_t>(v >> 8),
+                  static_cast<uint8_t>(v)};
+  };
+  return Octets{static_cast<uint8_t>(type)} + u24(size) + u24(time) + Octets{0, 0, 0, 0} + body +
+         Octets{0} + u24(size + 11);
 }
 
 }  // namespace flvtest
