@@ -162,6 +162,7 @@ void FlvChunk::look(Candidate& candidate) {
   }
   GstBuffer* head = candidate.head.get();
   auto time = running_time(pad->segment, GST_BUFFER_DTS_OR_PTS(head));
+  candidate.has_time = time.has_value();
   candidate.time = time ? *time : priv.last_time.value_or(0);
   candidate.deadline = candidate.time;
   if (priv.kind() == PadKind::kFlv) {
@@ -183,6 +184,18 @@ GstPtr<GstBuffer> FlvChunk::take(Candidate& candidate) {
     candidate.pad->priv->bound.leave(buffer.get());
   }
   return buffer;
+}
+
+bool FlvChunk::Candidate::is_setup() const {
+  if (!head) {
+    return false;
+  }
+  if (tag) {
+    return tag->is_setup();
+  }
+  const auto& format = pad->priv->format;
+  return format && format->has_header_buffers() &&
+         GST_BUFFER_FLAG_IS_SET(head.get(), GST_BUFFER_FLAG_HEADER);
 }
 
 bool FlvChunk::Candidate::is_before(const Candidate& other) const {
@@ -259,12 +272,13 @@ GstClockTime FlvChunk::next_time() {
   GstClockTime next = GST_CLOCK_TIME_NONE;
   const Candidate* first = lowest();
   if (first != nullptr) {
-    int64_t deadline = first->deadline;
+    std::optional<int64_t> earliest;
     for (const Candidate& candidate : candidates_) {
-      if (candidate.head) {
-        deadline = std::min(deadline, candidate.deadline);
+      if (candidate.head && candidate.has_time) {
+        earliest = std::min(earliest.value_or(candidate.deadline), candidate.deadline);
       }
     }
+    int64_t deadline = earliest.value_or(first->deadline);
     const bool begun = writer_ && writer_->has_begun();
     const GstClockTime now = gst_element_get_current_running_time(GST_ELEMENT_CAST(element_));
     if (begun && GST_CLOCK_TIME_IS_VALID(now) && may_go(*first)) {
@@ -317,13 +331,13 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
   return flow_ == GST_FLOW_OK ? GST_FLOW_OK : fail(flow_);
 }
 
-/// read_setup() takes what describes tracks off the heads of FLV inputs. False if that left a pad
+/// read_setup() takes what describes tracks off the heads of the pads. False if that left a pad
 /// empty. (Pads that were empty before are those that the base class no longer waits for.)
 bool FlvChunk::read_setup() {
   bool ready = true;
   for (Candidate& candidate : candidates_) {
     const bool had_head = static_cast<bool>(candidate.head);
-    while (flow_ == GST_FLOW_OK && candidate.head && candidate.tag && candidate.tag->is_setup()) {
+    while (flow_ == GST_FLOW_OK && candidate.is_setup()) {
       consume(candidate);
       look(candidate);
     }
@@ -333,8 +347,11 @@ bool FlvChunk::read_setup() {
 }
 
 void FlvChunk::begin() {
-  int64_t earliest = lowest()->time;
+  std::optional<int64_t> earliest;
   for (const Candidate& candidate : candidates_) {
+    if (candidate.head && candidate.has_time) {
+      earliest = std::min(earliest.value_or(candidate.time), candidate.time);
+    }
     if (candidate.head && candidate.tag) {
       writer().expect(candidate.tag->key());
     }
@@ -349,7 +366,7 @@ void FlvChunk::begin() {
       }
     }
   }
-  begin_at(earliest);
+  begin_at(earliest.value_or(0));
 }
 
 void FlvChunk::begin_at(int64_t earliest) {

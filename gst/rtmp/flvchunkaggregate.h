@@ -66,9 +66,12 @@ class FlvChunk : private FlvOutput {
     GstPtr<GstBuffer> head;        ///< the next buffer, not taken
     std::optional<QueuedTag> tag;  ///< of a `flv_%u` pad's head
     int64_t time = 0;              ///< running time of its DTS, ns: what interleaving goes by
+    bool has_time = false;         ///< else `time` is that of the last one, and nobody goes by it
     int64_t deadline = 0;  ///< running time at which a live stream waits for others no more, ns
     bool eos = false;
 
+    /// is_setup() is true for a head that describes frames to come and is none itself.
+    bool is_setup() const;
     bool is_waited_for() const { return !head && !eos; }
     /// is_before() is the order of what goes out; tracks of one kind share a time by their ids.
     bool is_before(const Candidate& other) const;
@@ -90,7 +93,9 @@ class FlvChunk : private FlvOutput {
   void consume(Candidate& candidate);
   void consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body);
   bool consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
-  void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type, std::optional<int64_t> time);
+  void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type, std::optional<int64_t> time,
+                      bool is_raw);
+  static void see_time(FlvChunkPad& pad, const Candidate& candidate);
   void consume_frame(Candidate& candidate, FlvFrame frame);
   void complete_format(FlvChunkPad& pad, GstBuffer* frame);
   bool is_others(FlvChunkPad& pad, TrackKey key);

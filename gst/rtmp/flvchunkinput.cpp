@@ -65,6 +65,7 @@ rtmp::Buffer one_track_body(TrackKind kind, const rtmp::media::MediaPacket& pack
 
 void FlvChunk::consume(Candidate& candidate) {
   const std::optional<QueuedTag> tag = candidate.tag;
+  const bool is_setup = candidate.is_setup();
   auto buffer = take(candidate);
   if (!buffer) {
     return;
@@ -82,14 +83,13 @@ void FlvChunk::consume(Candidate& candidate) {
     return;
   }
   if (priv.kind() == PadKind::kScript) {
-    priv.last_time = std::max(priv.last_time.value_or(candidate.time), candidate.time);
+    see_time(priv, candidate);
     consume_script(std::move(buffer),
                    priv.is_amf3 ? rtmp::flv::TagType::kScriptAmf3 : rtmp::flv::TagType::kScript,
-                   candidate.time);
+                   candidate.has_time ? std::optional(candidate.time) : std::nullopt, true);
     return;
   }
-  if (priv.format && priv.format->has_header_buffers() &&
-      GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_HEADER)) {
+  if (is_setup) {
     return;  // The caps have it, and the sequence header too.
   }
   if (priv.format && priv.format->codec == FourCc::kAv1) {
@@ -134,7 +134,7 @@ void FlvChunk::complete_format(FlvChunkPad& pad, GstBuffer* frame) {
 void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body) {
   using rtmp::flv::TagType;
   if (tag.type != TagType::kAudio && tag.type != TagType::kVideo) {
-    consume_script(std::move(body), tag.type, std::nullopt);
+    consume_script(std::move(body), tag.type, std::nullopt, false);
     return;
   }
   FlvChunkPad& priv = *candidate.pad->priv;
@@ -189,8 +189,9 @@ bool FlvChunk::consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes bod
   }
 }
 
+/// consume_script() is told of script pads with `is_raw`: nobody has looked at the body yet.
 void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type,
-                              std::optional<int64_t> time) {
+                              std::optional<int64_t> time, bool is_raw) {
   if (type == rtmp::flv::TagType::kScript) {
     MappedBuffer map(body.get());
     const rtmp::Bytes data = rtmp::without_set_data_frame(map.bytes());
@@ -216,7 +217,7 @@ void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type,
       }
       return;
     }
-    if (time && rtmp::script_handler(data).empty()) {
+    if (is_raw && rtmp::script_handler(data).empty()) {
       GST_WARNING_OBJECT(element_, "script data left out: it does not begin with a handler's name");
       return;
     }
@@ -226,9 +227,16 @@ void FlvChunk::consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type,
   }
 }
 
+/// see_time() notes how far a pad has come.
+void FlvChunk::see_time(FlvChunkPad& pad, const Candidate& candidate) {
+  if (candidate.has_time) {
+    pad.last_time = std::max(pad.last_time.value_or(candidate.time), candidate.time);
+  }
+}
+
 void FlvChunk::consume_frame(Candidate& candidate, FlvFrame frame) {
   FlvChunkPad& priv = *candidate.pad->priv;
-  priv.last_time = std::max(priv.last_time.value_or(candidate.time), candidate.time);
+  see_time(priv, candidate);
   const bool wants_format = !frame.is_whole;
   switch (writer().write(std::move(frame))) {
     case FlvWriter::Outcome::kWritten:

@@ -270,8 +270,11 @@ bool FlvWriter::is_sync_point(const FlvFrame& frame) const {
 }
 
 TagTime FlvWriter::place(FlvTrack& track, const FlvFrame& frame, bool composed) {
-  TagTime time = track.clock.place(frame.dts, frame.pts, file_.shift_ms,
-                                   options_.enforce_increasing ? file_.last_dts : 0);
+  const bool timeless = !frame.dts && !frame.pts;
+  const int64_t floor = options_.enforce_increasing ? file_.last_dts
+                        : timeless                  ? file_.first_dts
+                                                    : 0;
+  TagTime time = track.clock.place(frame.dts, frame.pts, file_.shift_ms, floor);
   if (!nanoseconds_ || (!composed && time.composition != 0)) {
     time.nanoseconds = 0;
   }

@@ -30,6 +30,66 @@ TEST(FlvChunkTimes, TheEndOfATrackStepsBackBehindNoOther) {
   EXPECT_NE(story(tags).find("v1 hvc1 end@120, v0 interx10@160"), std::string::npos) << story(tags);
 }
 
+constexpr char kFlacCaps[] =
+    "audio/x-flac, framed = true, rate = 44100, channels = 1, streamheader = (buffer) < "
+    "664c614300000022120012000000000000000ac440700000000000000000000000000000000000000000 >";
+
+/// header() is what flacenc sends in front of its frames: no time, and in the caps as well.
+GstBuffer* header() {
+  GstBuffer* buffer = Input::buffer_of(octets("fLaC"));
+  GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_HEADER);
+  return buffer;
+}
+
+TEST(FlvChunkTimes, HeadersWithoutTimeDoNotBeginTheFile) {
+  Mux mux(true);
+  gst_util_set_object_arg(G_OBJECT(mux.element()), "timestamp-base", "zero");
+  Input& audio = mux.add("audio");
+  mux.start();
+  audio.open(kFlacCaps);
+  audio.push(header());
+  audio.push(header());
+  audio.sound(3000);
+  audio.sound(3100);
+  audio.eos();
+  const auto tags = mux.until_eos();
+  EXPECT_EQ(story(tags), "a0 fLaC start@0, a0 fLaC keyx10@0, a0 fLaC keyx10@100, a0 fLaC end@100");
+  EXPECT_EQ(tags[0].dts(), 3000 * GST_MSECOND);
+  EXPECT_EQ(metadata_number(mux.file(), "duration"), 0.1);
+}
+
+TEST(FlvChunkTimes, HeadersWithoutTimeHurryNobodyLive) {
+  Mux mux;
+  mux.set("latency", guint64{100 * GST_MSECOND});
+  Input& audio = mux.add("audio", {true, 0, GST_CLOCK_TIME_NONE});
+  Input& video = mux.add("video", {true, 0, GST_CLOCK_TIME_NONE});
+  mux.start();
+  mux.set_time(3000 * GST_MSECOND);
+  audio.open(kFlacCaps);
+  video.open(kAvcCaps);
+  audio.push(header());
+  video.frame_ms(3000, 3000, true);
+  EXPECT_EQ(mux.settle().size(), 0u) << "sound of 3 s may come for 100 ms";
+  audio.sound(2990);
+  const auto tags = mux.wait(6);
+  ASSERT_GE(tags.size(), 6u);
+  EXPECT_EQ(story(tags), "v0 start@2990, a0 fLaC start@2990, a0 fLaC keyx10@2990, v0 keyx10@3000");
+}
+
+TEST(FlvChunkTimes, ScriptDataWithoutTimeDoesNotBeginTheFile) {
+  Mux mux;
+  Input& video = mux.add("video");
+  Input& data = mux.add("data_%u");
+  mux.start();
+  video.open(kAvcCaps);
+  data.open("application/x-flv-script, encoding = amf0");
+  data.push(Octets{2, 0, 3} + octets("onX") + Octets{5});
+  data.eos();
+  video.frame_ms(3000, 3000, true);
+  video.eos();
+  EXPECT_EQ(timeline(mux.until_eos()), "F S V3000 S3000 v3000 E3000");
+}
+
 TEST(FlvChunkTimes, ScriptDataIncreaseTooIfAsked) {
   for (bool enforce : {false, true}) {
     Mux mux;
