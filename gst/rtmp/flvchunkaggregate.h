@@ -106,6 +106,8 @@ class FlvChunk : private FlvOutput {
   void see_tags(FlvChunkPad& pad, GstTagList* tags);
   void read_caps(FlvChunkPad& pad);
   void see_downstream();
+  bool is_taken(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
+  void refuse(const FlvChunkPad& pad, rtmp::media::FourCc codec);
   void refresh_tags();
   GstFlowReturn finish();
   GstFlowReturn fail(GstFlowReturn flow);
@@ -144,6 +146,7 @@ class FlvChunk : private FlvOutput {
   struct Owner {
     TrackKey key;
     const FlvChunkPad* pad;
+    bool taken = false;  ///< FLV inputs: downstream takes the codec, as it was last asked
   };
   std::vector<Owner> owners_;
   GstPtr<GstTagList> tags_;

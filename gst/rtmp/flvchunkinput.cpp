@@ -156,6 +156,14 @@ void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<Gs
   if (!owns(priv, frame.track)) {
     return;
   }
+  Owner& owner = *std::ranges::find(owners_, frame.track, &Owner::key);
+  if (!owner.taken) {
+    MappedBuffer map(body.get());
+    if (!is_taken(priv, tag.kind(), map.bytes())) {
+      return;
+    }
+    owner.taken = true;
+  }
   frame.dts = static_cast<int64_t>(GST_BUFFER_DTS(body.get()));
   frame.pts = static_cast<int64_t>(GST_BUFFER_PTS(body.get()));
   frame.is_key = tag.packet_class == rtmp::media::PacketClass::kKeyFrame;
@@ -181,6 +189,10 @@ bool FlvChunk::consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes bod
     }
     const TrackKey key{kind, one.track_id};
     if (owns(pad, key)) {
+      if (one.extended && !downstream_.takes(kind, one.codec)) {
+        refuse(pad, one.codec);
+        return true;
+      }
       const bool alone =
           !one.multitrack || one.multitrack == rtmp::media::MultitrackType::kOneTrack;
       writer().set_header(
@@ -252,6 +264,10 @@ void FlvChunk::consume_frame(Candidate& candidate, FlvFrame frame) {
       break;
     case FlvWriter::Outcome::kNoConfiguration:
       g_assert(wants_format);
+      if (priv.not_taken) {
+        refuse(priv, four_cc_of(gst_caps_get_structure(priv.negotiated.get(), 0)));
+        break;
+      }
       GST_ELEMENT_ERROR(
           element_, STREAM, FORMAT,
           ("The input on pad %s cannot be put into FLV.", GST_PAD_NAME(candidate.pad.get())),
@@ -261,6 +277,34 @@ void FlvChunk::consume_frame(Candidate& candidate, FlvFrame frame) {
       flow_ = GST_FLOW_NOT_NEGOTIATED;
       break;
   }
+}
+
+/// is_taken() is false, and says why, if downstream lists codecs and a message has another.
+bool FlvChunk::is_taken(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body) {
+  rtmp::media::PacketReader reader(media_type(kind), body);
+  while (true) {
+    const auto packet = reader.next();
+    if (!packet || !*packet) {
+      return true;
+    }
+    const rtmp::media::MediaPacket& one = **packet;
+    if (one.extended && one.codec != FourCc::kNone && !downstream_.takes(kind, one.codec)) {
+      refuse(pad, one.codec);
+      return false;
+    }
+  }
+}
+
+/// refuse() ends the stream: downstream lists codecs, and this is none of them.
+void FlvChunk::refuse(const FlvChunkPad& pad, FourCc codec) {
+  if (flow_ != GST_FLOW_OK) {
+    return;
+  }
+  GST_ELEMENT_ERROR(element_, STREAM, CODEC_NOT_FOUND,
+                    ("Downstream does not take the codec %s.", codec_text(codec).c_str()),
+                    ("pad %s brings %s; downstream takes %s", GST_PAD_NAME(pad.pad()),
+                     codec_text(codec).c_str(), downstream_.text().c_str()));
+  flow_ = GST_FLOW_NOT_NEGOTIATED;
 }
 
 // ---- tracks ----
@@ -373,7 +417,9 @@ void FlvChunk::see_caps(GstFlvChunkPad* pad, GstCaps* caps) {
   priv.negotiated = share(caps);
   read_caps(priv);
   if (!priv.format) {
-    GST_WARNING_OBJECT(pad, "%s Caps: %" GST_PTR_FORMAT, priv.format_error, caps);
+    GST_WARNING_OBJECT(pad, "%s Caps: %" GST_PTR_FORMAT,
+                       priv.not_taken ? "Downstream does not list this codec." : priv.format_error,
+                       caps);
   }
 }
 
@@ -389,8 +435,10 @@ void FlvChunk::read_caps(FlvChunkPad& pad) {
   pad.format.reset();
   pad.format_error = format ? choose_form(*format, pad.key(), pad.mode, downstream_, nanoseconds_)
                             : format.error();
+  pad.not_taken = pad.format_error == nullptr && format->is_extended() &&
+                  !downstream_.takes(format->kind, format->codec);
   // Frames must not go on under a configuration that is no longer theirs.
-  if (pad.format_error == nullptr) {
+  if (pad.format_error == nullptr && !pad.not_taken) {
     pad.format = *format;
     writer().set_format(pad.key(), *pad.format);
   } else {
@@ -441,8 +489,11 @@ void FlvChunk::see_downstream() {
   nanoseconds_ = precision == TimestampPrecision::kNanosecond ||
                  (precision == TimestampPrecision::kAuto && downstream_.nanoseconds);
   writer().set_nanoseconds(nanoseconds_);
+  for (Owner& owner : owners_) {
+    owner.taken = false;
+  }
   for_each_pad([this](FlvChunkPad& pad) {
-    if (pad.format) {
+    if (pad.format || pad.not_taken) {
       read_caps(pad);
     }
   });

@@ -62,7 +62,38 @@ bool is_legacy(FourCc codec, TrackMode mode) {
   }
 }
 
+/// without_other_rates() leaves of MP3's caps the rates that FLV's own header can tell.
+GstPtr<GstCaps> without_other_rates(const GstStructure* mp3) {
+  auto rates = adopt(
+      gst_caps_from_string("audio/mpeg, rate = (int) { 5512, 8000, 11025, 22050, 44100, 48000 }"));
+  auto caps = adopt(gst_caps_new_full(gst_structure_copy(mp3), nullptr));
+  return adopt(gst_caps_intersect(caps.get(), rates.get()));
+}
+
 }  // namespace
+
+std::string codec_text(FourCc codec) {
+  std::string text;
+  for (char c : rtmp::media::to_text(codec)) {
+    text += g_ascii_isprint(c) ? c : '?';
+  }
+  return text;
+}
+
+std::string FlvDownstream::text() const {
+  std::string text;
+  for (auto [name, codecs] : {std::pair("video codecs: ", &video), {"audio codecs: ", &audio}}) {
+    text += (text.empty() ? "" : "; ") + std::string(name);
+    if (!*codecs || (*codecs)->empty()) {
+      text += *codecs ? "none" : "any";
+      continue;
+    }
+    for (size_t i = 0; i < (*codecs)->size(); i++) {
+      text += (i == 0 ? "" : ", ") + codec_text((**codecs)[i]);
+    }
+  }
+  return text;
+}
 
 bool FlvDownstream::takes(TrackKind kind, FourCc codec) const {
   const Codecs& codecs = kind == TrackKind::kVideo ? video : audio;
@@ -98,7 +129,9 @@ GstPtr<GstCaps> restrict_caps(GstCaps* caps, TrackKey key, TrackMode mode,
     const bool legacy = key.id == 0 && is_legacy(codec, mode);
     const bool extended = codec != FourCc::kNone && (key.id != 0 || mode != TrackMode::kLegacy) &&
                           downstream.takes(key.kind, codec);
-    if (legacy || extended) {
+    if (legacy && !extended && codec == FourCc::kMp3) {
+      gst_caps_append(out.get(), without_other_rates(s).release());
+    } else if (legacy || extended) {
       gst_caps_append_structure(out.get(), gst_structure_copy(s));
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,7 +22,12 @@ struct FlvDownstream {
 
   /// takes() is about codecs by FourCC; legacy ones everybody takes.
   bool takes(TrackKind kind, rtmp::media::FourCc codec) const;
+  /// text() names both lists, for people.
+  std::string text() const;
 };
+
+/// codec_text() is a FourCC as people read it.
+std::string codec_text(rtmp::media::FourCc codec);
 
 /// ask_downstream() queries the peer's caps: `video/x-flv` with the lists of strings
 /// `video-codecs` and `audio-codecs`, FourCCs or "*", the string `timestamp-precision`, of which

@@ -239,7 +239,9 @@ gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* 
   if (GST_QUERY_TYPE(query) == GST_QUERY_ACCEPT_CAPS) {
     GstCaps* caps = nullptr;
     gst_query_parse_accept_caps(query, &caps);
-    auto taken = chunk_of(aggregator).sink_caps(GST_FLV_CHUNK_PAD(pad));
+    // Not only what downstream lists: who does not ask for that is told by an error that names it,
+    // and not by the nameless one that refusing caps makes.
+    auto taken = gstrtmp::adopt(gst_pad_get_pad_template_caps(GST_PAD_CAST(pad)));
     gst_query_set_accept_caps_result(query, gst_caps_is_subset(caps, taken.get()));
     return TRUE;
   }

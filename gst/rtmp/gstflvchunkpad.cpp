@@ -242,6 +242,7 @@ void FlvChunkPad::reset_aggregation() {
   negotiated = nullptr;
   made_configuration = nullptr;
   format_error = nullptr;
+  not_taken = false;
   last_time.reset();
   warned_conflict = false;
   is_amf3 = false;

@@ -70,6 +70,7 @@ class FlvChunkPad {
     track_id_ = track_id;
   }
   PadKind kind() const { return kind_; }
+  GstFlvChunkPad* pad() const { return pad_; }
   /// is_elementary() is true for pads that bring one track, which key() names.
   bool is_elementary() const { return kind_ == PadKind::kVideo || kind_ == PadKind::kAudio; }
   TrackKey key() const {
@@ -100,7 +101,8 @@ class FlvChunkPad {
   /// AV1's, made of the stream's own sequence header where `negotiated` has no codec_data.
   GstPtr<GstBuffer> made_configuration;
   const char* format_error = nullptr;  ///< why there is no format; static
-  std::optional<int64_t> last_time;    ///< running time of the last frame taken, ns
+  bool not_taken = false;  ///< or because downstream does not list the codec of `negotiated`
+  std::optional<int64_t> last_time;  ///< running time of the last frame taken, ns
   bool warned_conflict = false;
   bool is_amf3 = false;  ///< kScript: the values are AMF3's
 

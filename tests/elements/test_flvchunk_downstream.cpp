@@ -87,4 +87,88 @@ TEST(FlvChunkDownstream, ChangesHeadersWithDownstream) {
   EXPECT_EQ(out[5], out[1]);
 }
 
+// ---- what downstream does not take ----
+
+void expect_refusal(Mux& mux, const char* codec, const char* lists) {
+  const auto posted = mux.take_error();
+  ASSERT_TRUE(posted.error);
+  EXPECT_TRUE(
+      g_error_matches(posted.error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_CODEC_NOT_FOUND))
+      << posted.error->message;
+  EXPECT_TRUE(contains(octets(posted.error->message), codec)) << posted.error->message;
+  EXPECT_NE(posted.debug.find(lists), std::string::npos) << posted.debug;
+}
+
+TEST(FlvChunkDownstream, RefusesByNameWhatItDoesNotTake) {
+  Mux mux;
+  mux.set_downstream_caps("video/x-flv, video-codecs = { avc1, av01 }, audio-codecs = { Opus }");
+  Input& video = mux.add("video");
+  mux.start();
+  video.open(kHevcCaps);
+  EXPECT_EQ(video.frame_ms(0, 0, true), GST_FLOW_OK);
+  expect_refusal(mux, "hvc1", "video codecs: avc1, av01; audio codecs: Opus");
+}
+
+// Upstream was asked to choose again, and goes on.
+TEST(FlvChunkDownstream, RefusesWhatItTakesNoMore) {
+  Mux mux;
+  Input& video = mux.add("video");
+  mux.start();
+  video.open(kHevcCaps);
+  video.frame_ms(0, 0, true);
+  const size_t before = mux.settle().size();
+  mux.set_downstream_caps("video/x-flv, video-codecs = { avc1 }");
+  video.frame_ms(40, 40, true);
+  expect_refusal(mux, "hvc1", "video codecs: avc1; audio codecs: any");
+  EXPECT_EQ(mux.settle().size(), before) << "nothing of it goes out";
+}
+
+TEST(FlvChunkDownstream, RefusesTracksOfFlvInputs) {
+  const Octets start = Octets{0x90} + octets("hvc1") + Octets{1};
+  const Octets frame = Octets{0x93} + octets("hvc1") + Octets{1};
+  for (bool header : {true, false}) {
+    Mux mux;
+    mux.set_downstream_caps("video/x-flv, video-codecs = { avc1 }");
+    Input& flv = mux.add("flv_%u");
+    mux.start();
+    flv.open(kFlvCaps);
+    flv.push(flv_tag(kVideo, 0, header ? start : frame));
+    flv.push(flv_tag(kVideo, 0, frame));
+    expect_refusal(mux, "hvc1", "pad flv_0 brings hvc1; downstream takes video codecs: avc1");
+  }
+  // Later, too.
+  Mux mux;
+  Input& flv = mux.add("flv_%u");
+  mux.start();
+  flv.open(kFlvCaps);
+  flv.push(flv_tag(kVideo, 0, start) + flv_tag(kVideo, 0, frame));
+  mux.settle();
+  mux.set_downstream_caps("video/x-flv, video-codecs = { avc1 }");
+  flv.push(flv_tag(kVideo, 40, frame));
+  expect_refusal(mux, "hvc1", "video codecs: avc1");
+}
+
+TEST(FlvChunkDownstream, TakesMp3OfFlvsRatesWhereNoFourCcMayBeSent) {
+  constexpr char kMp3[] =
+      "audio/mpeg, mpegversion = 1, layer = 3, channels = 2, parsed = true, rate = ";
+  for (auto [rate, taken] : {std::pair("32000", false), {"44100", true}, {"48000", true}}) {
+    Mux mux;
+    mux.set_downstream_caps("video/x-flv, enhanced = (boolean) false");
+    Input& audio = mux.add("audio");
+    mux.start();
+    const std::string text = kMp3 + std::string(rate);
+    auto caps = adopt(gst_caps_from_string(text.c_str()));
+    EXPECT_EQ(gst_caps_can_intersect(audio.query_caps().get(), caps.get()), gboolean{taken})
+        << rate;
+    audio.open(text.c_str());
+    audio.sound(0);
+    if (!taken) {
+      expect_refusal(mux, ".mp3", "video codecs: none; audio codecs: none");
+      continue;
+    }
+    audio.eos();
+    EXPECT_EQ(bodies(mux.until_eos()).at(0).at(0) >> 4, 2) << rate;
+  }
+}
+
 }  // namespace
