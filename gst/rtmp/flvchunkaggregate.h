@@ -104,7 +104,10 @@ class FlvChunk : private FlvOutput {
   void see_pads();
   void see_caps(GstFlvChunkPad* pad, GstCaps* caps);
   void see_tags(FlvChunkPad& pad, GstTagList* tags);
-  void read_caps(FlvChunkPad& pad);
+  /// At::kKeyFrame has a form that downstream asks for wait until video can be read anew.
+  enum class At : uint8_t { kOnce, kKeyFrame };
+  void read_caps(FlvChunkPad& pad, At at);
+  void hold_format(FlvChunkPad& pad, TrackFormat format);
   void see_downstream();
   bool is_taken(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
   void refuse(const FlvChunkPad& pad, rtmp::media::FourCc codec);

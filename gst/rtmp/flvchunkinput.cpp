@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <gst/video/video-event.h>
+
 #include "rtmp/flvchunkaggregate.h"
 #include "rtmp/gstflvchunk.h"
 #include "wire/av1.h"
@@ -101,12 +103,17 @@ void FlvChunk::consume(Candidate& candidate) {
       gst_buffer_resize(buffer.get(), static_cast<gssize>(delimiters), -1);
     }
   }
+  const bool is_key = !GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DELTA_UNIT);
+  if (is_key && priv.next_format) {
+    priv.format = std::exchange(priv.next_format, std::nullopt);
+    writer().set_format(priv.key(), *priv.format);
+  }
   const GstSegment& segment = GST_AGGREGATOR_PAD_CAST(candidate.pad.get())->segment;
   FlvFrame frame;
   frame.track = priv.key();
   frame.dts = running_time(segment, GST_BUFFER_DTS(buffer.get()));
   frame.pts = running_time(segment, GST_BUFFER_PTS(buffer.get()));
-  frame.is_key = !GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DELTA_UNIT);
+  frame.is_key = is_key;
   frame.payload = std::move(buffer);
   consume_frame(candidate, std::move(frame));
 }
@@ -415,7 +422,7 @@ void FlvChunk::see_event(GstFlvChunkPad* pad, GstEvent* event) {
 void FlvChunk::see_caps(GstFlvChunkPad* pad, GstCaps* caps) {
   FlvChunkPad& priv = *pad->priv;
   priv.negotiated = share(caps);
-  read_caps(priv);
+  read_caps(priv, At::kOnce);
   if (!priv.format) {
     GST_WARNING_OBJECT(pad, "%s Caps: %" GST_PTR_FORMAT,
                        priv.not_taken ? "Downstream does not list this codec." : priv.format_error,
@@ -424,7 +431,7 @@ void FlvChunk::see_caps(GstFlvChunkPad* pad, GstCaps* caps) {
 }
 
 /// read_caps() gives a track the format that its caps, the properties and downstream make.
-void FlvChunk::read_caps(FlvChunkPad& pad) {
+void FlvChunk::read_caps(FlvChunkPad& pad, At at) {
   auto format = track_format_from_caps(pad.negotiated.get(), pad.key().kind);
   // Caps that say anew what they said before, without codec_data, do not end the stream's own.
   if (!format || format->codec != FourCc::kAv1 || format->codec_data) {
@@ -432,18 +439,34 @@ void FlvChunk::read_caps(FlvChunkPad& pad) {
   } else if (pad.made_configuration) {
     format->codec_data = share(pad.made_configuration.get());
   }
-  pad.format.reset();
+  pad.next_format.reset();
   pad.format_error = format ? choose_form(*format, pad.key(), pad.mode, downstream_, nanoseconds_)
                             : format.error();
   pad.not_taken = pad.format_error == nullptr && format->is_extended() &&
                   !downstream_.takes(format->kind, format->codec);
   // Frames must not go on under a configuration that is no longer theirs.
-  if (pad.format_error == nullptr && !pad.not_taken) {
-    pad.format = *format;
-    writer().set_format(pad.key(), *pad.format);
-  } else {
+  if (pad.format_error != nullptr || pad.not_taken) {
+    pad.format.reset();
     writer().clear_format(pad.key());
+    return;
   }
+  if (at == At::kKeyFrame && format->kind == TrackKind::kVideo && pad.last_time && pad.format) {
+    hold_format(pad, std::move(*format));
+    return;
+  }
+  pad.format = *format;
+  writer().set_format(pad.key(), *pad.format);
+}
+
+/// hold_format() is for a track that has begun: inter frames under another header than that of
+/// their key frame are read by nobody.
+void FlvChunk::hold_format(FlvChunkPad& pad, TrackFormat format) {
+  if (format.form == pad.format->form) {
+    return;
+  }
+  pad.next_format = std::move(format);
+  gst_pad_push_event(GST_PAD_CAST(pad.pad()),
+                     gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
 }
 
 void FlvChunk::see_tags(FlvChunkPad& pad, GstTagList* tags) {
@@ -494,7 +517,7 @@ void FlvChunk::see_downstream() {
   }
   for_each_pad([this](FlvChunkPad& pad) {
     if (pad.format || pad.not_taken) {
-      read_caps(pad);
+      read_caps(pad, At::kKeyFrame);
     }
   });
 }

@@ -239,6 +239,7 @@ void FlvChunkPad::set_active(bool active) {
 
 void FlvChunkPad::reset_aggregation() {
   format.reset();
+  next_format.reset();
   negotiated = nullptr;
   made_configuration = nullptr;
   format_error = nullptr;

@@ -101,6 +101,8 @@ class FlvChunkPad {
   /// AV1's, made of the stream's own sequence header where `negotiated` has no codec_data.
   GstPtr<GstBuffer> made_configuration;
   const char* format_error = nullptr;  ///< why there is no format; static
+  /// What `format` becomes with the next key frame: the same in another form.
+  std::optional<TrackFormat> next_format;
   bool not_taken = false;  ///< or because downstream does not list the codec of `negotiated`
   std::optional<int64_t> last_time;  ///< running time of the last frame taken, ns
   bool warned_conflict = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <chrono>
 #include <condition_variable>
@@ -175,6 +176,13 @@ class Input {
       }
       return gst_pad_query_default(pad, parent, query);
     });
+    gst_pad_set_event_function(src_.get(), [](GstPad* pad, GstObject* parent, GstEvent* event) {
+      auto* self = static_cast<Input*>(gst_pad_get_element_private(pad));
+      if (gst_event_has_name(event, "GstForceKeyUnit")) {
+        self->key_units_++;
+      }
+      return gst_pad_event_default(pad, parent, event);
+    });
     gst_pad_set_active(src_.get(), TRUE);
     element_ = share(element);
     pad_ = adopt(gst_element_request_pad_simple(element, name));
@@ -205,6 +213,8 @@ class Input {
   }
   /// needs_reconfigure() is true once after the element has asked for other caps.
   bool needs_reconfigure() { return gst_pad_check_reconfigure(src_.get()); }
+  /// key_units() counts the key frames that the element has asked for.
+  int key_units() const { return key_units_; }
   /// query_caps() is what the element says that the pad takes.
   GstPtr<GstCaps> query_caps() { return adopt(gst_pad_peer_query_caps(src_.get(), nullptr)); }
   /// set_latency() is what the next query hears; nobody is told.
@@ -255,6 +265,7 @@ class Input {
 
  private:
   gstrtmp::Guarded<Latency> latency_;
+  std::atomic<int> key_units_{0};
   GstPtr<GstPad> src_;
   GstPtr<GstElement> element_;
   GstPtr<GstPad> pad_;

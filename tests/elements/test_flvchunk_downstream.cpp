@@ -87,6 +87,25 @@ TEST(FlvChunkDownstream, ChangesHeadersWithDownstream) {
   EXPECT_EQ(out[5], out[1]);
 }
 
+TEST(FlvChunkDownstream, ChangesHeadersOfVideoAtAKeyFrame) {
+  Mux mux;
+  Input& video = mux.start_video();
+  video.frame_ms(0, 0, true);
+  mux.settle();
+  EXPECT_EQ(video.key_units(), 0);
+  mux.set_downstream_caps("video/x-flv, timestamp-precision = nanosecond");
+  video.frame_ms(40, 40);
+  mux.settle();
+  EXPECT_EQ(video.key_units(), 1) << "asks for one";
+  video.frame_ms(80, 80);
+  video.frame_ms(120, 120, true);
+  video.frame_ms(160, 160);
+  video.eos();
+  EXPECT_EQ(story(mux.until_eos()),
+            "v0 start@0, v0 keyx10@0, v0 interx10@40, v0 interx10@80, v0 avc1 start@120, "
+            "v0 avc1 keyx10@120, v0 avc1 interx10@160, v0 avc1 end@160");
+}
+
 // ---- what downstream does not take ----
 
 void expect_refusal(Mux& mux, const char* codec, const char* lists) {
