@@ -202,8 +202,14 @@ bool FlvChunk::consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes bod
       }
       const bool alone =
           !one.multitrack || one.multitrack == rtmp::media::MultitrackType::kOneTrack;
-      writer().set_header(
-          key, *slot, alone ? rtmp::Buffer(body.begin(), body.end()) : one_track_body(kind, one));
+      if (writer().set_header(key, *slot,
+                              alone ? rtmp::Buffer(body.begin(), body.end())
+                                    : one_track_body(kind, one)) != FlvWriter::Outcome::kWritten) {
+        GST_ELEMENT_ERROR(element_, STREAM, MUX, ("A decoder configuration is too large."),
+                          ("pad %s: track %u", GST_PAD_NAME(pad.pad()), key.id));
+        flow_ = GST_FLOW_ERROR;
+        return true;
+      }
     }
   }
 }

@@ -23,7 +23,8 @@ struct FlvTrack {
   explicit FlvTrack(TrackKey named) : key(named) {}
 
   struct Header {
-    rtmp::Buffer body;  ///< the tag's; empty if there is none
+    rtmp::Buffer body;          ///< the tag's; empty if there is none
+    GstPtr<GstBuffer> in_caps;  ///< the tag as the caps have it, made once it is needed
     bool due = false;
   };
 

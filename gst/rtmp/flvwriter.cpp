@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/audioformats.h"
 #include "rtmp/flvtagwriter.h"
 #include "wire/colorinfo.h"
 
@@ -20,6 +21,8 @@ constexpr size_t kMaxIndex = 16 * kIndexRoom;
 // Without video there are no key frames; readers that seek want some points nevertheless.
 constexpr int64_t kAudioIndexMs = 1000;
 
+// Of all tracks: each change of one has the caps carry all of them anew.
+constexpr size_t kMaxHeaderBytes = size_t{8} << 20;
 constexpr size_t kMaxEarlyScripts = 64;
 constexpr size_t kMaxEarlyBytes = size_t{1} << 20;
 
@@ -119,9 +122,26 @@ void FlvWriter::clear_format(TrackKey key) {
   }
 }
 
-void FlvWriter::set_header(TrackKey key, HeaderSlot slot, rtmp::Buffer body) {
+FlvWriter::Outcome FlvWriter::set_header(TrackKey key, HeaderSlot slot, rtmp::Buffer body) {
   expect(key);
-  set_header(tracks_.at(key), slot, std::move(body));
+  FlvTrack& track = tracks_.at(key);
+  const size_t others = header_bytes() - track.header(slot).body.size();
+  if (body.size() > kLongestConfiguration + kMaxMediaHeader ||
+      others + body.size() > kMaxHeaderBytes) {
+    return Outcome::kTooLarge;
+  }
+  set_header(track, slot, std::move(body));
+  return Outcome::kWritten;
+}
+
+size_t FlvWriter::header_bytes() const {
+  size_t sum = 0;
+  for (const auto& track : tracks_) {
+    for (const FlvTrack::Header& header : track->headers) {
+      sum += header.body.size();
+    }
+  }
+  return sum;
 }
 
 void FlvWriter::set_header(FlvTrack& track, HeaderSlot slot, rtmp::Buffer body) {
@@ -130,6 +150,7 @@ void FlvWriter::set_header(FlvTrack& track, HeaderSlot slot, rtmp::Buffer body) 
     return;
   }
   header.body = std::move(body);
+  header.in_caps = nullptr;
   header.due = !header.body.empty();
   tracks_.choose_lead();
   stream_header_due_ = true;
@@ -223,15 +244,20 @@ void FlvWriter::announce_stream_header() {
   std::vector<GstPtr<GstBuffer>> buffers;
   buffers.push_back(make_file_header(tracks_.has(TrackKind::kAudio), has_video()));
   buffers.push_back(make_tag(metadata_.body(), TagType::kScript, 0));
-  for (const auto& track : tracks_) {
-    for (const FlvTrack::Header& header : track->headers) {
-      if (!header.body.empty() && !track->is_gone()) {
-        buffers.push_back(make_tag(header.body, track->tag_type(), 0));
-      }
-    }
-  }
   for (const auto& buffer : buffers) {
     GST_BUFFER_FLAG_SET(buffer.get(), GST_BUFFER_FLAG_HEADER);
+  }
+  for (const auto& track : tracks_) {
+    for (FlvTrack::Header& header : track->headers) {
+      if (header.body.empty() || track->is_gone()) {
+        continue;
+      }
+      if (!header.in_caps) {
+        header.in_caps = make_tag(header.body, track->tag_type(), 0);
+        GST_BUFFER_FLAG_SET(header.in_caps.get(), GST_BUFFER_FLAG_HEADER);
+      }
+      buffers.push_back(header.in_caps);
+    }
   }
   output_.stream_header(buffers);
 }

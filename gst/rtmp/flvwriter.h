@@ -77,8 +77,9 @@ class FlvWriter {
   /// clear_format() ends a track whose new format cannot be written: frames of it are refused.
   void clear_format(TrackKey key);
   /// set_header() is set_format() for a track whose tags come as they are: the body of one of its
-  /// headers.
-  void set_header(TrackKey key, HeaderSlot slot, rtmp::Buffer body);
+  /// headers. kTooLarge: it is longer than any configuration (1 MiB), or all of them are (8 MiB),
+  /// and left as it was.
+  Outcome set_header(TrackKey key, HeaderSlot slot, rtmp::Buffer body);
   /// set_nanoseconds() says whether extended packets carry what milliseconds cannot tell.
   void set_nanoseconds(bool wanted) { nanoseconds_ = wanted; }
   /// end_track() says that nothing more comes of a track for all one knows, and writes its
@@ -121,6 +122,7 @@ class FlvWriter {
   template <typename F>
   void for_each_track(const FlvFrame& frame, F see);
   bool must_skip(FlvTrack& track, const FlvFrame& frame);
+  size_t header_bytes() const;
   void set_header(FlvTrack& track, HeaderSlot slot, rtmp::Buffer body);
   void write_opening(int64_t dts);
   void write_metadata(int64_t dts, uint32_t tag_timestamp);

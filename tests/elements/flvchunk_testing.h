@@ -405,13 +405,20 @@ class Mux {
     return file_;
   }
   std::vector<Octets> stream_header() {
-    auto caps = adopt(gst_pad_get_current_caps(sink_.get()));
     std::vector<Octets> out;
+    for (const auto& buffer : stream_header_buffers()) {
+      out.push_back(octets_of(buffer.get()));
+    }
+    return out;
+  }
+  std::vector<GstPtr<GstBuffer>> stream_header_buffers() {
+    auto caps = adopt(gst_pad_get_current_caps(sink_.get()));
+    std::vector<GstPtr<GstBuffer>> out;
     const GValue* array =
         caps ? gst_structure_get_value(gst_caps_get_structure(caps.get(), 0), "streamheader")
              : nullptr;
     for (unsigned i = 0; array != nullptr && i < gst_value_array_get_size(array); i++) {
-      out.push_back(octets_of(gst_value_get_buffer(gst_value_array_get_value(array, i))));
+      out.push_back(share(gst_value_get_buffer(gst_value_array_get_value(array, i))));
     }
     return out;
   }

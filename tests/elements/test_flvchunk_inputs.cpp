@@ -102,4 +102,55 @@ TEST(FlvChunkInputs, AMessageLeftOutOwnsNothing) {
             "v0 end@0");
 }
 
+TEST(FlvChunkInputs, BoundsTheConfigurationOfATrack) {
+  for (size_t size : {size_t{1} << 20, (size_t{1} << 20) + 100}) {
+    Mux mux;
+    Input& flv = mux.add("flv_%u");
+    mux.start();
+    flv.open(kFlvCaps);
+    flv.push(flv_tag(kVideo, 0, one(0, 1, Octets(size, 0xba))));
+    flv.push(flv_tag(kVideo, 0, one(1, 1, {0, 0, 0, 1})));
+    if (size > size_t{1} << 20) {
+      const auto posted = mux.take_error();
+      EXPECT_TRUE(g_error_matches(posted.error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_MUX));
+    } else {
+      flv.eos();
+      EXPECT_EQ(story(mux.until_eos()), "v1 avc1 start@0, v1 avc1 keyx1@0");
+    }
+  }
+}
+
+TEST(FlvChunkInputs, BoundsTheConfigurationsOfAllTracks) {
+  Mux mux;
+  Input& flv = mux.add("flv_%u");
+  mux.start();
+  flv.open(kFlvCaps);
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (uint8_t id = 0; id < 16 && flow == GST_FLOW_OK; id++) {
+    flow = flv.push(flv_tag(kVideo, 0, one(0, id, Octets(1000000, id))));
+  }
+  flv.eos();
+  EXPECT_TRUE(
+      g_error_matches(mux.take_error().error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_MUX));
+}
+
+// Caps are compared and copied: a header that did not change stays the buffer that it was.
+TEST(FlvChunkInputs, KeepsTheHeadersOfTheCaps) {
+  Mux mux;
+  Input& flv = mux.add("flv_%u");
+  mux.start();
+  flv.open(kFlvCaps);
+  flv.push(flv_tag(kVideo, 0, one(0, 0, {0xaa})) + flv_tag(kVideo, 0, one(0, 1, {0xba})) +
+           flv_tag(kVideo, 0, kBothFrames));
+  mux.wait(5);
+  const auto before = mux.stream_header_buffers();
+  flv.push(flv_tag(kVideo, 40, one(0, 1, {0xbb})) + flv_tag(kVideo, 40, kBothFrames));
+  mux.wait(7);
+  const auto after = mux.stream_header_buffers();
+  ASSERT_EQ(before.size(), 4u);
+  ASSERT_EQ(after.size(), 4u);
+  EXPECT_EQ(before[2].get(), after[2].get());
+  EXPECT_NE(before[3].get(), after[3].get());
+}
+
 }  // namespace
