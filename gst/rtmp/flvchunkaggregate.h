@@ -44,8 +44,9 @@ class FlvChunk : private FlvOutput {
   void set_min_upstream_latency(GstClockTime latency);
   /// sink_caps() is what a pad of one track takes (transfer full).
   GstPtr<GstCaps> sink_caps(GstFlvChunkPad* pad) const;
-  /// see_reconfigure() says that downstream may take something else from now on.
-  void see_reconfigure() { downstream_changed_ = true; }
+  /// see_reconfigure() says that downstream may take something else from now on, and has the peers
+  /// of those pads choose again for which it does.
+  void see_reconfigure();
 
   // ---- source pad's thread ----
 

@@ -528,6 +528,19 @@ void FlvChunk::see_downstream() {
   });
 }
 
+void FlvChunk::see_reconfigure() {
+  downstream_changed_ = true;
+  for_each_pad([this](FlvChunkPad& pad) {
+    if (!pad.is_elementary()) {
+      return;
+    }
+    const auto before = pad.offered.copy();
+    if (!before || !gst_caps_is_equal(before.get(), sink_caps(pad.pad()).get())) {
+      gst_pad_push_event(GST_PAD_CAST(pad.pad()), gst_event_new_reconfigure());
+    }
+  });
+}
+
 GstPtr<GstCaps> FlvChunk::sink_caps(GstFlvChunkPad* pad) const {
   auto caps = adopt(gst_pad_get_pad_template_caps(GST_PAD_CAST(pad)));
   const FlvChunkPad& priv = *pad->priv;

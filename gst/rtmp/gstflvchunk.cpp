@@ -230,6 +230,7 @@ gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* 
     GstCaps* filter = nullptr;
     gst_query_parse_caps(query, &filter);
     auto caps = chunk_of(aggregator).sink_caps(GST_FLV_CHUNK_PAD(pad));
+    *GST_FLV_CHUNK_PAD(pad)->priv->offered.lock() = caps;
     if (filter != nullptr) {
       caps = gstrtmp::adopt(gst_caps_intersect_full(filter, caps.get(), GST_CAPS_INTERSECT_FIRST));
     }
@@ -255,17 +256,8 @@ gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
     return FALSE;
   }
   if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE) {
-    chunk_of(aggregator).see_reconfigure();
     // The base class keeps it to itself; but encoders are to choose by what is taken now.
-    gst_element_foreach_sink_pad(
-        GST_ELEMENT_CAST(aggregator),
-        [](GstElement*, GstPad* pad, gpointer) -> gboolean {
-          if (GST_FLV_CHUNK_PAD(pad)->priv->is_elementary()) {
-            gst_pad_push_event(pad, gst_event_new_reconfigure());
-          }
-          return TRUE;
-        },
-        nullptr);
+    chunk_of(aggregator).see_reconfigure();
   }
   return parent_class()->src_event(aggregator, event);
 }

@@ -229,6 +229,7 @@ void FlvChunkPad::set_active(bool active) {
     malformed_ = false;
     asked_latency_ = false;
     *upstream.lock() = {};
+    *offered.lock() = nullptr;
     *file_header.lock() = {};
   } else {
     bound.lift();

@@ -91,6 +91,7 @@ class FlvChunkPad {
   QueueBound bound;
   std::atomic<bool> queueing{false};  ///< the streaming thread is in the base class's chain
   Guarded<UpstreamLatency> upstream;
+  Guarded<GstPtr<GstCaps>> offered;  ///< what the peer last heard that this pad takes; or nothing
   /// What the file header of an FLV input says of its tracks.
   Guarded<std::optional<rtmp::flv::FileHeader>> file_header;
 

@@ -62,6 +62,26 @@ TEST(FlvChunkDownstream, PassesTheNewsUpstream) {
   EXPECT_TRUE(video.needs_reconfigure());
 }
 
+TEST(FlvChunkDownstream, AsksOnlyThoseWhoHaveToChooseAgain) {
+  Mux mux;
+  mux.set_downstream_caps("video/x-flv, video-codecs = { avc1 }");
+  Input& video = mux.add("video");
+  Input& audio = mux.add("audio");
+  mux.start();
+  video.open(kAvcCaps);
+  audio.open(kAacCaps);
+  video.query_caps();
+  audio.query_caps();
+  video.needs_reconfigure();
+  audio.needs_reconfigure();
+  mux.set_downstream_caps("video/x-flv, video-codecs = { avc1 }");
+  EXPECT_FALSE(video.needs_reconfigure());
+  EXPECT_FALSE(audio.needs_reconfigure());
+  mux.set_downstream_caps("video/x-flv, video-codecs = { avc1, hvc1 }");
+  EXPECT_TRUE(video.needs_reconfigure());
+  EXPECT_FALSE(audio.needs_reconfigure());
+}
+
 // A server that reads nanoseconds is reached after one that does not.
 TEST(FlvChunkDownstream, ChangesHeadersWithDownstream) {
   Mux mux;
