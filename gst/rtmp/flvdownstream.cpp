@@ -14,6 +14,8 @@ template <typename F>
 void each_text(const GValue* value, F see) {
   if (G_VALUE_HOLDS_STRING(value)) {
     see(std::string_view(g_value_get_string(value)));
+  } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
+    see(std::string_view(g_value_get_boolean(value) ? "true" : "false"));
   } else if (GST_VALUE_HOLDS_LIST(value)) {
     for (guint i = 0; i < gst_value_list_get_size(value); i++) {
       each_text(gst_value_list_get_value(value, i), see);
@@ -62,6 +64,27 @@ bool is_legacy(FourCc codec, TrackMode mode) {
   }
 }
 
+/// allows() is true if a field is `wanted`, or a list that has it, or is not there and `unsaid` is
+/// true. Booleans go by their names.
+bool allows(const GstStructure* s, const char* field, std::string_view wanted, bool unsaid) {
+  const GValue* value = gst_structure_get_value(s, field);
+  if (value == nullptr) {
+    return unsaid;
+  }
+  bool found = false;
+  each_text(value, [&](std::string_view text) { found = found || text == wanted; });
+  return found;
+}
+
+/// join() adds what another structure of the caps takes.
+void join(FlvDownstream::Codecs& codecs, const FlvDownstream::Codecs& more) {
+  if (!codecs || !more) {
+    codecs.reset();
+    return;
+  }
+  codecs->insert(codecs->end(), more->begin(), more->end());
+}
+
 /// without_other_rates() leaves of MP3's caps the rates that FLV's own header can tell.
 GstPtr<GstCaps> without_other_rates(const GstStructure* mp3) {
   auto rates = adopt(
@@ -106,17 +129,17 @@ FlvDownstream ask_downstream(GstPad* src) {
   if (!caps || gst_caps_is_any(caps.get()) || gst_caps_is_empty(caps.get())) {
     return out;
   }
-  const GstStructure* s = gst_caps_get_structure(caps.get(), 0);
-  out.video = codecs_of(s, "video-codecs");
-  out.audio = codecs_of(s, "audio-codecs");
-  gboolean enhanced = TRUE;
-  if (gst_structure_get_boolean(s, "enhanced", &enhanced) && !enhanced) {
-    out.video.emplace();
-    out.audio.emplace();
-    return out;
+  out.video.emplace();
+  out.audio.emplace();
+  for (guint i = 0; i < gst_caps_get_size(caps.get()); i++) {
+    const GstStructure* s = gst_caps_get_structure(caps.get(), i);
+    if (!allows(s, "enhanced", "true", true)) {
+      continue;
+    }
+    join(out.video, codecs_of(s, "video-codecs"));
+    join(out.audio, codecs_of(s, "audio-codecs"));
+    out.nanoseconds = out.nanoseconds || allows(s, "timestamp-precision", "nanosecond", false);
   }
-  out.nanoseconds =
-      g_strcmp0(gst_structure_get_string(s, "timestamp-precision"), "nanosecond") == 0;
   return out;
 }
 

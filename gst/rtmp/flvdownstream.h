@@ -32,6 +32,7 @@ std::string codec_text(rtmp::media::FourCc codec);
 /// ask_downstream() queries the peer's caps: `video/x-flv` with the lists of strings
 /// `video-codecs` and `audio-codecs`, FourCCs or "*", the string `timestamp-precision`, of which
 /// "nanosecond" counts, and the boolean `enhanced`, which is FALSE where no FourCC may be sent.
+/// Each may be a list, and what one of several structures takes is taken.
 FlvDownstream ask_downstream(GstPad* src);
 
 /// restrict_caps() leaves of `caps` what a pad can send on: by FourCC what downstream takes,

@@ -49,6 +49,30 @@ TEST(FlvChunkDownstream, TakesWhatDownstreamTakes) {
   }
 }
 
+TEST(FlvChunkDownstream, TakesWhatAnyOfItsStructuresTakes) {
+  for (auto [caps, types] :
+       {std::pair("video/x-flv, video-codecs = { hvc1 }; video/x-flv, video-codecs = { av01 }",
+                  "video/x-h265 video/x-av1"),
+        {"video/x-flv, enhanced = (boolean) false; video/x-flv, video-codecs = { vp09 }",
+         "video/x-vp9"},
+        {"video/x-flv, enhanced = (boolean) { false, true }, video-codecs = { vp08 }",
+         "video/x-vp8"}}) {
+    Mux mux;
+    mux.set_downstream_caps(caps);
+    Input& further = mux.add("video_1");
+    EXPECT_EQ(media_types(further.query_caps()), types) << caps;
+  }
+  Mux mux;
+  mux.set_downstream_caps(
+      "video/x-flv, timestamp-precision = (string) { millisecond, nanosecond }");
+  Input& audio = mux.add("audio");
+  mux.start();
+  audio.open(kAacCaps);
+  audio.frame(500'000, 500'000, true);
+  audio.eos();
+  EXPECT_EQ(bodies(mux.until_eos()).at(0).at(0), 0x90);
+}
+
 TEST(FlvChunkDownstream, PassesTheNewsUpstream) {
   Mux mux;
   Input& video = mux.add("video");
