@@ -73,18 +73,6 @@ rtmp::GatherPayload as_data_message(rtmp::GatherPayload body) {
   return message;
 }
 
-/// tracks_of() tells apart what messages for different tracks say.
-unsigned tracks_of(rtmp::media::MediaType type, rtmp::Bytes body) {
-  constexpr unsigned kMany = 0x100;
-  using rtmp::media::MultitrackType;
-  const auto packet = rtmp::media::PacketReader(type, body).next();
-  if (!packet || !*packet) {
-    return 0;
-  }
-  const auto multitrack = (*packet)->multitrack.value_or(MultitrackType::kOneTrack);
-  return (*packet)->track_id | (multitrack == MultitrackType::kOneTrack ? 0 : kMany);
-}
-
 }  // namespace
 
 std::optional<FlvPublisher::Header> FlvPublisher::header_of(const FlvTag& tag) {
@@ -105,7 +93,7 @@ std::optional<FlvPublisher::Header> FlvPublisher::header_of(const FlvTag& tag) {
       return std::nullopt;
     }
   } else {
-    header.tracks = tracks_of(media_type(header.type), header.body);
+    header.tracks = rtmp::media::track_set(media_type(header.type), header.body);
   }
   return header;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "rtmp/streamheader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -74,29 +75,44 @@ void StreamHeader::read_metadata(rtmp::Bytes body) {
   }
 }
 
+/// keep() is true if it is news.
+bool StreamHeader::keep(const Tag& tag) {
+  GstPtr<GstBuffer> copy = copy_tag(tag);
+  const size_t size = gst_buffer_get_size(copy.get());
+  const HeaderPlace place = tag.header_place();
+  auto it = std::ranges::find(described_, place, &Described::place);
+  if (it != described_.end() && same_octets(copy.get(), it->tag)) {
+    return false;
+  }
+  const size_t before = it != described_.end() ? gst_buffer_get_size(it->tag.get()) : 0;
+  if (described_bytes_ - before + size > kMaxDescribed) {
+    return false;
+  }
+  described_bytes_ += size - before;
+  if (it != described_.end()) {
+    it->tag = std::move(copy);
+  } else {
+    described_.push_back({place, std::move(copy)});
+  }
+  return true;
+}
+
 bool StreamHeader::note(const Tag& tag) {
   const bool had_audio = has_audio();
   const bool had_video = has_video();
-  GstPtr<GstBuffer>* slot = nullptr;
-  if (tag.type == TagType::kAudio) {
-    audio_seen_ = true;
-    slot = tag.packet == PacketClass::kSequenceHeader ? &audio_ : nullptr;
-  } else if (tag.type == TagType::kVideo) {
-    video_seen_ = true;
-    slot = tag.packet == PacketClass::kSequenceHeader ? &video_ : nullptr;
-  } else if (tag.packet == PacketClass::kMetadata) {
-    read_metadata(tag.payload.bytes());
-    slot = &metadata_;
-  }
-  bool changed = had_audio != has_audio() || had_video != has_video();
-  if (slot != nullptr) {
-    GstPtr<GstBuffer> copy = copy_tag(tag);
-    if (!*slot || !same_octets(copy.get(), *slot)) {
-      *slot = std::move(copy);
-      changed = true;
+  bool changed = false;
+  if (tag.type == TagType::kScript) {
+    if (tag.packet == PacketClass::kMetadata) {
+      read_metadata(tag.payload.bytes());
+      GstPtr<GstBuffer> copy = copy_tag(tag);
+      changed = !metadata_ || !same_octets(copy.get(), metadata_);
+      metadata_ = std::move(copy);
     }
+  } else {
+    (tag.type == TagType::kAudio ? audio_seen_ : video_seen_) = true;
+    changed = tag.is_header() && keep(tag);
   }
-  return changed;
+  return changed || had_audio != has_audio() || had_video != has_video();
 }
 
 bool StreamHeader::announced() const {
@@ -124,9 +140,14 @@ GstPtr<GstCaps> StreamHeader::caps() const {
   g_value_init(&array, GST_TYPE_ARRAY);
   GstPtr<GstBuffer> header = adopt(file_header());
   append(&array, header.get());
-  for (const auto* buffer : {&metadata_, &video_, &audio_}) {
-    if (*buffer) {
-      append(&array, buffer->get());
+  if (metadata_) {
+    append(&array, metadata_.get());
+  }
+  for (const TagType type : {TagType::kVideo, TagType::kAudio}) {
+    for (const Described& each : described_) {
+      if (each.place.type == type) {
+        append(&array, each.tag.get());
+      }
     }
   }
   GstCaps* caps = gst_caps_new_empty_simple("video/x-flv");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include <gst/gst.h>
 
@@ -30,8 +31,10 @@ class StreamHeader {
 
   /// file_header() makes FLV's nine octets and PreviousTagSize0. (transfer full)
   GstBuffer* file_header() const;
-  /// caps() are video/x-flv with the streamheader: file header, metadata, video and audio
-  /// configuration, each a whole tag with time stamp 0.
+  /// caps() are video/x-flv with the streamheader: file header, metadata, then what video and audio
+  /// tracks are described by, each a whole tag with time stamp 0. What is beyond kMaxDescribed
+  /// octets is left out.
+  static constexpr size_t kMaxDescribed = 4u << 20;
   GstPtr<GstCaps> caps() const;
   /// duration() is the metadata's, in nanoseconds; nothing or 0 for live.
   std::optional<GstClockTime> duration() const { return duration_; }
@@ -40,9 +43,17 @@ class StreamHeader {
   bool has_audio() const { return told_audio_.value_or(false) || audio_seen_; }
   void read_metadata(rtmp::Bytes body);
 
+  /// Described is what a message has said of tracks.
+  struct Described {
+    HeaderPlace place;
+    GstPtr<GstBuffer> tag;
+  };
+
+  bool keep(const Tag& tag);
+
   GstPtr<GstBuffer> metadata_;
-  GstPtr<GstBuffer> video_;
-  GstPtr<GstBuffer> audio_;
+  std::vector<Described> described_;  // of audio and video, in the order of their first
+  size_t described_bytes_ = 0;
   bool audio_seen_ = false;
   bool video_seen_ = false;
   std::optional<bool> told_audio_;

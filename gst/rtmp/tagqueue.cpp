@@ -5,7 +5,9 @@
 #include <chrono>
 #include <iterator>
 #include <utility>
+#include <vector>
 
+#include "wire/enhanced.h"
 #include "wire/metadata.h"
 
 namespace gstrtmp {
@@ -48,6 +50,16 @@ std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival) {
   }
   tag.packet = handler == rtmp::kOnMetaData ? PacketClass::kMetadata : PacketClass::kCommand;
   return tag;
+}
+
+HeaderPlace Tag::header_place() const {
+  const unsigned tracks =
+      type == TagType::kScript
+          ? 0
+          : rtmp::media::track_set(type == TagType::kAudio ? rtmp::media::MediaType::kAudio
+                                                           : rtmp::media::MediaType::kVideo,
+                                   payload.bytes());
+  return {type, packet, tracks};
 }
 
 bool TagQueue::starts_decoding(const Tag& tag) const {
@@ -170,12 +182,15 @@ void TagQueue::drop_media_before(size_t end, Skip why) {
   // From the back, so that of several headers in the same place the last stays.
   std::deque<Tag> headers;
   std::deque<Tag> left_out;
-  bool header_kept[3][2] = {};
+  std::vector<HeaderPlace> kept;
+  uint64_t kept_bytes = 0;
   for (size_t i = end; i-- > 0;) {
     Tag& tag = tags_[i];
     if (tag.is_header()) {
-      const size_t kind = tag.type == TagType::kAudio ? 0 : tag.type == TagType::kVideo ? 1 : 2;
-      if (!std::exchange(header_kept[kind][tag.packet == PacketClass::kMetadata], true)) {
+      const HeaderPlace place = tag.header_place();
+      if (kept_bytes + tag.memory() <= kMaxHeaderBytes && !std::ranges::count(kept, place)) {
+        kept.push_back(place);
+        kept_bytes += tag.memory();
         headers.push_front(std::move(tag));
         continue;
       }

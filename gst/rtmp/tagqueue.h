@@ -14,6 +14,15 @@
 
 namespace gstrtmp {
 
+/// HeaderPlace is what a header describes: a later one of the same place takes its place.
+struct HeaderPlace {
+  rtmp::flv::TagType type;
+  rtmp::media::PacketClass packet;
+  unsigned tracks;  ///< as rtmp::media::track_set() tells them
+
+  bool operator==(const HeaderPlace&) const = default;
+};
+
 /// Tag is one FLV tag that has arrived and waits to be passed on.
 struct Tag {
   /// Its own place in a queue, and the GstMemory that holds the payload.
@@ -32,6 +41,7 @@ struct Tag {
     return packet == rtmp::media::PacketClass::kSequenceHeader ||
            packet == rtmp::media::PacketClass::kMetadata;
   }
+  HeaderPlace header_place() const;
   /// memory() is about how many octets it takes while it waits: an empty one takes some as well.
   uint64_t memory() const { return kOverhead + payload.block.capacity; }
   /// is_media() is true for what has a place in time: audio and video, not scripts and headers.
@@ -46,7 +56,7 @@ std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival);
 
 /// TagQueue keeps what arrives while downstream is busy, in order. Only trim() and
 /// begin_at_key_frame() lose anything: whole stretches up to a key frame, which push() completes if
-/// the key frame has not come yet. Of headers the last of each kind stays.
+/// the key frame has not come yet. Of headers the last of each place stays, up to kMaxHeaderBytes.
 class TagQueue {
  public:
   /// A stream whose video has paused for so long is as good as audio only.
@@ -61,6 +71,9 @@ class TagQueue {
   /// And so many octets of it.
   static constexpr uint64_t kMaxLeadBytes = 1u << 20;
 
+  /// So much memory of headers stays when media go, the latest first.
+  static constexpr uint64_t kMaxHeaderBytes = 8u << 20;
+
   struct Dropped {
     uint64_t audio = 0;
     uint64_t video = 0;
@@ -69,7 +82,7 @@ class TagQueue {
   /// push() appends, unless the queue skips to a key frame and this is none: then it counts it.
   void push(Tag&& tag);
   std::optional<Tag> pop();
-  /// clear() forgets all but the last header of each kind: what goes on elsewhere in a stream may
+  /// clear() forgets all but the last header of each place: what goes on elsewhere in a stream may
   /// come without. They get the time stamp `header_ms`, where it goes on.
   void clear(int64_t header_ms);
 
@@ -97,7 +110,7 @@ class TagQueue {
   /// trim() drops from the front, to the next key frame (audio only: to the next frame), until
   /// nothing has waited longer than `bound` and no more than max_bytes are taken. If there is no
   /// key frame, everything goes, and what arrives before the next one, but for the last header of
-  /// each kind.
+  /// each place.
   void trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes);
   /// begin_at_key_frame() leaves out what comes before the first key frame that is at most `late`
   /// behind the packet that was least late on its way; if there is none, all media, and what

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What rtmpsrc puts around a stream: the FLV header, the caps' streamheader, and each tag's frame.
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "rtmp/streamheader.h"
@@ -46,6 +47,49 @@ std::vector<rtmp::Buffer> stream_headers(const StreamHeader& header) {
     headers.emplace_back(mapped.bytes().begin(), mapped.bytes().end());
   }
   return headers;
+}
+
+TEST(StreamHeader, HasWhatDescribesEachTrack) {
+  const auto of_track = [](uint8_t kind, uint8_t track, uint8_t content) {
+    return Message{rtmp::MessageType::kVideo,
+                   0,
+                   {0x96, kind, 'h', 'v', 'c', '1', track, content}};  // one track a message
+  };
+  constexpr uint8_t kStart = 0;
+  constexpr uint8_t kColour = 4;
+  StreamHeader header;
+  EXPECT_TRUE(note(header, of_track(kStart, 1, 7)));
+  EXPECT_TRUE(note(header, audio_header()));
+  EXPECT_TRUE(note(header, of_track(kStart, 2, 7)));
+  EXPECT_TRUE(note(header, of_track(kColour, 2, 7)));
+  EXPECT_FALSE(note(header, of_track(kStart, 2, 7))) << "no news";
+  EXPECT_TRUE(note(header, of_track(kStart, 1, 8)));
+  std::vector<std::string> told;
+  for (const rtmp::Buffer& tag : stream_headers(header)) {
+    constexpr size_t kBody = 11;
+    told.push_back(tag[0] == 'F' ? "file"
+                   : tag[0] == 8
+                       ? "sound"
+                       : std::to_string(tag[kBody + 1]) + ":" + std::to_string(tag[kBody + 6]) +
+                             ":" + std::to_string(tag[kBody + 7]));
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"file", "0:1:8", "0:2:7", "4:2:7", "sound"}));
+}
+
+TEST(StreamHeader, HoldsNoMoreThanItsBound) {
+  StreamHeader header;
+  for (unsigned track = 0; track < 256; track++) {
+    Message message{rtmp::MessageType::kVideo, 0, {0x96, 0x00, 'h', 'v', 'c', '1'}};
+    message.body.push_back(static_cast<uint8_t>(track));
+    message.body.resize(1u << 17);
+    note(header, message);
+  }
+  size_t octets = 0;
+  for (const rtmp::Buffer& tag : stream_headers(header)) {
+    octets += tag.size();
+  }
+  EXPECT_GT(octets, StreamHeader::kMaxDescribed / 2);
+  EXPECT_LE(octets, StreamHeader::kMaxDescribed + 13);
 }
 
 TEST(StreamHeader, MetadataTellsTheKinds) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The queue between rtmpsrc's connection and its pad, and the tags in it.
+#include <string>
 #include <vector>
 
 #include "rtmp/tagqueue.h"
@@ -253,6 +254,46 @@ TEST(TagQueue, BoundsTheSoundThatMayLead) {
   auto tags = drain(queue);
   ASSERT_EQ(tags.size(), fits + 1);
   EXPECT_EQ(tags[fits - 1].timestamp, 49) << "the oldest goes";
+}
+
+TEST(TagQueue, KeepsTheHeadersOfEachTrack) {
+  const auto of_track = [](std::vector<uint8_t> head, uint8_t track, uint8_t content) {
+    head.insert(head.end(), {'h', 'v', 'c', '1', track, content});
+    return Message{rtmp::MessageType::kVideo, 0, head};
+  };
+  const std::vector<uint8_t> start = {0x96, 0x00};   // key, multitrack; one track, SequenceStart
+  const std::vector<uint8_t> colour = {0x96, 0x04};  // Metadata
+  TagQueue queue;
+  for (const Message& header : {video_header(), of_track(start, 1, 7), of_track(start, 2, 7),
+                                of_track(colour, 1, 7), of_track(start, 1, 8), audio_header()}) {
+    queue.push(make(header, at(0ms)));
+  }
+  fill(queue, 0, 5);
+  queue.clear(0);
+  std::vector<std::string> kept;
+  for (const Tag& tag : drain(queue)) {
+    const rtmp::Bytes body = tag.payload.bytes();
+    kept.push_back(tag.type == rtmp::flv::TagType::kAudio ? "sound"
+                   : body[0] != 0x96                      ? "legacy"
+                                     : std::to_string(body[1]) + ":" + std::to_string(body[6]) +
+                                           ":" + std::to_string(body[7]));
+  }
+  EXPECT_EQ(kept, (std::vector<std::string>{"legacy", "0:2:7", "4:1:7", "0:1:8", "sound"}));
+}
+
+TEST(TagQueue, HeadersThatNobodyNeedsTakeNoMemoryForEver) {
+  TagQueue queue;
+  for (unsigned track = 0; track < 256; track++) {
+    Message header{rtmp::MessageType::kVideo, 0, {0x96, 0x00, 'h', 'v', 'c', '1'}};
+    header.body.push_back(static_cast<uint8_t>(track));
+    header.body.resize(1u << 17);
+    queue.push(make(header, at(0ms)));
+  }
+  queue.clear(0);
+  EXPECT_LE(queue.bytes(), TagQueue::kMaxHeaderBytes);
+  auto tags = drain(queue);
+  ASSERT_GT(tags.size(), 10u);
+  EXPECT_EQ(tags.back().payload.bytes()[6], 255) << "the latest";
 }
 
 TEST(TagQueue, KeepsTheHeadersWhenCleared) {

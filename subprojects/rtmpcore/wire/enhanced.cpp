@@ -139,6 +139,16 @@ Result<std::optional<MediaPacket>> PacketReader::next() {
   return Next(packet_);
 }
 
+unsigned track_set(MediaType type, Bytes body) {
+  constexpr unsigned kMany = 0x100;
+  const auto packet = PacketReader(type, body).next();
+  if (!packet || !*packet) {
+    return 0;
+  }
+  const auto multitrack = (*packet)->multitrack.value_or(MultitrackType::kOneTrack);
+  return (*packet)->track_id | (multitrack == MultitrackType::kOneTrack ? 0 : kMany);
+}
+
 std::optional<PeerError> PacketReader::read_head() {
   if (in_.empty()) {
     packet_.kind = type_ == MediaType::kAudio ? PacketKind::kSilence : PacketKind::kUnknown;

@@ -132,6 +132,11 @@ struct PacketHeader {
   uint32_t payload_size = 0;
 };
 
+/// track_set() tells apart for which tracks messages of one type are: the first track's number, and
+/// whether there are more. What describes a track replaces what was said of the same set before.
+/// 0, the default track alone, for what cannot be read.
+unsigned track_set(MediaType type, Bytes body);
+
 /// kMaxPacketHeader is the longest that write_packet_header() writes.
 inline constexpr size_t kMaxPacketHeader = 18;
 /// write_packet_header() fills `at` and answers how many octets, up to kMaxPacketHeader.
