@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "common/trackcaps.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -102,6 +103,13 @@ GstCaps* av1_caps(const TrackDescription& track, Bytes record) {
 /// 2.2): profile, level, bit depth (4), chroma subsampling (3), full range (1), and ISO/IEC
 /// 23001-8's three colour codes.
 void set_vpcc(GstCaps* caps, Bytes record, bool vp9) {
+  // FFmpeg 8 writes the box's version (1) and flags in front of the record's eight octets.
+  constexpr std::array<uint8_t, 4> kVersionAndFlags = {1, 0, 0, 0};
+  constexpr size_t kRecord = 8;
+  if (record.size() >= kVersionAndFlags.size() + kRecord &&
+      std::equal(kVersionAndFlags.begin(), kVersionAndFlags.end(), record.begin())) {
+    record = record.subspan(kVersionAndFlags.size());
+  }
   constexpr size_t kShortest = 6;
   if (record.size() < kShortest) {
     return;

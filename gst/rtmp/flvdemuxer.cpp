@@ -103,6 +103,16 @@ TrackInfo FlvDemuxer::track_info(TrackRef track) const {
   return it->second;
 }
 
+std::vector<TrackRef> FlvDemuxer::announced() const {
+  std::vector<TrackRef> out;
+  for (const auto& [ref, track] : tracks_) {
+    if (track.announced && !track.caps && !track.refused) {
+      out.push_back(ref);
+    }
+  }
+  return out;
+}
+
 void FlvDemuxer::expect_time(int64_t milliseconds) {
   expected_ = milliseconds;
   time_ = {};
@@ -290,6 +300,8 @@ void FlvDemuxer::take_configuration(const MediaPacket& packet, TrackRef ref, Tra
   if (codec.fourcc != FourCc::kMp3 && codec.fourcc != FourCc::kAc3 &&
       codec.fourcc != FourCc::kEac3) {
     make_caps(ref, track, out);
+  } else {
+    track.announced = true;
   }
 }
 

@@ -54,6 +54,9 @@ class FlvDemuxer {
   /// track_info() is what the metadata says of `track`; that of the default track if it says
   /// nothing.
   TrackInfo track_info(TrackRef track) const;
+  /// announced() are the tracks that a sequence header has told of, and whose caps wait for their
+  /// first frame.
+  std::vector<TrackRef> announced() const;
   /// expect_time() says where the next timestamp lies: it has lost what is above its 32 bits.
   void expect_time(int64_t milliseconds);
   /// restart_time() is for a file header in mid-stream: another file begins.
@@ -69,6 +72,7 @@ class FlvDemuxer {
     bool known = false;  ///< the codec is
     bool stale = true;   ///< caps are to be made anew
     bool refused = false;
+    bool announced = false;  ///< by a sequence header that does not tell its caps
     GstPtr<GstCaps> caps;
     bool disguised = false;  ///< H.265 under H.264's number
     /// A frame of another codec than the track's, which no sequence header has announced: an octet

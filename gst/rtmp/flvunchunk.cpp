@@ -318,6 +318,11 @@ bool FlvUnchunk::expects_more() const {
     const TrackRef track = {type, id};
     return expected && !pads_.has(track) && !unplayable_.contains(track);
   };
+  if (std::ranges::any_of(demuxer_.announced(), [&missing](TrackRef track) {
+        return missing(track.type, true, track.id);
+      })) {
+    return true;
+  }
   const FlvMediaInfo& info = demuxer_.info();
   // Who tells of one kind only has no other. File headers claim both kinds on principle.
   if (info.presence.audio || info.presence.video) {

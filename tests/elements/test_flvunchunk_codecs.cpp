@@ -98,6 +98,31 @@ TEST(FlvUnchunkCodecs, AudioByFourCc) {
   }
 }
 
+// FFmpeg 8 announces AC-3 by a sequence header without a body, and further tracks by nothing else.
+TEST(FlvUnchunkCodecs, TracksThatAreAnnouncedAreWaitedFor) {
+  const Octets frame = {0x0B, 0x77, 0, 0, 0x1C, 0x40, 0xE1, 0};
+  auto demux =
+      demuxed(tag(kAudio, 0, ex_audio(kStart, "Opus", {})) +
+              tag(kAudio, 0, Octets{0x95, 0x00} + text("ac-3") + Octets{1}) +
+              tag(kVideo, 0, avc_header()) + tag(kVideo, 0, avc_frame(true, 0, picture(10, 1))) +
+              tag(kAudio, 0, ex_audio(kFrames, "Opus", {0xFC, 1, 2})) +
+              tag(kAudio, 40, Octets{0x95, 0x01} + text("ac-3") + Octets{1} + frame));
+  ASSERT_TRUE(demux->has("audio_1"));
+  EXPECT_THAT(caps_text(demux->track("audio_1").caps()), HasSubstr("channels=(int)6"));
+  EXPECT_EQ(demux->num_no_more_pads, 1);
+}
+
+TEST(FlvUnchunkCodecs, Vp9sConfigurationWithItsBoxesVersion) {
+  for (const Octets& box : {Octets{}, Octets{1, 0, 0, 0}}) {
+    auto demux = demuxed(
+        tag(kVideo, 0, ex_video(kStart, "vp09", box + Octets{2, 31, 0xA0, 9, 16, 9, 0, 0})) +
+        tag(kVideo, 0, ex_video(kFrames, "vp09", {0x82, 1})));
+    EXPECT_THAT(caps_text(demux->track("video").caps()),
+                testing::AllOf(HasSubstr("profile=(string)2"), HasSubstr("bit-depth-luma=(uint)10"),
+                               HasSubstr("bt2100-pq")));
+  }
+}
+
 TEST(FlvUnchunkCodecs, FlvsOwnNumbers) {
   struct Case {
     uint8_t type;
