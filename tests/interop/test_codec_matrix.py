@@ -310,7 +310,9 @@ class BehindNginx(Comparison):
     def test_several_sounds(self):
         for multitrack in ("one-track", "many-tracks", "many-codecs"):
             with self.subTest(multitrack=multitrack):
-                self.round_trip(multitrack, pads(["h264"], ["aac", "opus", "ac3", "ac3", "eac3"]), multitrack=multitrack)
+                # The server's own onMetaData has no map of tracks, and AC-3 no sequence header: nothing announces it.
+                self.round_trip(multitrack, pads(["h264"], ["aac", "opus", "ac3", "ac3", "eac3"]), multitrack=multitrack,
+                                late_pads=True)
 
 
 if __name__ == "__main__":

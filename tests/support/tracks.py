@@ -245,13 +245,14 @@ def demux(description, timeout=30):
     return tracks
 
 
-def through_server(tracks, location, wait_player, *, server_ends=True, **options):
+def through_server(tracks, location, wait_player, *, server_ends=True, late_pads=False, **options):
     """Publishes tracks by rtmpsink as fast as it can, and returns what rtmpsrc and flvunchunk have of them at last.
 
     A server that keeps its players (`server_ends` false) is left when as many frames have come as were sent.
     """
     player = Gst.parse_launch("rtmpsrc name=s clock-mode=sender ! flvunchunk name=d")
     player.get_by_name("s").set_property("location", location)
+    player.get_by_name("d").set_property("late-pads", late_pads)
     received = collect(player.get_by_name("d"), stamp)
     with playing(player) as bus:
         wait_player()
