@@ -24,6 +24,11 @@ FlvTrack& FlvTracks::at(TrackKey key) {
   return **tracks_.insert(it, std::make_unique<FlvTrack>(key));
 }
 
+bool FlvTracks::expects(TrackKind kind) const {
+  return std::ranges::any_of(
+      tracks_, [kind](const auto& track) { return track->key.kind == kind && track->expected; });
+}
+
 bool FlvTracks::has(TrackKind kind) const {
   return std::ranges::any_of(tracks_, [kind](const auto& track) {
     return track->key.kind == kind && track->expected && !track->is_gone();

@@ -58,6 +58,7 @@ class FlvTracks {
   const FlvTrack* lead() const { return lead_; }
   /// choose_lead() is for whoever changed what lead() goes by.
   void choose_lead();
+  bool expects(TrackKind kind) const;
   bool has(TrackKind kind) const;  ///< expects any of it that is not gone
   /// expect() answers whether that is news.
   bool expect(FlvTrack& track, bool expected);

@@ -23,6 +23,8 @@ constexpr int64_t kAudioIndexMs = 1000;
 
 // Of all tracks: each change of one has the caps carry all of them anew.
 constexpr size_t kMaxHeaderBytes = size_t{8} << 20;
+// Sound goes on a little longer than the pictures at every end: that is none to begin pieces in.
+constexpr int64_t kSoundTailMs = 1000;
 constexpr size_t kMaxEarlyScripts = 64;
 constexpr size_t kMaxEarlyBytes = size_t{1} << 20;
 
@@ -187,7 +189,8 @@ uint64_t FlvWriter::rewritten() const {
 void FlvWriter::begin(int64_t earliest, bool streamable, std::optional<int64_t> base) {
   file_.streamable = streamable;
   file_.shift_ms = shift_for(earliest);
-  file_.first_dts = file_.last_dts = file_.end = floor_ms(earliest) + file_.shift_ms;
+  file_.first_dts = file_.last_dts = file_.pictures_end = file_.end =
+      floor_ms(earliest) + file_.shift_ms;
   file_.base = base.value_or(-file_.first_dts);
   begun_ = true;
   begin_piece(file_.first_dts);
@@ -288,11 +291,14 @@ bool FlvWriter::must_skip(FlvTrack& track, const FlvFrame& frame) {
   return false;
 }
 
-bool FlvWriter::is_sync_point(const FlvFrame& frame) const {
+bool FlvWriter::is_sync_point(const FlvFrame& frame, int64_t dts) const {
   const FlvTrack* lead = tracks_.lead();
-  return lead == nullptr || (frame.is_key && (frame.track == lead->key ||
-                                              std::ranges::find(frame.more_tracks, lead->key) !=
-                                                  frame.more_tracks.end()));
+  if (lead == nullptr) {
+    return !tracks_.expects(TrackKind::kVideo) || dts >= file_.pictures_end + kSoundTailMs;
+  }
+  return frame.is_key &&
+         (frame.track == lead->key ||
+          std::ranges::find(frame.more_tracks, lead->key) != frame.more_tracks.end());
 }
 
 TagTime FlvWriter::place(FlvTrack& track, const FlvFrame& frame, bool composed) {
@@ -331,7 +337,7 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
     return Outcome::kSkipped;
   }
   const TagTime time = place(track, frame, composed);
-  const bool sync_point = is_sync_point(frame);
+  const bool sync_point = is_sync_point(frame, time.dts);
   const bool cuts = sync_point && started && cutter_.cuts_before(time.dts, has_video());
   const bool bundled =
       bundle_.gathers() && !frame.is_whole && track.format->form == HeaderForm::kMultitrack;
@@ -366,6 +372,9 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
   const int64_t length =
       GST_CLOCK_TIME_IS_VALID(duration) ? static_cast<int64_t>(duration / GST_MSECOND) : 0;
   file_.last_dts = std::max(file_.last_dts, time.dts);
+  if (frame.track.kind == TrackKind::kVideo) {
+    file_.pictures_end = file_.last_dts;
+  }
   file_.end = std::max(file_.end, time.dts + std::max(time.composition, 0) + length);
   const GstClockTime pts =
       frame.pts

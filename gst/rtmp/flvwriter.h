@@ -116,7 +116,7 @@ class FlvWriter {
   void tell_presence(const FlvTrack& track);
   /// has_video() is true if key frames decide where reading can begin.
   bool has_video() const { return tracks_.lead() != nullptr; }
-  bool is_sync_point(const FlvFrame& frame) const;
+  bool is_sync_point(const FlvFrame& frame, int64_t dts) const;
 
   /// for_each_track() calls `see` with the track of a frame, and with those that share its message.
   template <typename F>
@@ -169,10 +169,11 @@ class FlvWriter {
     int64_t base = 0;        ///< ms added to the timestamps of tags
     int64_t piece_base = 0;  ///< ms that they count from
     unsigned piece_index = 0;
-    int64_t first_dts = 0;  ///< ms, after the shift
-    int64_t last_dts = 0;   ///< ms, the greatest of all tracks
-    int64_t end = 0;        ///< ms, where the last frame ends
-    uint64_t position = 0;  ///< octets pushed
+    int64_t first_dts = 0;     ///< ms, after the shift
+    int64_t last_dts = 0;      ///< ms, the greatest of all tracks
+    int64_t pictures_end = 0;  ///< ms, the DTS of the last picture
+    int64_t end = 0;           ///< ms, where the last frame ends
+    uint64_t position = 0;     ///< octets pushed
     uint64_t metadata_position = 0;
     size_t metadata_room = 0;  ///< octets of the first onMetaData's body, to be replaced
     std::vector<KeyFrame> key_frames;

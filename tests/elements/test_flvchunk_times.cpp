@@ -87,7 +87,9 @@ TEST(FlvChunkTimes, ScriptDataWithoutTimeDoesNotBeginTheFile) {
   data.eos();
   video.frame_ms(3000, 3000, true);
   video.eos();
-  EXPECT_EQ(timeline(mux.until_eos()), "F S V3000 S3000 v3000 E3000");
+  const auto tags = mux.until_eos();
+  EXPECT_EQ(timeline(tags), "F S V3000 S v3000 E3000");
+  EXPECT_EQ(tags[3].timestamp, 3000u);
 }
 
 TEST(FlvChunkTimes, ScriptDataIncreaseTooIfAsked) {
