@@ -372,6 +372,12 @@ std::vector<TrackKey> FlvChunk::owned(FlvChunkPad& pad, TrackKind kind, rtmp::By
   return keys;
 }
 
+/// settle() has a pad keep its track from now on.
+void FlvChunk::settle(FlvChunkPad& pad) {
+  ObjectLock lock(element_);
+  pad.settle();
+}
+
 /// see_pads() notes the tracks of pads that came or went.
 void FlvChunk::see_pads() {
   {
@@ -387,6 +393,7 @@ void FlvChunk::see_pads() {
     if (!pad.is_elementary()) {
       return;
     }
+    settle(pad);
     auto it = std::ranges::find(owners_, pad.key(), &Owner::key);
     if (it == owners_.end()) {
       owners_.push_back({pad.key(), &pad});
@@ -427,6 +434,7 @@ void FlvChunk::see_event(GstFlvChunkPad* pad, GstEvent* event) {
 
 void FlvChunk::see_caps(GstFlvChunkPad* pad, GstCaps* caps) {
   FlvChunkPad& priv = *pad->priv;
+  settle(priv);
   priv.negotiated = share(caps);
   read_caps(priv, At::kOnce);
   if (!priv.format) {
