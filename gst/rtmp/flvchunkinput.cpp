@@ -96,6 +96,12 @@ void FlvChunk::consume(Candidate& candidate) {
   }
   if (priv.format && priv.format->codec == FourCc::kAv1) {
     complete_format(priv, buffer.get());
+    if (!priv.format->codec_data &&
+        GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DELTA_UNIT)) {
+      GST_DEBUG_OBJECT(candidate.pad.get(), "left a frame out: no sequence header has come yet");
+      see_time(priv, candidate);
+      return;
+    }
     MappedMemory first(adopt(gst_buffer_get_memory(buffer.get(), 0)));
     if (const size_t delimiters = rtmp::av1::temporal_delimiter_size(first.bytes())) {
       first = {};

@@ -522,6 +522,26 @@ TEST(FlvChunkCodecs, KeepsAv1sConfigurationUntilTheStreamHasAnother) {
   EXPECT_EQ(frames, 4u);
 }
 
+TEST(FlvChunkCodecs, LeavesAv1OutUntilItsConfigurationHasCome) {
+  const Octets sequence = {0x0a, 0x0c, 0, 0, 0, 4, 0x3c, 0xff, 0xbf, 0x81, 0xb5, 0xf2, 0, 0x80};
+  Mux mux;
+  Input& video = mux.add("video");
+  mux.start();
+  video.open("video/x-av1, stream-format = obu-stream, alignment = tu, width = 320, height = 240");
+  for (int64_t ms : {0, 40, 80}) {
+    GstBuffer* buffer = Input::buffer_of((ms == 40 ? sequence : Octets()) +
+                                         Octets{0x32, 3, 0x10, 0, static_cast<uint8_t>(ms)});
+    GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(ms) * GST_MSECOND;
+    if (ms != 40) {
+      GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+    }
+    video.push(buffer);
+  }
+  video.eos();
+  EXPECT_EQ(story(mux.until_eos()),
+            "v0 av01 start@0, v0 av01 keyx19@40, v0 av01 interx5@80, v0 av01 end@80");
+}
+
 TEST(FlvChunkCodecs, RefusesAv1WithoutSequenceHeader) {
   Mux mux;
   Input& video = mux.add("video");
