@@ -120,6 +120,7 @@ FlvWriter& FlvChunk::writer() {
   const FlvChunkSettings chosen = settings.copy();
   interleave_ = chosen.interleave;
   multitrack_ = chosen.multitrack;
+  cuts_ = chosen.chunk_mode != ChunkMode::kTag;
   FlvWriter::Options options;
   options.skip_backwards = chosen.skip_backwards;
   options.enforce_increasing = chosen.enforce_increasing;
@@ -224,7 +225,9 @@ FlvChunk::Candidate* FlvChunk::lowest() {
 /// may_go() is true if the lowest head need not wait for the pads that have none.
 bool FlvChunk::may_go(const Candidate& first) const {
   const bool live = is_live();
-  if (live && interleave_ == Interleave::kArrival && multitrack_ == MultitrackMode::kOneTrack) {
+  const bool shares = multitrack_ != MultitrackMode::kOneTrack;
+  const bool is_picture = first.pad->priv->kind() == PadKind::kVideo;
+  if (live && interleave_ == Interleave::kArrival && !shares && !(cuts_ && is_picture)) {
     return true;
   }
   return std::ranges::none_of(candidates_, [&](const Candidate& other) {
@@ -242,9 +245,9 @@ bool FlvChunk::may_go(const Candidate& first) const {
     if (pad.kind() == PadKind::kScript) {
       return false;  // Nobody knows when there will be something.
     }
-    if (last && multitrack_ != MultitrackMode::kOneTrack && pad.is_elementary() &&
+    if (last && (shares || (cuts_ && is_picture)) && pad.is_elementary() &&
         pad.kind() == first.pad->priv->kind()) {
-      return true;  // It may have something for the same message.
+      return true;  // It may have something for the same message, or of the piece that ends here.
     }
     // A track that has not begun was waited for when the file began, or when its pad came.
     return last && (interleave_ == Interleave::kDts ||

@@ -144,6 +144,7 @@ class FlvChunk : private FlvOutput {
 
   Interleave interleave_ = Interleave::kAuto;  ///< as of the writer's making, as the next
   MultitrackMode multitrack_ = MultitrackMode::kOneTrack;
+  bool cuts_ = false;  ///< into pieces
   std::optional<FlvWriter> writer_;
   std::vector<Candidate> candidates_;  ///< empty outside aggregate() and next_time()
   std::optional<uint32_t> pads_cookie_;

@@ -80,6 +80,33 @@ TEST(FlvChunkLead, IsNoPadThatIsSilent) {
   }
 }
 
+// A picture of the further track that arrives behind the lead's key frame belongs to the piece
+// before, whose key frame it refers to.
+TEST(FlvChunkLead, WaitsLiveForThePicturesOfAPiece) {
+  for (const char* interleave : {"auto", "arrival"}) {
+    Mux mux;
+    gst_util_set_object_arg(G_OBJECT(mux.element()), "chunk-mode", "gop");
+    gst_util_set_object_arg(G_OBJECT(mux.element()), "interleave", interleave);
+    mux.set("latency", guint64{100 * GST_MSECOND});
+    Input& main = mux.add("video", {true, 0, GST_CLOCK_TIME_NONE});
+    Input& further = mux.add("video_1", {true, 0, GST_CLOCK_TIME_NONE});
+    mux.start();
+    mux.set_time(0);
+    main.open(kHevcCaps);
+    further.open(kHevcCaps);
+    main.frame_ms(0, 0, true);
+    further.frame_ms(0, 0, true);
+    mux.settle();
+    main.frame_ms(40, 40, true);
+    mux.settle();
+    further.frame_ms(30, 30);
+    further.frame_ms(40, 40, true);
+    const auto tags = mux.settle();
+    EXPECT_NE(story(tags).find("v1 hvc1 interx10@30, v0 hvc1 start@40"), std::string::npos)
+        << interleave << ": " << story(tags);
+  }
+}
+
 TEST(FlvChunkLead, OfAnFlvInputPassesOnToo) {
   const auto one = [](int kind, uint8_t track, const Octets& payload) {
     return Octets{0x96, static_cast<uint8_t>(kind)} + octets("avc1") + Octets{track} + payload;
