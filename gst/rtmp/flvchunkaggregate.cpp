@@ -379,6 +379,15 @@ void FlvChunk::begin_at(int64_t earliest) {
     GST_INFO_OBJECT(element_, "downstream cannot seek: a stream is written, without an index");
     streamable = true;
   }
+  const bool has_flv = std::ranges::any_of(candidates_, [](const Candidate& candidate) {
+    return candidate.pad->priv->kind() == PadKind::kFlv;
+  });
+  if (chosen.timestamp_base == TimestampBase::kUtc && has_flv) {
+    GST_ELEMENT_WARNING(element_, STREAM, MUX,
+                        ("The timestamps of FLV inputs do not tell the time of day."),
+                        ("timestamp-base=utc is for the other inputs; a sender's own timestamps "
+                         "count from its own beginning"));
+  }
   refresh_tags();
   writer().begin(earliest, streamable, timestamp_base(earliest));
 }

@@ -326,7 +326,8 @@ void install_chunk_properties(GObjectClass* klass) {
    * What the timestamps of tags count from; those of buffers stay. `utc` makes encoders on
    * different machines stamp what happens at one moment alike, as far as their clocks agree: the
    * pipeline's clock if that tells the time of day (GstNtpClock, or the system clock with
-   * clock-type realtime), else the system's at the first frame.
+   * clock-type realtime), else the system's at the first frame. Not of `flv_%u` inputs: their
+   * timestamps count from their senders' beginnings, and a warning says so.
    */
   g_object_class_install_property(
       klass, kPropTimestampBase,

@@ -6,6 +6,20 @@ namespace {
 
 using namespace flvtest;  // NOLINT: the tests' own vocabulary
 
+TEST(FlvChunkTimes, WarnsThatFlvInputsHaveNoTimeOfDay) {
+  for (const char* base : {"utc", "zero"}) {
+    Mux mux;
+    gst_util_set_object_arg(G_OBJECT(mux.element()), "timestamp-base", base);
+    Input& flv = mux.add("flv_%u");
+    mux.start();
+    flv.open(kFlvCaps);
+    flv.push(flv_tag(kAudio, 0, {0x2f, 1, 2, 3}));
+    flv.eos();
+    mux.until_eos();
+    EXPECT_EQ(static_cast<bool>(mux.message(GST_MESSAGE_WARNING, 0)), base == std::string("utc"));
+  }
+}
+
 bool steps_back(const std::vector<Tag>& tags) {
   return !std::ranges::is_sorted(tags, {}, &Tag::timestamp);
 }
