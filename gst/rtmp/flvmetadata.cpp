@@ -53,6 +53,8 @@ constexpr size_t kMaxMembers = 256;
 constexpr rtmp::amf::Limits kInputLimits = {.max_values = 8192, .max_bytes = 1u << 20};
 // What a string of AMF0 holds. Tags come from files too, and have no bound of their own.
 constexpr size_t kMaxText = 0xFFFF;
+// Of each of 512 tracks: all together have to fit in a tag that readers bound as well.
+constexpr size_t kMaxTrackText = 1024;
 
 // A number takes nine octets in AMF0.
 constexpr size_t kIndexEntrySize = 2 * 9;
@@ -75,12 +77,12 @@ void append_padding(std::vector<Property>& out, size_t size) {
   }
 }
 
-std::string bounded(std::string text) {
-  if (text.size() <= kMaxText) {
+std::string bounded(std::string text, size_t most = kMaxText) {
+  if (text.size() <= most) {
     return text;
   }
   const gchar* end = nullptr;
-  g_utf8_validate_len(text.data(), kMaxText, &end);  // not inside a character
+  g_utf8_validate_len(text.data(), static_cast<gssize>(most), &end);  // not inside a character
   text.resize(static_cast<size_t>(end - text.data()));
   return text;
 }
@@ -124,7 +126,7 @@ bool FlvMetadata::set_track_tags(TrackKey track, const GstTagList* tags) {
     gchar* text = nullptr;
     gst_tag_list_get_string(tags, tag, &text);
     GCharPtr owned(text);
-    return text != nullptr ? bounded(text) : std::string();
+    return text != nullptr ? bounded(text, kMaxTrackText) : std::string();
   };
   Track& known = tracks_[track];
   bool news = false;

@@ -237,6 +237,22 @@ TEST(FlvMetadata, CutsTextsThatNoStringHolds) {
   EXPECT_TRUE(metadata.padded_body(facts_with(100), metadata.room_for(100)));
 }
 
+// 512 tracks tell of themselves in one tag, which readers bound to 4 MiB.
+TEST(FlvMetadata, BoundsWhatTracksSay) {
+  FlvMetadata metadata("us");
+  gstrtmp::GstPtr<GstTagList> tags =
+      gstrtmp::adopt(gst_tag_list_new(GST_TAG_TITLE, std::string(70000, 'x').c_str(), nullptr));
+  for (unsigned id = 0; id < 256; id++) {
+    for (auto kind : {gstrtmp::TrackKind::kVideo, gstrtmp::TrackKind::kAudio}) {
+      metadata.set_presence({kind, static_cast<uint8_t>(id)}, true);
+      EXPECT_TRUE(metadata.set_track_tags({kind, static_cast<uint8_t>(id)}, tags.get()));
+    }
+  }
+  const rtmp::Buffer body = metadata.body();
+  EXPECT_GT(body.size(), size_t{512} * 1024);
+  EXPECT_LT(body.size(), size_t{1} << 20);
+}
+
 // ---- reframer ----
 
 TEST(FlvReframer, KeepsNothingOfFileHeaders) {
