@@ -221,6 +221,14 @@ rtmp::Buffer multichannel_config(const GstCaps* caps) {
 
 FormatResult video_format(const GstStructure* s, TrackFormat format) {
   format.codec = four_cc_of(s);
+  // A tag is a picture, of which these are parts.
+  const gchar* alignment = gst_structure_get_string(s, "alignment");
+  if (format.codec == FourCc::kAvc && g_strcmp0(alignment, "nal") == 0) {
+    return "H.264 has to come a whole picture a buffer (alignment=au).";
+  }
+  if (format.codec == FourCc::kVp9 && g_strcmp0(alignment, "frame") == 0) {
+    return "VP9 has to come with its hidden frames in one buffer (alignment=super-frame).";
+  }
   switch (format.codec) {
     case FourCc::kAvc:
     case FourCc::kHevc:

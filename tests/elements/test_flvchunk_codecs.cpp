@@ -584,6 +584,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "no VVC decoder configuration record"},
         BadCaps{"video", "auto", "video/x-h265, stream-format = hvc1, alignment = au",
                 "codec_data"},
+        BadCaps{"video", "auto",
+                "video/x-h264, stream-format = avc, alignment = nal, codec_data = (buffer) "
+                "0142c01effe1000467420abc01000268ce",
+                "alignment=au"},
+        BadCaps{"video", "auto", "video/x-vp9, alignment = frame", "alignment=super-frame"},
         BadCaps{"audio", "auto", "audio/x-flac, framed = true, rate = 44100, channels = 1",
                 "streamheader"}));
 
