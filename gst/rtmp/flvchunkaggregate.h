@@ -102,7 +102,7 @@ class FlvChunk : private FlvOutput {
   bool is_others(FlvChunkPad& pad, TrackKey key);
   bool owns(FlvChunkPad& pad, TrackKey key);
   std::vector<TrackKey> owned(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
-  void settle(FlvChunkPad& pad);
+  void own(FlvChunkPad& pad);
   void see_pads();
   void see_caps(GstFlvChunkPad* pad, GstCaps* caps);
   void see_tags(FlvChunkPad& pad, GstTagList* tags);

@@ -378,10 +378,19 @@ std::vector<TrackKey> FlvChunk::owned(FlvChunkPad& pad, TrackKind kind, rtmp::By
   return keys;
 }
 
-/// settle() has a pad keep its track from now on.
-void FlvChunk::settle(FlvChunkPad& pad) {
-  ObjectLock lock(element_);
-  pad.settle();
+/// own() has a pad of one track keep its number from now on, whoever else brings the track. A pad
+/// may come and go between two see_pads(), which then ends the track.
+void FlvChunk::own(FlvChunkPad& pad) {
+  {
+    ObjectLock lock(element_);
+    pad.settle();
+  }
+  auto it = std::ranges::find(owners_, pad.key(), &Owner::key);
+  if (it == owners_.end()) {
+    owners_.push_back({pad.key(), &pad});
+  } else {
+    it->pad = &pad;
+  }
 }
 
 /// see_pads() notes the tracks of pads that came or went.
@@ -399,13 +408,7 @@ void FlvChunk::see_pads() {
     if (!pad.is_elementary()) {
       return;
     }
-    settle(pad);
-    auto it = std::ranges::find(owners_, pad.key(), &Owner::key);
-    if (it == owners_.end()) {
-      owners_.push_back({pad.key(), &pad});
-    } else {
-      it->pad = &pad;
-    }
+    own(pad);
     writer().expect(pad.key());
   });
   std::erase_if(owners_, [&](const Owner& owner) {
@@ -440,7 +443,7 @@ void FlvChunk::see_event(GstFlvChunkPad* pad, GstEvent* event) {
 
 void FlvChunk::see_caps(GstFlvChunkPad* pad, GstCaps* caps) {
   FlvChunkPad& priv = *pad->priv;
-  settle(priv);
+  own(priv);
   priv.negotiated = share(caps);
   read_caps(priv, At::kOnce);
   if (!priv.format) {
