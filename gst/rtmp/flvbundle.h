@@ -40,6 +40,8 @@ class FlvBundle {
     rtmp::media::PacketHeader header;
     GstPtr<GstBuffer> payload;
   };
+  GstPtr<GstBuffer> gather() const;
+
   const MultitrackMode mode_;
   std::vector<Member> members_;
   int64_t dts_ = 0;

@@ -209,7 +209,7 @@ bool FlvChunk::Candidate::is_before(const Candidate& other) const {
   if ((one.kind() == PadKind::kScript) != (two.kind() == PadKind::kScript)) {
     return one.kind() == PadKind::kScript;
   }
-  return one.is_elementary() && one.kind() == two.kind() && one.key() < two.key();
+  return one.is_elementary() && two.is_elementary() && one.key() < two.key();
 }
 
 FlvChunk::Candidate* FlvChunk::lowest() {

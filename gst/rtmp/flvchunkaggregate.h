@@ -74,7 +74,8 @@ class FlvChunk : private FlvOutput {
     /// is_setup() is true for a head that describes frames to come and is none itself.
     bool is_setup() const;
     bool is_waited_for() const { return !head && !eos; }
-    /// is_before() is the order of what goes out; tracks of one kind share a time by their ids.
+    /// is_before() is the order of what goes out; of one time video comes first, by
+    /// the tracks' ids.
     bool is_before(const Candidate& other) const;
   };
 

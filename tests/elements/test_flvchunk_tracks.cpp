@@ -260,6 +260,49 @@ TEST(FlvChunkTracks, WritesTheOctetsOfSharedMessages) {
   EXPECT_EQ(out[4], (Octets{0x95, 0x01} + octets("mp4a") + Octets{1} + Octets(10, 0x33)));
 }
 
+TEST(FlvChunkTracks, SharesMessagesWhateverTheOrderOfThePads) {
+  Mux mux;
+  gst_util_set_object_arg(G_OBJECT(mux.element()), "multitrack", "many-tracks");
+  Input& first = mux.add("video_1");
+  Input& sound = mux.add("audio");
+  Input& second = mux.add("video_2");
+  mux.start();
+  first.open(kAvcCaps);
+  sound.open(kAacCaps);
+  second.open(kAvcCaps2);
+  first.frame_ms(0, 0, true);
+  sound.sound(0);
+  second.frame_ms(0, 0, true);
+  for (Input* input : {&first, &sound, &second}) {
+    input->eos();
+  }
+  const auto told = story(mux.until_eos());
+  EXPECT_NE(told.find("v1 avc1 keyx10|v2 avc1 keyx10@0, a0 keyx10@0"), std::string::npos) << told;
+}
+
+// More than a buffer has places for.
+TEST(FlvChunkTracks, CopiesManyTracksOnce) {
+  Mux mux;
+  gst_util_set_object_arg(G_OBJECT(mux.element()), "multitrack", "many-tracks");
+  std::vector<Input*> inputs;
+  std::string expected;
+  for (unsigned id = 1; id <= 20; id++) {
+    inputs.push_back(&mux.add(("video_" + std::to_string(id)).c_str()));
+    expected += (id == 1 ? "v" : "|v") + std::to_string(id) + " avc1 keyx10";
+  }
+  mux.start();
+  for (Input* input : inputs) {
+    input->open(kAvcCaps);
+    input->frame_ms(0, 0, true);
+    input->eos();
+  }
+  const auto tags = mux.until_eos();
+  const auto it =
+      std::ranges::find_if(tags, [&](const Tag& tag) { return story({tag}) == expected + "@0"; });
+  ASSERT_NE(it, tags.end()) << story(tags);
+  EXPECT_EQ(gst_buffer_n_memory(it->buffer.get()), 3u);
+}
+
 TEST(FlvChunkTracks, SharesNoMessageBetweenKeyAndInterFrames) {
   Mux mux;
   gst_util_set_object_arg(G_OBJECT(mux.element()), "multitrack", "many-tracks");
