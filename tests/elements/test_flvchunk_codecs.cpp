@@ -539,7 +539,7 @@ TEST(FlvChunkCodecs, LeavesAv1OutUntilItsConfigurationHasCome) {
   }
   video.eos();
   EXPECT_EQ(story(mux.until_eos()),
-            "v0 av01 start@0, v0 av01 keyx19@40, v0 av01 interx5@80, v0 av01 end@80");
+            "v0 av01 start@40, v0 av01 keyx19@40, v0 av01 interx5@80, v0 av01 end@80");
 }
 
 TEST(FlvChunkCodecs, RefusesAv1WithoutSequenceHeader) {
