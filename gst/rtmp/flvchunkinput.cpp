@@ -2,6 +2,7 @@
 // What FlvChunk takes from its pads: frames, tags of FLV inputs, script data, and the events that
 // describe them.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <gst/video/video-event.h>
@@ -171,8 +172,18 @@ void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<Gs
   }
   Owner& owner = *std::ranges::find(owners_, frame.track, &Owner::key);
   if (!owner.taken) {
-    MappedBuffer map(body.get());
-    if (!is_taken(priv, tag.kind(), map.bytes())) {
+    // Only several tracks reach further: mapping merges a body that came in pieces.
+    constexpr size_t kHead = 64;
+    std::array<uint8_t, kHead> head;
+    const size_t size = gst_buffer_extract(body.get(), 0, head.data(), head.size());
+    bool taken = false;
+    if (tag.many) {
+      MappedBuffer map(body.get());
+      taken = is_taken(priv, tag.kind(), map.bytes());
+    } else {
+      taken = is_taken(priv, tag.kind(), rtmp::Bytes(head).first(size));
+    }
+    if (!taken) {
       return;
     }
     owner.taken = true;
