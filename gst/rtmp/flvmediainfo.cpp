@@ -119,15 +119,15 @@ void read_track(const Value& object, MediaType type, TrackInfo& info) {
   }
 }
 
-void read_map(const Value& metadata, std::string_view name, MediaType type, FlvMediaInfo& out) {
-  for (const uint8_t id : rtmp::media::described_tracks(metadata, type)) {
+void read_map(const Value& metadata, MediaType type, FlvMediaInfo& out) {
+  const rtmp::media::TrackDescriptions descriptions(metadata, type);
+  for (const uint8_t id : descriptions.ids()) {
     TrackInfo& info = out.tracks[{type, id}];
     info = {};
-    read_track(rtmp::media::track_metadata(metadata, type, id), type, info);
-    if (const Value* entry = metadata.find(name)->find(std::to_string(id))) {
-      info.language = text(*entry, "language");
-      info.title = text(*entry, "title");
-    }
+    const Value about = descriptions.of(id);
+    read_track(about, type, info);
+    info.language = text(about, "language");
+    info.title = text(about, "title");
     out.named.push_back({type, id});
   }
 }
@@ -255,8 +255,8 @@ FlvMediaInfo read_media_info(const Value& metadata) {
   info.presence = rtmp::media_presence(metadata);
   read_track(metadata, MediaType::kVideo, info.tracks[{MediaType::kVideo, 0}]);
   read_track(metadata, MediaType::kAudio, info.tracks[{MediaType::kAudio, 0}]);
-  read_map(metadata, rtmp::media::kVideoTrackIdInfoMap, MediaType::kVideo, info);
-  read_map(metadata, rtmp::media::kAudioTrackIdInfoMap, MediaType::kAudio, info);
+  read_map(metadata, MediaType::kVideo, info);
+  read_map(metadata, MediaType::kAudio, info);
   info.index = read_index(metadata);
   info.tags = adopt(gst_tag_list_new_empty());
   gst_tag_list_set_scope(info.tags.get(), GST_TAG_SCOPE_GLOBAL);

@@ -50,7 +50,7 @@ struct FlvMediaInfo {
   rtmp::MediaPresence presence;  ///< of the default tracks
   /// The default tracks, and all that the maps of tracks name.
   std::map<TrackRef, TrackInfo> tracks;
-  /// named() is true for the tracks that a map names.
+  /// The tracks that a map names.
   std::vector<TrackRef> named;
   std::vector<IndexEntry> index;  ///< `keyframes`, in order; empty if it is not sound
   GstPtr<GstTagList> tags;        ///< of the whole stream; never null after read_media_info()

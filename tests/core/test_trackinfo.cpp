@@ -115,6 +115,13 @@ TEST(TrackInfo, TakesSoManyMembers) {
   }
   const Value info = track_metadata(Value::object(members), MediaType::kVideo, 1);
   EXPECT_EQ(info.members().size(), kMaxTrackMembers);
+  // Each entry is looked through no further either.
+  std::vector<amf::Property> entry = {members.begin(), members.begin() + kMaxTrackMembers};
+  entry.front().first = entry.back().first;
+  entry.emplace_back("width", 7);
+  const Value map = Value::object({{"1", Value::object(entry)}});
+  EXPECT_FALSE(track_metadata(Value::object({{"videoTrackIdInfoMap", map}}), MediaType::kVideo, 1)
+                   .find_number("width"));
 }
 
 TEST(TrackInfo, CodecIds) {

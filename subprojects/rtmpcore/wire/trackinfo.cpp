@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <string>
+#include <unordered_set>
 
 namespace rtmp::media {
 namespace {
@@ -54,20 +55,6 @@ std::optional<uint8_t> track_number(std::string_view key) {
   return error == std::errc() && last == end ? std::optional(number) : std::nullopt;
 }
 
-/// entry_of() is the last one for that track: a writer that repeats a key means the last.
-const amf::Value* entry_of(const amf::Value& metadata, MediaType type, uint8_t track_id) {
-  const amf::Value* map = metadata.find(map_name(type));
-  const amf::Value* found = nullptr;
-  if (map != nullptr) {
-    for (const auto& [key, value] : map->members()) {
-      if (value.is_object() && track_number(key) == track_id) {
-        found = &value;
-      }
-    }
-  }
-  return found;
-}
-
 constexpr std::array kKnown = {FourCc::kVp8,  FourCc::kVp9, FourCc::kAv1,  FourCc::kAvc,
                                FourCc::kHevc, FourCc::kVvc, FourCc::kAc3,  FourCc::kEac3,
                                FourCc::kOpus, FourCc::kMp3, FourCc::kFlac, FourCc::kAac};
@@ -91,40 +78,64 @@ FourCc legacy_codec(uint32_t id, MediaType type) {
 
 }  // namespace
 
-std::vector<uint8_t> described_tracks(const amf::Value& metadata, MediaType type) {
-  std::vector<uint8_t> tracks;
+TrackDescriptions::TrackDescriptions(const amf::Value& metadata, MediaType type) : type_(type) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& member : metadata.members()) {
+    if (own_.size() == kMaxTrackMembers) {
+      break;
+    }
+    if (is_of(type, member.first) && names.insert(member.first).second) {
+      own_.push_back(&member);
+    }
+  }
   if (const amf::Value* map = metadata.find(map_name(type))) {
     for (const auto& [key, value] : map->members()) {
       auto number = track_number(key);
       if (number && value.is_object()) {
-        tracks.push_back(*number);
+        entries_[*number] = &value;
       }
     }
   }
-  std::ranges::sort(tracks);
-  tracks.erase(std::unique(tracks.begin(), tracks.end()), tracks.end());
-  return tracks;
 }
 
-amf::Value track_metadata(const amf::Value& metadata, MediaType type, uint8_t track_id) {
+std::vector<uint8_t> TrackDescriptions::ids() const {
+  std::vector<uint8_t> ids;
+  for (const auto& [id, entry] : entries_) {
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+amf::Value TrackDescriptions::of(uint8_t track_id) const {
   std::vector<amf::Property> members;
-  auto add = [&members](std::string_view name, const amf::Value& value) {
-    if (members.size() < kMaxTrackMembers &&
-        std::ranges::none_of(members, [&](const auto& member) { return member.first == name; })) {
+  std::unordered_set<std::string_view> names;
+  auto add = [&](std::string_view name, const amf::Value& value) {
+    if (members.size() < kMaxTrackMembers && names.insert(name).second) {
       members.emplace_back(name, value);
     }
   };
-  if (const amf::Value* entry = entry_of(metadata, type, track_id)) {
-    for (const auto& [name, value] : entry->members()) {
-      add(renamed(type, name, &Alias::entry, &Alias::own), value);
+  if (auto entry = entries_.find(track_id); entry != entries_.end()) {
+    size_t looked_at = 0;
+    for (const auto& [name, value] : entry->second->members()) {
+      // Entries may be references to one object, which is then looked through for each of them.
+      if (looked_at++ == kMaxTrackMembers) {
+        break;
+      }
+      add(renamed(type_, name, &Alias::entry, &Alias::own), value);
     }
   }
-  for (const auto& [name, value] : metadata.members()) {
-    if (is_of(type, name)) {
-      add(name, value);
-    }
+  for (const amf::Property* member : own_) {
+    add(member->first, member->second);
   }
   return amf::Value::object(std::move(members));
+}
+
+std::vector<uint8_t> described_tracks(const amf::Value& metadata, MediaType type) {
+  return TrackDescriptions(metadata, type).ids();
+}
+
+amf::Value track_metadata(const amf::Value& metadata, MediaType type, uint8_t track_id) {
+  return TrackDescriptions(metadata, type).of(track_id);
 }
 
 amf::Property track_info_map(MediaType type, std::span<const TrackInfo> tracks) {

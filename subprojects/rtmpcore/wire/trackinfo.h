@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -32,7 +33,23 @@ inline constexpr size_t kMaxTrackMembers = 256;
 /// is complete or holds only what is different from track 0. All have onMetaData's own names:
 /// `channels` and `samplerate` of an entry are audiochannels and audiosamplerate. An object, in the
 /// order of the entry first, of kMaxTrackMembers at most: 256 tracks share what `metadata` has.
+/// Of an entry's members the first kMaxTrackMembers count.
 amf::Value track_metadata(const amf::Value& metadata, MediaType type, uint8_t track_id);
+
+/// TrackDescriptions answers both for all tracks of one kind, with one pass over `metadata`, which
+/// has to outlive it: a peer's may have a million members, and 256 tracks.
+class TrackDescriptions {
+ public:
+  TrackDescriptions(const amf::Value& metadata, MediaType type);
+  std::vector<uint8_t> ids() const;       ///< as described_tracks()
+  amf::Value of(uint8_t track_id) const;  ///< as track_metadata()
+
+ private:
+  MediaType type_;
+  std::vector<const amf::Property*> own_;  ///< the first of each name
+  std::map<uint8_t, const amf::Value*>
+      entries_;  ///< the last of each: who repeats a key means that
+};
 
 /// TrackInfo is one track and its members, with onMetaData's own names.
 using TrackInfo = std::pair<uint8_t, std::vector<amf::Property>>;
