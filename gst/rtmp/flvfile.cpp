@@ -161,6 +161,7 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
   FlvTagReader reader;
   const uint64_t from = size > kTail ? size - kTail : 0;
   reader.restart(from);
+  reader.expect_stream(stream_id_);
   GstPtr<GstBuffer> buffer;
   if (read(from, static_cast<size_t>(size - from), buffer) != GST_FLOW_OK) {
     return std::nullopt;
@@ -197,7 +198,7 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
       const MappedBuffer map(buffer.get());
       rtmp::Cursor in(map.bytes());
       auto header = rtmp::flv::parse_tag_header(in);
-      if (header && header->stream_id == 0 &&
+      if (header && header->stream_id == stream_id_ &&
           (is_media(header->type) || static_cast<TagType>(header->type) == TagType::kScript)) {
         scan.note(*header, offset, offset,
                   in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
@@ -207,6 +208,7 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
     // A file header, or damage: what comes next is the reader's to find.
     FlvTagReader reader;
     reader.restart(offset);
+    reader.expect_stream(stream_id_);
     bool found = false;
     while (!found) {
       FlvReadStep step = reader.next();
@@ -266,7 +268,7 @@ GstFlowReturn FlvFile::check_start(const IndexEntry& entry, bool& sound) {
   const MappedBuffer map(buffer.get());
   rtmp::Cursor in(map.bytes());
   auto header = rtmp::flv::parse_tag_header(in);
-  if (!header || header->stream_id != 0 || !is_media(header->type)) {
+  if (!header || header->stream_id != stream_id_ || !is_media(header->type)) {
     return GST_FLOW_OK;
   }
   const Bytes body = in.rest().first(std::min<size_t>(in.remaining(), header->data_size));

@@ -33,11 +33,14 @@ class FlvFile {
   GstFlowReturn read_tag(uint64_t offset, DemuxTag& tag);
   /// check_start() sets `sound` to whether a key frame begins at `entry`, as some metadata claims.
   GstFlowReturn check_start(const IndexEntry& entry, bool& sound);
+  /// set_stream_id() says what the stream id of the file's tags is.
+  void set_stream_id(uint32_t id) { stream_id_ = id; }
 
  private:
   std::optional<uint32_t> last_timestamp_by_search(uint64_t size);
 
   GstPad* const sink_;
+  uint32_t stream_id_ = 0;
 };
 
 }  // namespace gstrtmp

@@ -25,12 +25,12 @@ bool is_known(uint8_t type) {
   return false;
 }
 
-std::optional<TagHeader> judge_header(rtmp::Bytes octets) {
+std::optional<TagHeader> judge_header(rtmp::Bytes octets, std::optional<uint32_t> stream_id) {
   constexpr uint8_t kReserved = 0xC0;
   rtmp::Cursor in(octets);
   auto header = rtmp::flv::parse_tag_header(in);
   if (!header || (octets[0] & kReserved) != 0 || !is_known(header->type) ||
-      header->stream_id != 0) {
+      (stream_id && header->stream_id != *stream_id)) {
     return std::nullopt;
   }
   return *header;
@@ -38,9 +38,14 @@ std::optional<TagHeader> judge_header(rtmp::Bytes octets) {
 
 }  // namespace
 
+std::optional<TagHeader> could_be_first_header(const FlvWindow& window, size_t offset) {
+  std::array<uint8_t, kTagHeaderSize> octets;
+  return window.copy(offset, octets) ? judge_header(octets, std::nullopt) : std::nullopt;
+}
+
 std::optional<TagHeader> could_be_header(const FlvWindow& window, size_t offset) {
   std::array<uint8_t, kTagHeaderSize> octets;
-  return window.copy(offset, octets) ? judge_header(octets) : std::nullopt;
+  return window.copy(offset, octets) ? judge_header(octets, window.stream_id()) : std::nullopt;
 }
 
 bool is_file_header(const FlvWindow& window, size_t offset) {
@@ -114,10 +119,10 @@ TagSearch::Result TagSearch::search(const FlvWindow& window, bool at_end) {
         return finish(true, scanned_, 0);
       }
       constexpr size_t kStreamId = 8;
-      if (octets[i + kStreamId] != 0) {
+      if (octets[i + kStreamId] != static_cast<uint8_t>(window.stream_id() >> 16)) {
         continue;  // nearly all of them
       }
-      auto header = judge_header(octets.subspan(i, kTagHeaderSize));
+      auto header = judge_header(octets.subspan(i, kTagHeaderSize), window.stream_id());
       if (!header) {
         continue;
       }

@@ -18,11 +18,15 @@ class FlvWindow {
   virtual size_t available() const = 0;
   /// copy() fills `to` from `offset`; false if that much is not at hand.
   virtual bool copy(size_t offset, std::span<uint8_t> to) const = 0;
+  /// stream_id() is that of the stream's tags: 0, but for writers that number their streams.
+  virtual uint32_t stream_id() const { return 0; }
 };
 
 /// could_be_header() is the tag header at `offset` if it could be one: a type of media or script
-/// data, reserved bits and stream id zero.
+/// data, reserved bits zero, and the window's stream id.
 std::optional<rtmp::flv::TagHeader> could_be_header(const FlvWindow& window, size_t offset);
+/// could_be_first_header() takes any stream id: that of the first tag is what all have.
+std::optional<rtmp::flv::TagHeader> could_be_first_header(const FlvWindow& window, size_t offset);
 /// is_file_header() looks for a whole one as everybody writes it.
 bool is_file_header(const FlvWindow& window, size_t offset);
 

@@ -108,6 +108,7 @@ std::optional<FlvReadStep> FlvTagReader::read_file_header() {
 FlvReadStep FlvTagReader::take(const TagHeader& header) {
   FlvReadStep step;
   step.kind = Kind::kTag;
+  stream_id_ = stream_id_.value_or(header.stream_id);
   step.tag.header = header;
   step.tag.offset = position_;
   step.tag.after_loss = std::exchange(after_loss_, false);
@@ -178,6 +179,26 @@ FlvReadStep FlvTagReader::next() {
     if (could_be_header(*this, kBackPointerSize) || is_file_header(*this, kBackPointerSize)) {
       skip(kBackPointerSize);
       continue;
+    }
+    if (found_any_ && !stream_id_) {
+      const bool behind = !could_be_first_header(*this, 0);
+      const size_t at = behind ? kBackPointerSize : 0;
+      if (auto first = could_be_first_header(*this, at)) {
+        switch (check_tag(*this, at, *first, ended_)) {
+          case TagCheck::kGood:
+            skip(at);
+            return take(*first);
+          case TagCheck::kUnknownYet: {
+            const size_t whole = at + tag_size(*first) + kBackPointerSize;
+            if (available() < whole) {
+              return want(whole);
+            }
+            break;
+          }
+          default:
+            break;
+        }
+      }
     }
     // A tag whose header is odd, but which has its back pointer: of a type of the future, or on a
     // stream other than 0.

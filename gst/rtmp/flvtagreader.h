@@ -61,6 +61,8 @@ class FlvTagReader final : private FlvWindow {
   /// drop_input() forgets what is held, but not where in the stream it stands: the caller will push
   /// the same octets again, in a better form. Not while searching().
   void drop_input() { gst_adapter_clear(adapter_.get()); }
+  /// expect_stream() says what stream id another reader of the same stream has found.
+  void expect_stream(uint32_t id) { stream_id_ = id; }
   bool searching() const { return searching_; }
   size_t held() const { return available(); }
   /// position() is the stream's offset of the first octet that was not passed on.
@@ -70,6 +72,7 @@ class FlvTagReader final : private FlvWindow {
   uint64_t bad_pointers() const { return bad_pointers_; }
 
  private:
+  uint32_t stream_id() const override { return stream_id_.value_or(0); }
   size_t available() const override { return gst_adapter_available(adapter_.get()); }
   bool copy(size_t offset, std::span<uint8_t> to) const override;
   void skip(size_t octets);
@@ -82,6 +85,7 @@ class FlvTagReader final : private FlvWindow {
 
   GstPtr<GstAdapter> adapter_;
   uint64_t position_ = 0;
+  std::optional<uint32_t> stream_id_;  ///< of the first tag
   bool ended_ = false;
   bool searching_ = false;
   bool after_loss_ = false;
