@@ -66,6 +66,12 @@ bool is_one_track(const MediaPacket& packet) {
   return !packet.multitrack || *packet.multitrack == MultitrackType::kOneTrack;
 }
 
+bool is_same(const GstPtr<GstBuffer>& buffer, Bytes octets) {
+  return buffer ? gst_buffer_get_size(buffer.get()) == octets.size() &&
+                      gst_buffer_memcmp(buffer.get(), 0, octets.data(), octets.size()) == 0
+                : octets.empty();
+}
+
 int64_t clamped(int64_t time) {
   return std::max<int64_t>(time, 0);
 }
@@ -89,18 +95,7 @@ void FlvDemuxer::notice(DemuxNotice what, TrackRef ref, const char* text, Items&
 
 TrackInfo FlvDemuxer::track_info(TrackRef track) const {
   auto it = info_.tracks.find(track);
-  if (it == info_.tracks.end()) {
-    it = info_.tracks.find({track.type, 0});
-    if (it == info_.tracks.end()) {
-      return {};
-    }
-    TrackInfo info = it->second;
-    info.bitrate = 0;
-    info.language.clear();
-    info.title.clear();
-    return info;
-  }
-  return it->second;
+  return it == info_.tracks.end() ? TrackInfo() : it->second;
 }
 
 std::vector<TrackRef> FlvDemuxer::announced() const {
@@ -116,12 +111,37 @@ std::vector<TrackRef> FlvDemuxer::announced() const {
 void FlvDemuxer::expect_time(int64_t milliseconds) {
   expected_ = milliseconds;
   time_ = {};
+  raw_ = {};
+}
+
+/// unwrap() is `timestamp` on the stream's timeline, which goes on where timestamps begin anew. One
+/// tag alone with a time of its own is damage, whether it leaps ahead or back.
+int64_t FlvDemuxer::unwrap(uint32_t timestamp) {
+  constexpr int32_t kStepBack = -2000;
+  const auto back = [timestamp](const std::optional<uint32_t>& from) {
+    return from && static_cast<int32_t>(timestamp - *from) < kStepBack;
+  };
+  const bool undo = raw_.unconfirmed && raw_.before && !back(raw_.before) &&
+                    static_cast<int32_t>(timestamp - *raw_.before) < -kStepBack;
+  if (undo) {
+    time_ = *raw_.unconfirmed;
+    raw_.last = raw_.before;
+  }
+  raw_.unconfirmed.reset();
+  if (!undo && continues_ && back(raw_.last) && back(raw_.before)) {
+    raw_.unconfirmed = time_;
+    time_.restart();
+    restarted_ = true;
+  }
+  raw_.before = raw_.last;
+  raw_.last = timestamp;
+  return time_.unwrap(timestamp);
 }
 
 void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
   constexpr int64_t kWrap = int64_t{1} << 32;
   if (timed) {
-    const int64_t time = time_.unwrap(timestamp);
+    const int64_t time = unwrap(timestamp);
     if (expected_) {
       const int64_t distance = *expected_ - time + kWrap / 2;
       epoch_ = (distance >= 0 ? distance / kWrap : -((-distance + kWrap - 1) / kWrap)) * kWrap;
@@ -142,6 +162,7 @@ void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
 }
 
 void FlvDemuxer::demux(DemuxTag tag, Items& out) {
+  restarted_ = false;
   switch (static_cast<TagType>(tag.header.type)) {
     case TagType::kAudio:
       return demux_media(std::move(tag), MediaType::kAudio, out);
@@ -287,6 +308,9 @@ void FlvDemuxer::take_configuration(const MediaPacket& packet, TrackRef ref, Tra
   if (packet.payload.empty() && codec.needs_configuration()) {
     return;
   }
+  const bool other = !is_same(track.description.configuration, packet.payload);
+  track.outgrown |= other && track.header_since_metadata;
+  track.header_since_metadata = true;
   set_codec(track, codec);
   track.description.configuration =
       packet.payload.empty()
@@ -475,7 +499,10 @@ void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& trac
 }
 
 bool FlvDemuxer::make_caps(TrackRef ref, Track& track, Items& out) {
-  const TrackInfo info = track_info(ref);
+  TrackInfo info = track_info(ref);
+  if (track.outgrown) {
+    info.width = info.height = info.par_n = info.par_d = 0;
+  }
   TrackDescription& description = track.description;
   description.width = info.width;
   description.height = info.height;
@@ -514,6 +541,8 @@ void FlvDemuxer::read_metadata(Bytes body, Items& out) {
   info_ = read_media_info(script->arguments.front());
   for (auto& [ref, track] : tracks_) {
     track.stale = track.known;
+    track.outgrown = false;
+    track.header_since_metadata = false;
   }
   DemuxItem item;
   item.kind = Kind::kMediaInfo;

@@ -51,8 +51,8 @@ class FlvDemuxer {
 
   /// info() is the last onMetaData's.
   const FlvMediaInfo& info() const { return info_; }
-  /// track_info() is what the metadata says of `track`; that of the default track if it says
-  /// nothing.
+  /// track_info() is what the metadata says of `track`. What it says of the default track says
+  /// nothing of others.
   TrackInfo track_info(TrackRef track) const;
   /// announced() are the tracks that a sequence header has told of, and whose caps wait for their
   /// first frame.
@@ -60,7 +60,16 @@ class FlvDemuxer {
   /// expect_time() says where the next timestamp lies: it has lost what is above its 32 bits.
   void expect_time(int64_t milliseconds);
   /// restart_time() is for a file header in mid-stream: another file begins.
-  void restart_time() { time_.restart(); }
+  void restart_time() {
+    time_.restart();
+    raw_ = {};
+  }
+  /// set_continues() says that the stream is read on and on, without a clock of upstream's:
+  /// timestamps that step back by more than two seconds begin anew, and are continued from the last
+  /// one.
+  void set_continues(bool continues) { continues_ = continues; }
+  /// restarted() is true if that happened in the last tag.
+  bool restarted() const { return restarted_; }
   /// set_origin() is what is taken off all times, in milliseconds.
   void set_origin(int64_t milliseconds) { origin_ = milliseconds; }
   int64_t origin() const { return origin_; }
@@ -74,6 +83,8 @@ class FlvDemuxer {
     bool refused = false;
     bool announced = false;  ///< by a sequence header that does not tell its caps
     GstPtr<GstCaps> caps;
+    bool header_since_metadata = false;
+    bool outgrown = false;   ///< a later sequence header is not the one that the metadata describes
     bool disguised = false;  ///< H.265 under H.264's number
     /// A frame of another codec than the track's, which no sequence header has announced: an octet
     /// that was damaged makes one too. The next one of the same codec says that it was meant.
@@ -91,6 +102,7 @@ class FlvDemuxer {
   void read_metadata(rtmp::Bytes body, Items& out);
   void take_packet(const rtmp::media::MediaPacket& packet, TrackRef ref, GstBuffer* body,
                    size_t offset, size_t size, Items& out);
+  int64_t unwrap(uint32_t timestamp);
   void set_now(uint32_t timestamp, bool timed);
   void take_configuration(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
                           Items& out);
@@ -110,6 +122,15 @@ class FlvDemuxer {
   std::map<TrackRef, Track> tracks_;
   FlvMediaInfo info_;
   TimestampUnwrapper time_;
+  /// RawTimes are timestamps as they stand in the tags.
+  struct RawTimes {
+    std::optional<uint32_t> last;
+    std::optional<uint32_t> before;
+    std::optional<TimestampUnwrapper> unconfirmed;  ///< as it was before times began anew
+  };
+  RawTimes raw_;
+  bool continues_ = false;
+  bool restarted_ = false;
   std::optional<int64_t> expected_;
   int64_t epoch_ = 0;  ///< multiples of 2^32
   int64_t origin_ = 0;
