@@ -10,7 +10,12 @@ using rtmp::media::MediaType;
 namespace {
 
 // Tracks are written so much out of step, as far as files go that people have.
-constexpr GstClockTime kSlack = 500 * GST_MSECOND;
+constexpr GstClockTime kSlack = 3 * GST_SECOND;
+// A gap must not overtake the first frames, which may still be on their way through a decoder.
+constexpr unsigned kFirstFrames = 4;
+constexpr GstClockTime kFirstSlack = 2 * kSlack;
+// A pause as long as this between two frames says nothing of the next one.
+constexpr GstClockTime kLongestDistance = 30 * GST_SECOND;
 // Beyond that a gap is told, and not more often than this.
 constexpr GstClockTime kGapStep = 250 * GST_MSECOND;
 
@@ -44,6 +49,8 @@ struct FlvTrackPads::Pad {
   bool silent = false;
   GstClockTime position = GST_CLOCK_TIME_NONE;  ///< sent up to here, gaps included
   GstClockTime decoded = GST_CLOCK_TIME_NONE;   ///< the last frame's DTS
+  GstClockTime distance = 0;  ///< the longest between two frames, while not silent
+  unsigned frames = 0;        ///< since the segment began, up to kFirstFrames
 };
 
 FlvTrackPads::FlvTrackPads(GstElement* element, GstPadEventFunction event,
@@ -178,6 +185,10 @@ void FlvTrackPads::no_more_pads() {
 
 GstFlowReturn FlvTrackPads::send(Pad& pad, GstPtr<GstBuffer> buffer) {
   const GstClockTime time = GST_BUFFER_DTS_OR_PTS(buffer.get());
+  if (!pad.silent && GST_CLOCK_TIME_IS_VALID(pad.decoded) && time > pad.decoded) {
+    pad.distance = std::max(pad.distance, time - pad.decoded);
+  }
+  pad.frames += pad.frames < kFirstFrames ? 1 : 0;
   pad.decoded = time;
   pad.silent = false;
   if (!GST_CLOCK_TIME_IS_VALID(pad.position) || time > pad.position) {
@@ -227,6 +238,7 @@ void FlvTrackPads::set_segment(const GstSegment& segment, guint32 seqnum) {
   for (auto& pad : pads_) {
     pad->position = segment.rate > 0 ? segment.start : GST_CLOCK_TIME_NONE;
     pad->decoded = GST_CLOCK_TIME_NONE;
+    pad->frames = 0;
   }
   GstEvent* event = gst_event_new_segment(&segment);
   if (seqnum != GST_SEQNUM_INVALID) {
@@ -262,7 +274,11 @@ void FlvTrackPads::advance(GstClockTime time) {
     if (!GST_CLOCK_TIME_IS_VALID(pad->position)) {
       pad->position = std::min(time, segment_.start);
     }
-    const GstClockTime slack = pad->silent ? 0 : kSlack;
+    // Script messages come when they come, and nothing decodes them.
+    const bool beginning = pad->track && pad->frames > 0 && pad->frames < kFirstFrames;
+    const GstClockTime least = beginning ? kFirstSlack : kSlack;
+    const GstClockTime slack =
+        pad->silent ? 0 : std::max(least, 2 * std::min(pad->distance, kLongestDistance));
     if (time > pad->position + slack + kGapStep) {
       send_gap(*pad, time - slack);
     }

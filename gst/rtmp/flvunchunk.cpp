@@ -67,15 +67,14 @@ void FlvUnchunk::reset() {
   segment_seqnum_ = GST_SEQNUM_INVALID;
   need_segment_ = true;
   format_ = GST_FORMAT_UNDEFINED;
-  pulling_ = false;
   origin_chosen_ = false;
   duration_learnt_ = false;
-  file_header_.reset();
-  media_info_seen_ = false;
+  file_header_seen_ = false;
   unplayable_.clear();
   has_video_ = false;
   first_time_.reset();
   held_scripts_.clear();
+  held_script_octets_ = 0;
   chosen_ = {};
   warned_late_ = false;
   reverse_.reset();
@@ -99,10 +98,9 @@ GstFlowReturn FlvUnchunk::take_step(FlvReadStep& step, uint64_t before) {
     case Step::kFileHeader:
       GST_DEBUG_OBJECT(element_, "file header, audio %d, video %d", step.file_header.has_audio,
                        step.file_header.has_video);
-      if (file_header_ && before != 0) {
+      if (std::exchange(file_header_seen_, true) && before != 0) {
         demuxer_.restart_time();
       }
-      file_header_ = step.file_header;
       shared_.lock()->index.note_read(before, reader_.position(), std::nullopt, std::nullopt);
       return GST_FLOW_OK;
     case Step::kDamage:
@@ -165,9 +163,15 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
     pads_.set_discont();
   }
   const uint64_t offset = tag.offset;
+  file_.set_stream_id(tag.header.stream_id);
   script_amf3_ = tag.header.type == static_cast<uint8_t>(TagType::kScriptAmf3);
   items_.clear();
+  demuxer_.set_continues(format_ == GST_FORMAT_BYTES);
   demuxer_.demux(std::move(tag), items_);
+  if (demuxer_.restarted()) {
+    GST_INFO_OBJECT(element_, "timestamps begin anew at %" G_GUINT64_FORMAT, offset);
+    pads_.set_discont();
+  }
 
   std::optional<int64_t> time;
   std::optional<uint64_t> start;
@@ -200,11 +204,23 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
 }
 
 GstFlowReturn FlvUnchunk::take_items() {
+  // The first frame exposes the tracks that are known: those that its own tag brings are among
+  // them. A track that is there changes where its item stands.
+  for (DemuxItem& item : items_) {
+    if (item.kind == Item::kCaps && !pads_.has(item.track)) {
+      take_format(item);
+    }
+  }
   GstFlowReturn flow = GST_FLOW_OK;
   for (DemuxItem& item : items_) {
+    if (flow != GST_FLOW_OK && (item.kind == Item::kFrame || item.kind == Item::kScript)) {
+      continue;
+    }
     switch (item.kind) {
       case Item::kCaps:
-        take_format(item);
+        if (item.caps) {
+          take_format(item);
+        }
         break;
       case Item::kFrame:
         flow = take_frame(item);
@@ -222,8 +238,9 @@ GstFlowReturn FlvUnchunk::take_items() {
         take_notice(item);
         break;
     }
-    if (flow != GST_FLOW_OK) {
-      break;
+    // Who links in answer to no-more-pads has linked nothing before.
+    if (flow == GST_FLOW_NOT_LINKED && !pads_.said_no_more_pads()) {
+      flow = GST_FLOW_OK;
     }
   }
   return flow;
@@ -261,7 +278,6 @@ void FlvUnchunk::take_format(DemuxItem& item) {
 
 void FlvUnchunk::take_media_info() {
   const FlvMediaInfo& info = demuxer_.info();
-  media_info_seen_ = true;
   {
     auto shared = shared_.lock();
     shared->bitrate = 0;
@@ -313,30 +329,16 @@ void FlvUnchunk::take_notice(const DemuxItem& item) {
   }
 }
 
+/// expects_more() is false only where all that is told of is there, and both kinds are. Who tells
+/// of one kind may be wrong about the other: file headers and metadata are written before the
+/// stream.
 bool FlvUnchunk::expects_more() const {
-  const auto missing = [this](MediaType type, bool expected, uint8_t id = 0) {
-    const TrackRef track = {type, id};
-    return expected && !pads_.has(track) && !unplayable_.contains(track);
+  const auto missing = [this](TrackRef track) {
+    return !pads_.has(track) && !unplayable_.contains(track);
   };
-  if (std::ranges::any_of(demuxer_.announced(), [&missing](TrackRef track) {
-        return missing(track.type, true, track.id);
-      })) {
-    return true;
-  }
-  const FlvMediaInfo& info = demuxer_.info();
-  // Who tells of one kind only has no other. File headers claim both kinds on principle.
-  if (info.presence.audio || info.presence.video) {
-    return missing(MediaType::kAudio, info.presence.audio.value_or(false)) ||
-           missing(MediaType::kVideo, info.presence.video.value_or(false)) ||
-           std::ranges::any_of(info.named, [&missing](TrackRef track) {
-             return missing(track.type, true, track.id);
-           });
-  }
-  if (file_header_ && (file_header_->has_audio || file_header_->has_video)) {
-    return missing(MediaType::kAudio, file_header_->has_audio) ||
-           missing(MediaType::kVideo, file_header_->has_video);
-  }
-  return true;
+  return missing({MediaType::kAudio, 0}) || missing({MediaType::kVideo, 0}) ||
+         std::ranges::any_of(demuxer_.announced(), missing) ||
+         std::ranges::any_of(demuxer_.info().named, missing);
 }
 
 /// see_frame() exposes what has shown itself so far. Sequence headers of all tracks come before the
@@ -351,6 +353,7 @@ GstFlowReturn FlvUnchunk::see_frame(int64_t time) {
   }
   pads_.expose();
   GstFlowReturn flow = GST_FLOW_OK;
+  held_script_octets_ = 0;
   for (auto& [buffer, amf3] : std::exchange(held_scripts_, {})) {
     if (flow == GST_FLOW_OK) {
       flow = take_script(std::move(buffer), amf3);
@@ -369,14 +372,20 @@ GstFlowReturn FlvUnchunk::see_frame(int64_t time) {
 GstFlowReturn FlvUnchunk::take_script(GstPtr<GstBuffer> buffer, bool amf3) {
   if (!first_time_) {
     constexpr size_t kMostHeld = 64;
-    if (held_scripts_.size() < kMostHeld) {
-      held_scripts_.emplace_back(std::move(buffer), amf3);
+    constexpr size_t kMostOctetsHeld = 1 << 20;
+    const size_t size = gst_buffer_get_size(buffer.get());
+    if (settings.lock()->data_pads && held_scripts_.size() < kMostHeld &&
+        size <= kMostOctetsHeld - held_script_octets_) {
+      held_script_octets_ += size;
+      // A copy, as the message may be a small part of a large memory.
+      held_scripts_.emplace_back(adopt(gst_buffer_copy_deep(buffer.get())), amf3);
     }
     return GST_FLOW_OK;
   }
   if (!chosen_.data_pads || segment_.rate < 0) {
     return GST_FLOW_OK;
   }
+  ensure_segment();
   return pads_.push_script(std::move(buffer), amf3 ? "amf3" : "amf0");
 }
 

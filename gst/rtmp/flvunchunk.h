@@ -20,7 +20,7 @@ namespace gstrtmp {
 inline constexpr uint64_t kNotFlv = 4 << 20;
 
 struct FlvUnchunkSettings {
-  GstClockTime no_more_pads_threshold = 3 * GST_SECOND;
+  GstClockTime no_more_pads_threshold = 6 * GST_SECOND;
   bool late_pads = false;
   bool data_pads = false;
 };
@@ -71,6 +71,8 @@ class FlvUnchunk {
     int64_t origin = 0;
     FlvIndex index;
     std::optional<Seek> seek;
+    /// Of the last seek that was taken: the event comes once for each sink of a pipeline.
+    guint32 last_seek = GST_SEQNUM_INVALID;
     uint64_t bitrate = 0;
     // For `stats`.
     uint64_t tags = 0;
@@ -153,15 +155,14 @@ class FlvUnchunk {
   guint32 segment_seqnum_ = GST_SEQNUM_INVALID;
   bool need_segment_ = true;
   GstFormat format_ = GST_FORMAT_UNDEFINED;  ///< of upstream's segment
-  bool pulling_ = false;
   bool origin_chosen_ = false;
   bool duration_learnt_ = false;
-  std::optional<rtmp::flv::FileHeader> file_header_;
-  bool media_info_seen_ = false;
+  bool file_header_seen_ = false;
   std::set<TrackRef> unplayable_;
   FlvUnchunkSettings chosen_;  ///< as of the first frame
   /// Script messages from before the first frame, and whether they are AMF3.
   std::vector<std::pair<GstPtr<GstBuffer>, bool>> held_scripts_;
+  size_t held_script_octets_ = 0;
   bool warned_late_ = false;
   bool has_video_ = false;
   std::optional<int64_t> first_time_;

@@ -29,7 +29,6 @@ bool FlvUnchunk::activate_mode(GstPadMode mode, bool active) {
   if (!active) {
     return gst_pad_stop_task(sink_);
   }
-  pulling_ = true;
   format_ = GST_FORMAT_BYTES;
   {
     auto shared = shared_.lock();
@@ -248,6 +247,7 @@ GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
     const int64_t time = std::max<int64_t>(entry.time - demuxer_.origin(), 0);
     segment.position = static_cast<GstClockTime>(time) * GST_MSECOND;
     segment.start = segment.time = segment.position;
+    segment.offset = 0;
   }
   pads_.reset_flow();
   start_reading(entry);

@@ -38,9 +38,11 @@ GstFlowReturn FlvUnchunk::drain() {
 }
 
 GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
-  if (GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT) && reader_.held() > 0) {
-    GST_DEBUG_OBJECT(element_, "the stream was interrupted within a tag");
-    reader_.restart(reader_.position() + reader_.held());
+  if (GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT)) {
+    if (reader_.held() > 0) {
+      GST_DEBUG_OBJECT(element_, "the stream was interrupted within a tag");
+      reader_.restart(reader_.position() + reader_.held());
+    }
     pads_.set_discont();
   }
   if (format_ == GST_FORMAT_UNDEFINED) {

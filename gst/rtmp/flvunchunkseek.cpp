@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <algorithm>
+
 #include "rtmp/flvunchunk.h"
 #include "rtmp/flvunchunklog.h"
 
@@ -78,10 +80,25 @@ bool FlvUnchunk::seek(GstPad* pad, GstEvent* event) {
   }
   seek.flags = flags;
   seek.seqnum = gst_event_get_seqnum(event);
-  if (!set_segment(*shared_.lock(), event, seek.segment)) {
-    return false;
+  {
+    auto shared = shared_.lock();
+    if (shared->last_seek == seek.seqnum) {
+      return true;
+    }
+    if (!set_segment(*shared, event, seek.segment)) {
+      return false;
+    }
+    shared->last_seek = seek.seqnum;
   }
-  return pull ? seek_pulling(std::move(seek), event) : seek_pushing(std::move(seek));
+  const guint32 seqnum = seek.seqnum;
+  const bool done = pull ? seek_pulling(std::move(seek), event) : seek_pushing(std::move(seek));
+  if (!done) {
+    auto shared = shared_.lock();
+    if (shared->last_seek == seqnum) {
+      shared->last_seek = GST_SEQNUM_INVALID;
+    }
+  }
+  return done;
 }
 
 bool FlvUnchunk::seek_pulling(Seek seek, GstEvent* event) {
@@ -113,7 +130,8 @@ bool FlvUnchunk::seek_pushing(Seek seek) {
   GstSeekFlags flags = seek.flags;
   {
     auto shared = shared_.lock();
-    if (!shared->seekable || seek.segment.rate < 0) {
+    // The end of a segment in pieces would have to be told by who reads: upstream does.
+    if (!shared->seekable || seek.segment.rate < 0 || (flags & GST_SEEK_FLAG_SEGMENT) != 0) {
       return false;
     }
     const auto time = static_cast<int64_t>(seek.segment.position / GST_MSECOND) + shared->origin;
@@ -125,6 +143,7 @@ bool FlvUnchunk::seek_pushing(Seek seek) {
       const int64_t snapped = std::max<int64_t>(seek.entry->time - shared->origin, 0);
       seek.segment.position = static_cast<GstClockTime>(snapped) * GST_MSECOND;
       seek.segment.start = seek.segment.time = seek.segment.position;
+      seek.segment.offset = 0;
     }
     shared->seek = seek;
   }
@@ -149,8 +168,14 @@ bool FlvUnchunk::query_position(GstQuery* query) {
   if (!shared->segment_known) {
     return false;
   }
-  const GstClockTime position =
-      gst_segment_to_stream_time(&shared->segment, GST_FORMAT_TIME, shared->segment.position);
+  const GstSegment& segment = shared->segment;
+  // Decoding begins in front of the segment and may end behind it.
+  GstClockTime at = segment.position;
+  if (GST_CLOCK_TIME_IS_VALID(at)) {
+    at = std::max(at, segment.start);
+    at = GST_CLOCK_TIME_IS_VALID(segment.stop) ? std::min(at, segment.stop) : at;
+  }
+  const GstClockTime position = gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, at);
   gst_query_set_position(query, GST_FORMAT_TIME,
                          GST_CLOCK_TIME_IS_VALID(position) ? static_cast<gint64>(position) : 0);
   return true;

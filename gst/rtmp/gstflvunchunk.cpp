@@ -13,9 +13,9 @@
  *
  * The default tracks come out at `video` and `audio`, further ones at `video_%u` and `audio_%u`, whose
  * number is the track's id in the stream. Pads are added when the first frame of any track has come,
- * since sequence headers of all tracks precede it. `no-more-pads` is signalled when all tracks have
- * shown themselves that the metadata tells of, or failing that the file header; at the latest after
- * #GstFlvUnchunk:no-more-pads-threshold.
+ * since sequence headers of all tracks precede it. `no-more-pads` is signalled when sound and pictures
+ * are both there, with all tracks that the metadata tells of, and else after
+ * #GstFlvUnchunk:no-more-pads-threshold: what headers leave out may be there all the same.
  *
  * Script messages other than onMetaData, such as onTextData and onCuePoint, come out at `data_0` with
  * #GstFlvUnchunk:data-pads, one a buffer, with their timestamps.
@@ -179,9 +179,9 @@ static void gst_flv_unchunk_class_init(GstFlvUnchunkClass* klass) {
   /**
    * GstFlvUnchunk:no-more-pads-threshold:
    *
-   * How much of the stream is read in wait for tracks that were announced, or may come, before
-   * no-more-pads is signalled. What becomes of tracks that come later #GstFlvUnchunk:late-pads
-   * says.
+   * How much of the stream is read in wait for further tracks before no-more-pads is signalled.
+   * It is signalled earlier only if sound and pictures are both there, with all that the metadata
+   * tells of. What becomes of tracks that come later #GstFlvUnchunk:late-pads says.
    */
   g_object_class_install_property(
       object_class, PROP_NO_MORE_PADS_THRESHOLD,

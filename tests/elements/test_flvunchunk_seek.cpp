@@ -423,4 +423,34 @@ TEST(FlvUnchunkSeek, ATimelineOfUpstreamsIsSoughtByUpstream) {
   EXPECT_EQ(start, static_cast<gint64>(7 * GST_SECOND));
 }
 
+TEST(FlvUnchunkSeek, ASeekThatComesOnceForEachSinkIsOne) {
+  Unchunk demux;
+  demux.upstream_seekable = true;
+  demux.open();
+  demux.push(film(20));
+  const auto seeks = [&demux] {
+    return std::ranges::count_if(demux.upstream_events, [](const auto& event) {
+      return GST_EVENT_TYPE(event.get()) == GST_EVENT_SEEK;
+    });
+  };
+  auto seek = adopt(gst_event_new_seek(1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET,
+                                       400 * kMs, GST_SEEK_TYPE_NONE, -1));
+  for (const char* name : {"video", "audio"}) {
+    EXPECT_TRUE(gst_pad_send_event(demux.track(name).pad.get(), gst_event_ref(seek.get())));
+  }
+  EXPECT_EQ(seeks(), 1);
+}
+
+TEST(FlvUnchunkSeek, SegmentsWhoseEndCannotBeToldAreRefused) {
+  Unchunk demux;
+  demux.upstream_seekable = true;
+  demux.open();
+  demux.push(film(20));
+  EXPECT_FALSE(gst_pad_send_event(
+      demux.track("video").pad.get(),
+      gst_event_new_seek(1.0, GST_FORMAT_TIME,
+                         static_cast<GstSeekFlags>(GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_SEGMENT),
+                         GST_SEEK_TYPE_SET, 400 * kMs, GST_SEEK_TYPE_NONE, -1)));
+}
+
 }  // namespace
