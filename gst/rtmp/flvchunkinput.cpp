@@ -389,13 +389,9 @@ std::vector<TrackKey> FlvChunk::owned(FlvChunkPad& pad, TrackKind kind, rtmp::By
   return keys;
 }
 
-/// own() has a pad of one track keep its number from now on, whoever else brings the track. A pad
-/// may come and go between two see_pads(), which then ends the track.
+/// own() has a pad of one track own it, whoever else brings it. A pad may come and go between two
+/// see_pads(), which then ends the track.
 void FlvChunk::own(FlvChunkPad& pad) {
-  {
-    ObjectLock lock(element_);
-    pad.settle();
-  }
   auto it = std::ranges::find(owners_, pad.key(), &Owner::key);
   if (it == owners_.end()) {
     owners_.push_back({pad.key(), &pad});

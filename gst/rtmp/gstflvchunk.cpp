@@ -277,7 +277,6 @@ struct PadName {
   gstrtmp::GCharPtr name;
   PadKind kind = PadKind::kVideo;
   uint8_t track_id = 0;
-  uint8_t number = 0;  ///< in the name
 };
 
 /// number_of() reads what stands behind `prefix`; nothing if it is no number below 2^32.
@@ -296,26 +295,12 @@ bool is_free(GstElement* element, const PadName& wanted) {
   for (GList* item = element->sinkpads; item != nullptr; item = item->next) {
     const auto* pad = GST_FLV_CHUNK_PAD(item->data);
     const bool same_track = pad->priv->is_elementary() && pad->priv->kind() == wanted.kind &&
-                            (pad->priv->key().id == wanted.track_id ||
-                             (wanted.number != 0 && pad->priv->number() == wanted.number));
+                            pad->priv->key().id == wanted.track_id;
     if (same_track || g_str_equal(GST_OBJECT_NAME(pad), wanted.name.get())) {
       return false;
     }
   }
   return true;
-}
-
-/// free_default() has a pad that nobody asked a number of give the default track up for one that is
-/// asked for by its name.
-void free_default(GstElement* element, const PadName& wanted) {
-  gstrtmp::ObjectLock lock(element);
-  for (GList* item = element->sinkpads; item != nullptr; item = item->next) {
-    auto* pad = GST_FLV_CHUNK_PAD(item->data);
-    if (pad->priv->is_elementary() && pad->priv->kind() == wanted.kind &&
-        pad->priv->key().id == 0) {
-      pad->priv->yield();
-    }
-  }
 }
 
 /// numbered() is the pad of a family with a number; nothing if there can be none.
@@ -329,28 +314,18 @@ PadName numbered(GstElement* element, const gchar* prefix, PadKind kind, const g
     const auto number = number_of(name, prefix);
     if (number && *number <= last) {
       out.name.reset(g_strdup(name));
-      out.track_id = out.number = static_cast<uint8_t>(*number);
+      out.track_id = static_cast<uint8_t>(*number);
     } else {
       GST_WARNING_OBJECT(element, "no pad %s: numbers go up to %u", name, last);
     }
     return out;
   }
-  // Of tracks none is called 0, as in eflvmux; but if the default track is free, it is this one's
-  // as long as nobody else wants it.
-  const bool track = last == kLastTrack;
-  for (unsigned i = track ? 1 : 0; i <= last; i++) {
+  for (unsigned i = 0; i <= last; i++) {
     out.name.reset(g_strdup_printf("%s%u", prefix, i));
-    out.track_id = out.number = static_cast<uint8_t>(i);
-    if (!is_free(element, out)) {
-      continue;
+    out.track_id = static_cast<uint8_t>(i);
+    if (is_free(element, out)) {
+      return out;
     }
-    if (track) {
-      out.track_id = 0;
-      if (!is_free(element, out)) {
-        out.track_id = out.number;
-      }
-    }
-    return out;
   }
   out.name = nullptr;
   return out;
@@ -382,16 +357,12 @@ GstAggregatorPad* create_new_pad(GstAggregator* aggregator, GstPadTemplate* temp
   if (!chosen.name) {
     return nullptr;
   }
-  if (chosen.track_id == 0 && chosen.number == 0 && chosen.kind != PadKind::kFlv &&
-      chosen.kind != PadKind::kScript) {
-    free_default(element, chosen);
-  }
   if (!is_free(element, chosen)) {
     GST_WARNING_OBJECT(aggregator, "there is a pad for %s already", chosen.name.get());
     return nullptr;
   }
   return GST_AGGREGATOR_PAD(
-      gst_flv_chunk_pad_new(chosen.name.get(), templ, chosen.kind, chosen.track_id, chosen.number));
+      gst_flv_chunk_pad_new(chosen.name.get(), templ, chosen.kind, chosen.track_id));
 }
 
 GstPad* request_new_pad(GstElement* element, GstPadTemplate* templ, const gchar* name,
@@ -478,8 +449,7 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
    * GstFlvChunk!video_%u:
    *
    * A further track, 1 to 255, of a codec with a FourCC: H.264, H.265, H.266, AV1, VP9, VP8. 0 is
-   * the default track. A pad that was asked for without a number, as splitmuxsink does, is called
-   * by one from 1, and is the default track all the same unless `video` is asked for before data.
+   * the default track, which whoever asks for no number gets if it is free, as splitmuxsink does.
    */
   add_template(element_class, "video_%u", GST_PAD_SINK, GST_PAD_REQUEST, gstrtmp::kFourCcVideoCaps,
                GST_TYPE_FLV_CHUNK_PAD);

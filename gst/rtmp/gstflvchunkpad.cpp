@@ -373,9 +373,9 @@ static void gst_flv_chunk_pad_init(GstFlvChunkPad* pad) {
 }
 
 GstFlvChunkPad* gst_flv_chunk_pad_new(const char* name, GstPadTemplate* templ, PadKind kind,
-                                      uint8_t track_id, uint8_t number) {
+                                      uint8_t track_id) {
   auto* pad = GST_FLV_CHUNK_PAD(g_object_new(GST_TYPE_FLV_CHUNK_PAD, "name", name, "direction",
                                              GST_PAD_SINK, "template", templ, nullptr));
-  pad->priv->set_kind(kind, track_id, number);
+  pad->priv->set_kind(kind, track_id);
   return pad;
 }

@@ -65,24 +65,10 @@ class FlvChunkPad {
  public:
   explicit FlvChunkPad(GstFlvChunkPad* pad) : pad_(pad) {}
 
-  void set_kind(PadKind kind, uint8_t track_id, uint8_t number) {
+  void set_kind(PadKind kind, uint8_t track_id) {
     kind_ = kind;
     track_id_ = track_id;
-    number_ = number;
   }
-  /// number() is the one in the pad's name, which becomes its track's should another pad need the
-  /// default track. With the element's object lock, as the next two.
-  uint8_t number() const { return number_; }
-  /// yield() gives the default track up; false if it is too late for that.
-  bool yield() {
-    if (settled_ || number_ == 0) {
-      return false;
-    }
-    track_id_ = number_;
-    return true;
-  }
-  /// settle() keeps the track that the pad has: it begins.
-  void settle() { settled_ = true; }
   PadKind kind() const { return kind_; }
   GstFlvChunkPad* pad() const { return pad_; }
   /// is_elementary() is true for pads that bring one track, which key() names.
@@ -136,9 +122,7 @@ class FlvChunkPad {
 
   GstFlvChunkPad* const pad_;
   PadKind kind_ = PadKind::kVideo;
-  std::atomic<uint8_t> track_id_{0};
-  uint8_t number_ = 0;
-  bool settled_ = false;
+  uint8_t track_id_ = 0;
   FlvReframer reframer_;
   std::vector<FlvBody> stream_header_;  ///< from caps, to be queued before the first tag
   bool malformed_ = false;
@@ -176,5 +160,5 @@ struct _GstFlvChunkPad {
 
 /// gst_flv_chunk_pad_new() makes a sink pad with a floating reference.
 GstFlvChunkPad* gst_flv_chunk_pad_new(const char* name, GstPadTemplate* templ,
-                                      gstrtmp::PadKind kind, uint8_t track_id, uint8_t number);
+                                      gstrtmp::PadKind kind, uint8_t track_id);
 GType gst_flv_chunk_track_mode_get_type();

@@ -53,6 +53,13 @@ def decode(data, at=0):
             name = data[at + 2:at + 2 + size].decode()
             members[name], at = decode(data, at + 2 + size)
         return members, at + 3
+    if kind == 10:
+        size, at = struct.unpack_from(">I", data, at)[0], at + 4
+        items = []
+        for _ in range(size):
+            item, at = decode(data, at)
+            items.append(item)
+        return items, at
     raise ValueError(f"AMF0 type {kind}")
 
 
