@@ -32,7 +32,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-import encoders  # noqa: E402
+import filmencoder  # noqa: E402
 import flvfile  # noqa: E402
 import plain_client  # noqa: E402
 
@@ -50,8 +50,8 @@ def say(what, **more):
 
 def make_encoder(plan, take):
     if "kbps" in plan.get("x264", {}):
-        return encoders.X264Encoder(plan["x264"]["kbps"], take, say)
-    return encoders.FilmEncoder(plan["film"], take, say, **plan.get("broadcast", {}))
+        return filmencoder.X264Encoder(plan["x264"]["kbps"], take, say)
+    return filmencoder.FilmEncoder(plan["film"], take, say, **plan.get("broadcast", {}))
 
 
 class Leftovers:
