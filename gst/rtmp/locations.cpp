@@ -32,8 +32,11 @@ void Locations::stay() {
 std::optional<rtmp::Duration> Locations::next(Address& address, std::optional<rtmp::Duration> delay,
                                               const Reconnector& reconnector, rtmp::Time now) {
   stay();
+  const auto end = reconnector.gives_up_at();
+  const bool may_go_on = reconnect().enabled && (!end || now < *end);
   if (std::exchange(address.moved, std::nullopt)) {
-    return delay;
+    // Where we were sent may refuse what the location itself takes.
+    return delay || !may_go_on ? delay : Reconnector::kGhostDelay;
   }
   // What one location refuses another may not.
   refused_[address.index] = refused_[address.index] || !delay;
@@ -41,8 +44,6 @@ std::optional<rtmp::Duration> Locations::next(Address& address, std::optional<rt
   do {
     next = (next + 1) % connections_.size();
   } while (refused_[next] && next != address.index);
-  const auto end = reconnector.gives_up_at();
-  const bool may_go_on = reconnect().enabled && (!end || now < *end);
   if (refused_[next] || (!delay && !may_go_on)) {
     return std::nullopt;
   }

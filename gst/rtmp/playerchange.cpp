@@ -15,6 +15,8 @@ using namespace std::chrono_literals;  // NOLINT: durations
 
 /// So long has a connection that was left to say so.
 constexpr rtmp::Duration kLingerRetired = 2s;
+/// So much of an application's commands may wait for a server that does not read.
+constexpr uint64_t kMaxQueuedCommands = 1 << 20;
 
 /// retire() lets go of a connection, in good order if it is.
 void retire(ClientLink& link) {
@@ -50,10 +52,14 @@ bool Player::send_message(rtmp::MessageType type, rtmp::Bytes body) {
   if (link_->state(held.locked) != LinkState::kRunning) {
     return false;
   }
+  rtmp::Client& client = link_->client(held.locked);
+  // A server may play and read nothing.
+  if (client.backlog().bytes > kMaxQueuedCommands) {
+    return false;
+  }
   HoldPtr hold(BufferHold::copy(body));
-  return link_->client(held.locked)
-             .send_message(type, 0, 0, rtmp::GatherPayload(hold->piece(0), hold->owner()),
-                           monotonic_now()) == rtmp::Misuse::kNone;
+  return client.send_message(type, 0, 0, rtmp::GatherPayload(hold->piece(0), hold->owner()),
+                             monotonic_now()) == rtmp::Misuse::kNone;
 }
 
 /// Beside a connection that plays, and nothing else.

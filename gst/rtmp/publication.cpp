@@ -185,7 +185,9 @@ bool Publication::take_key_frame_wish() {
 void Publication::change_over(Lock& state) {
   successor_ready_ = false;
   state->current = std::exchange(state->successor, {});
-  state->locations.on_running(state->current.address, monotonic_now());
+  const rtmp::Time now = monotonic_now();
+  state->locations.on_running(state->current.address, now);
+  state->reconnector.on_running(now);
   take_capabilities(
       state, std::exchange(state->successor_server, {}).value_or(rtmp::EnhancedCapabilities()));
   state->reconnects++;
@@ -308,6 +310,7 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
       change_over(state);
     } else {
       (void)state->reconnector.on_end(failure, now);
+      state->locations.stay();
       state->current = std::exchange(state->successor, {});
       if (auto server = std::exchange(state->successor_server, {})) {
         take_capabilities(state, *std::move(server));
@@ -477,7 +480,7 @@ void Publication::abandon() {
 void Publication::reconnect() {
   auto state = state_.lock();
   if (!state->abandoned && !state->ending && !state->failed) {
-    state->leave_first = true;
+    state->leave_first = !state->waiting();  // while we wait there is none to leave
     state->requested_at = state->attempt_at = monotonic_now();
     set_alarm(state);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // How a ClientLink sees that the server is there: its system acknowledges what is sent, and it
 // answers pings.
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -38,8 +39,9 @@ void ClientLink::watch_progress(Connection::Locked& locked, rtmp::Time now) {
   const uint64_t progress = session.bytes_out - std::min(session.bytes_out, in_kernel);
   const bool under_way = in_kernel > 0 || client_->wants_write();
   const bool was_under_way = std::exchange(under_way_, under_way);
-  if (progress != progress_ || !under_way || !was_under_way) {
-    progress_ = progress;
+  // TLS adds octets to what is in the kernel: each record written takes some of this back.
+  if (progress > progress_ || !under_way || !was_under_way) {
+    progress_ = std::max(progress_, progress);
     progressed_at_ = now;
     return;
   }
