@@ -368,6 +368,8 @@ TEST(RtmpSrcEnhanced, AnnouncesThatItHandsOn) {
   Source source(server.url());
   source.play();
   ASSERT_TRUE(wait_player(server));
+  // play is asked for ahead: the server has heard it before we have read its answer to connect.
+  ASSERT_TRUE(eventually([&] { return source.stat("uptime") > 0; }));
   auto expected = EnhancedCapabilities::passing_on(EnhancedCapabilities::kMultitrack |
                                                    EnhancedCapabilities::kModEx |
                                                    EnhancedCapabilities::kTimestampNano);
