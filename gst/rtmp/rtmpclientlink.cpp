@@ -426,8 +426,7 @@ void ClientLink::on_event(Connection::Locked& locked, rtmp::Event&& event) {
     set_state(locked, LinkState::kCreating);
   } else if (std::holds_alternative<rtmp::event::StreamCreated>(event)) {
     set_state(locked, LinkState::kStarting);
-  } else if (auto* started = std::get_if<rtmp::event::Started>(&event)) {
-    started_ = std::move(started->status);
+  } else if (std::holds_alternative<rtmp::event::Started>(event)) {
     set_state(locked, LinkState::kRunning);
   } else if (auto* refused = std::get_if<rtmp::event::Refused>(&event)) {
     const bool of_connect = state_ == LinkState::kConnectingApp;

@@ -93,8 +93,6 @@ class ClientLink final : private Connection::Handler,
   bool was_broken(const Connection::Locked&) const { return broken_; }
   rtmp::Client& client(const Connection::Locked&) { return *client_; }
   rtmp::StreamHandle stream(const Connection::Locked&) const { return stream_; }
-  /// started_status() is the status that came with kRunning.
-  const rtmp::Status& started_status(const Connection::Locked&) const { return started_; }
   /// server_capabilities() is what the server has said of Enhanced RTMP in its answer to connect:
   /// from kCreating on.
   const rtmp::EnhancedCapabilities& server_capabilities(const Connection::Locked&) const {
@@ -166,7 +164,6 @@ class ClientLink final : private Connection::Handler,
   bool broken_ = false;
   std::optional<Failure> failure_;
   rtmp::StreamHandle stream_ = rtmp::kNoStream;
-  rtmp::Status started_;
   std::string server_version_;  // fmsVer
   rtmp::EnhancedCapabilities server_capabilities_;
   rtmp::Time opened_at_{};

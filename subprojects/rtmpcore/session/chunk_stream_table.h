@@ -38,18 +38,6 @@ class ChunkStreamTable {
   }
   size_t size() const { return size_; }
 
-  template <typename Visit>
-  void for_each(Visit visit) {
-    for (auto& value : low_) {
-      if (value) {
-        visit(*value);
-      }
-    }
-    for (auto& entry : high_) {
-      visit(*entry.value);
-    }
-  }
-
  private:
   struct Entry {
     uint32_t id = 0;
