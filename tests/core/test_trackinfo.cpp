@@ -38,19 +38,19 @@ Value golden() {
 
 TEST(TrackInfo, DifferencesAndCompleteEntries) {
   const Value metadata = golden();
-  EXPECT_EQ(described_tracks(metadata, MediaType::kVideo), std::vector<uint8_t>{1});
-  EXPECT_EQ(described_tracks(metadata, MediaType::kAudio), std::vector<uint8_t>{2});
+  EXPECT_EQ(TrackDescriptions(metadata, MediaType::kVideo).ids(), std::vector<uint8_t>{1});
+  EXPECT_EQ(TrackDescriptions(metadata, MediaType::kAudio).ids(), std::vector<uint8_t>{2});
 
-  EXPECT_TRUE(track_metadata(metadata, MediaType::kVideo, 0) ==
+  EXPECT_TRUE(TrackDescriptions(metadata, MediaType::kVideo).of(0) ==
               Value::object({{"width", 1920}, {"height", 1080}, {"videocodecid", 7}}));
-  EXPECT_TRUE(track_metadata(metadata, MediaType::kVideo, 1) ==
+  EXPECT_TRUE(TrackDescriptions(metadata, MediaType::kVideo).of(1) ==
               Value::object({{"width", 1280}, {"height", 720}, {"videocodecid", 7}}));
-  EXPECT_TRUE(track_metadata(metadata, MediaType::kAudio, 2) ==
+  EXPECT_TRUE(TrackDescriptions(metadata, MediaType::kAudio).of(2) ==
               Value::object({{"audiocodecid", codec_id_number(FourCc::kOpus)},
                              {"audiochannels", 6},
                              {"audiosamplerate", 48000}}));
   // Of a track that nobody describes, the first one's members are all there is.
-  EXPECT_TRUE(track_metadata(metadata, MediaType::kAudio, 9) ==
+  EXPECT_TRUE(TrackDescriptions(metadata, MediaType::kAudio).of(9) ==
               Value::object({{"audiochannels", 2}, {"audiocodecid", 10}}));
 }
 
@@ -90,12 +90,13 @@ TEST(TrackInfo, KeysAreNumbersAsText) {
                                                   {"3x", entry()},
                                                   {"x", entry()},
                                                   {"4", 5.0}})}});
-  EXPECT_EQ(described_tracks(metadata, MediaType::kVideo), (std::vector<uint8_t>{0, 9, 10, 255}));
-  EXPECT_TRUE(described_tracks(metadata, MediaType::kAudio).empty());
-  EXPECT_EQ(track_metadata(metadata, MediaType::kVideo, 9).find_number("width"), 2);
-  EXPECT_EQ(track_metadata(metadata, MediaType::kVideo, 4).members().size(), 0u);
+  EXPECT_EQ(TrackDescriptions(metadata, MediaType::kVideo).ids(),
+            (std::vector<uint8_t>{0, 9, 10, 255}));
+  EXPECT_TRUE(TrackDescriptions(metadata, MediaType::kAudio).ids().empty());
+  EXPECT_EQ(TrackDescriptions(metadata, MediaType::kVideo).of(9).find_number("width"), 2);
+  EXPECT_EQ(TrackDescriptions(metadata, MediaType::kVideo).of(4).members().size(), 0u);
   // Track 0 may stand in the map as well.
-  EXPECT_EQ(track_metadata(metadata, MediaType::kVideo, 0).find_number("width"), 1);
+  EXPECT_EQ(TrackDescriptions(metadata, MediaType::kVideo).of(0).find_number("width"), 1);
 }
 
 TEST(TrackInfo, MetadataOfAnyShape) {
@@ -103,8 +104,8 @@ TEST(TrackInfo, MetadataOfAnyShape) {
        {Value(), Value(1), Value("x"), Value::strict_array({1}),
         Value::object({{"videoTrackIdInfoMap", 1}}),
         Value::object({{"videoTrackIdInfoMap", Value::strict_array({1, 2})}})}) {
-    EXPECT_TRUE(described_tracks(metadata, MediaType::kVideo).empty());
-    EXPECT_TRUE(track_metadata(metadata, MediaType::kVideo, 1).members().empty());
+    EXPECT_TRUE(TrackDescriptions(metadata, MediaType::kVideo).ids().empty());
+    EXPECT_TRUE(TrackDescriptions(metadata, MediaType::kVideo).of(1).members().empty());
   }
 }
 
@@ -113,14 +114,15 @@ TEST(TrackInfo, TakesSoManyMembers) {
   for (int i = 0; i < 1000; ++i) {
     members.emplace_back("video" + std::to_string(i), i);
   }
-  const Value info = track_metadata(Value::object(members), MediaType::kVideo, 1);
+  const Value info = TrackDescriptions(Value::object(members), MediaType::kVideo).of(1);
   EXPECT_EQ(info.members().size(), kMaxTrackMembers);
   // Each entry is looked through no further either.
   std::vector<amf::Property> entry = {members.begin(), members.begin() + kMaxTrackMembers};
   entry.front().first = entry.back().first;
   entry.emplace_back("width", 7);
   const Value map = Value::object({{"1", Value::object(entry)}});
-  EXPECT_FALSE(track_metadata(Value::object({{"videoTrackIdInfoMap", map}}), MediaType::kVideo, 1)
+  EXPECT_FALSE(TrackDescriptions(Value::object({{"videoTrackIdInfoMap", map}}), MediaType::kVideo)
+                   .of(1)
                    .find_number("width"));
 }
 

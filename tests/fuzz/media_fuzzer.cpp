@@ -149,8 +149,8 @@ void check_multichannel(Bytes payload) {
 
 void check_tracks(const rtmp::amf::Value& metadata, MediaType type) {
   std::vector<TrackInfo> tracks;
-  for (uint8_t track : described_tracks(metadata, type)) {
-    const rtmp::amf::Value info = track_metadata(metadata, type, track);
+  for (uint8_t track : TrackDescriptions(metadata, type).ids()) {
+    const rtmp::amf::Value info = TrackDescriptions(metadata, type).of(track);
     for (const auto& [name, value] : info.members()) {
       codec_from_id(value, type);
     }
@@ -160,9 +160,9 @@ void check_tracks(const rtmp::amf::Value& metadata, MediaType type) {
     return;
   }
   const auto written = rtmp::amf::Value::object({track_info_map(type, tracks)});
-  CHECK(described_tracks(written, type).size() == tracks.size());
+  CHECK(TrackDescriptions(written, type).ids().size() == tracks.size());
   for (const auto& [track, members] : tracks) {
-    const auto again = track_metadata(written, type, track);
+    const auto again = TrackDescriptions(written, type).of(track);
     CHECK(again == rtmp::amf::Value::object(members));
   }
 }

@@ -130,14 +130,6 @@ amf::Value TrackDescriptions::of(uint8_t track_id) const {
   return amf::Value::object(std::move(members));
 }
 
-std::vector<uint8_t> described_tracks(const amf::Value& metadata, MediaType type) {
-  return TrackDescriptions(metadata, type).ids();
-}
-
-amf::Value track_metadata(const amf::Value& metadata, MediaType type, uint8_t track_id) {
-  return TrackDescriptions(metadata, type).of(track_id);
-}
-
 amf::Property track_info_map(MediaType type, std::span<const TrackInfo> tracks) {
   if (tracks.empty()) {
     return {};

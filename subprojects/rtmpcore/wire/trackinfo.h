@@ -23,26 +23,23 @@ namespace rtmp::media {
 inline constexpr std::string_view kVideoTrackIdInfoMap = "videoTrackIdInfoMap";
 inline constexpr std::string_view kAudioTrackIdInfoMap = "audioTrackIdInfoMap";
 
-/// described_tracks() is the numbers of the tracks in `type`'s map, ascending, each once. Keys that
-/// are no number from 0 to 255, or whose value is no object, are passed over.
-std::vector<uint8_t> described_tracks(const amf::Value& metadata, MediaType type);
-
 inline constexpr size_t kMaxTrackMembers = 256;
-/// track_metadata() is what holds for one track: the members of the track's entry, and of the
-/// others those that `metadata` itself has for this kind. So it comes out the same whether an entry
-/// is complete or holds only what is different from track 0. All have onMetaData's own names:
-/// `channels` and `samplerate` of an entry are audiochannels and audiosamplerate. An object, in the
-/// order of the entry first, of kMaxTrackMembers at most: 256 tracks share what `metadata` has.
-/// Of an entry's members the first kMaxTrackMembers count.
-amf::Value track_metadata(const amf::Value& metadata, MediaType type, uint8_t track_id);
 
-/// TrackDescriptions answers both for all tracks of one kind, with one pass over `metadata`, which
-/// has to outlive it: a peer's may have a million members, and 256 tracks.
+/// TrackDescriptions is what `metadata`, which has to outlive it, says of the tracks of one kind.
+/// It is gone through once for all of them: a peer's may have a million members, and 256 tracks.
 class TrackDescriptions {
  public:
   TrackDescriptions(const amf::Value& metadata, MediaType type);
-  std::vector<uint8_t> ids() const;       ///< as described_tracks()
-  amf::Value of(uint8_t track_id) const;  ///< as track_metadata()
+  /// ids() is the numbers of the tracks in the kind's map, ascending, each once. Keys that are no
+  /// number from 0 to 255, or whose value is no object, are passed over.
+  std::vector<uint8_t> ids() const;
+  /// of() is what holds for one track: the members of the track's entry, and of the others those
+  /// that `metadata` itself has for this kind. So it comes out the same whether an entry is
+  /// complete or holds only what is different from track 0. All have onMetaData's own names:
+  /// `channels` and `samplerate` of an entry are audiochannels and audiosamplerate. An object, in
+  /// the order of the entry first, of kMaxTrackMembers at most: 256 tracks share what `metadata`
+  /// has. Of an entry's members the first kMaxTrackMembers count.
+  amf::Value of(uint8_t track_id) const;
 
  private:
   MediaType type_;
