@@ -20,7 +20,6 @@ void Locations::plan_return(size_t current, rtmp::Time now) {
 
 void Locations::on_running(const Address& address, rtmp::Time now) {
   refused_.assign(connections_.size(), false);
-  move_.reset();
   plan_return(address.index, now);
 }
 

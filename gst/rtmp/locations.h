@@ -35,10 +35,9 @@ class Locations {
   /// reconnect() holds for all of them.
   const ReconnectSettings& reconnect() const { return connections_.front().reconnect; }
 
-  /// on_running() tells that the stream runs there. What was refused before may be tried again, and
-  /// what was asked of us elsewhere is settled.
+  /// on_running() tells that the stream runs there. What was refused before may be tried again.
   void on_running(const Address& address, rtmp::Time now);
-  /// stay() tells that it runs no more, or ends: nothing is made beside it.
+  /// stay() tells that it runs no more, ends, or runs elsewhere: what was asked of us is settled.
   void stay();
   /// next() changes `address`, which has failed, to what is tried now, and answers when; nothing =
   /// there is nothing left. `delay` is what the Reconnector said; nothing = not there again.

@@ -2,14 +2,16 @@
 #include "rtmp/passage.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gstrtmp {
+namespace {
 
-Passage::Kind Passage::kind(const Tag& tag) {
-  return tag.type == rtmp::flv::TagType::kVideo   ? kVideo
-         : tag.type == rtmp::flv::TagType::kAudio ? kAudio
-                                                  : kScript;
+std::pair<rtmp::flv::TagType, unsigned> track(const Tag& tag) {
+  return {tag.type, tag.tracks()};
 }
+
+}  // namespace
 
 /// A stream with pictures is compared by these alone.
 bool Passage::is_point(const Tag& tag) const {
@@ -20,12 +22,18 @@ void Passage::note(const Tag& tag) {
   if (tag.is_header()) {
     return;
   }
-  if (tag.is_video() && !has_video()) {
+  if (tag.is_media() && tag.timestamp + kLeap < newest_.value_or(tag.timestamp)) {
+    *this = Passage();
+  }
+  if (tag.is_video() && !std::exchange(has_video_, true)) {
     points_.clear();  // of the sound so far
   }
-  Last& last = last_[kind(tag)];
+  Last& last = last_[track(tag)];
   last.count = last.ms == tag.timestamp ? last.count + 1 : 1;
   last.ms = tag.timestamp;
+  if (tag.is_media()) {
+    newest_ = tag.timestamp;
+  }
   if (is_point(tag)) {
     points_.push_back({tag.timestamp, tag.payload.size});
     if (points_.size() > kMostPoints) {
@@ -37,12 +45,12 @@ void Passage::note(const Tag& tag) {
 Passage::Likeness Passage::compare(const std::deque<Tag>& copy) const {
   bool same = false;
   bool other = false;
-  std::array<std::optional<int64_t>, kKinds> first;
+  std::map<Track, int64_t> first;
   for (const Tag& tag : copy) {
     if (!tag.is_media()) {
       continue;
     }
-    first[kind(tag)] = first[kind(tag)].value_or(tag.timestamp);
+    first.emplace(track(tag), tag.timestamp);
     if (!is_point(tag) || points_.empty()) {
       continue;
     }
@@ -57,8 +65,12 @@ Passage::Likeness Passage::compare(const std::deque<Tag>& copy) const {
   if (!same) {
     return other ? Likeness::kOther : Likeness::kUnknown;
   }
-  for (Kind each : {kAudio, kVideo}) {
-    if (last_[each].ms && (!first[each] || *first[each] > *last_[each].ms)) {
+  for (const auto& [each, last] : last_) {
+    if (each.first == rtmp::flv::TagType::kScript || last.ms + kApart < newest_) {
+      continue;
+    }
+    const auto begin = first.find(each);
+    if (begin == first.end() || begin->second > last.ms) {
       return Likeness::kUnknown;  // something in between would be missing
     }
   }
@@ -67,23 +79,33 @@ Passage::Likeness Passage::compare(const std::deque<Tag>& copy) const {
 
 void Passage::begin_overlap() {
   overlap_ = last_;
-  behind_ = false;
+  copied_ms_.reset();
 }
 
 bool Passage::holds(const Tag& tag) {
-  Last& left = overlap_[kind(tag)];
-  if (tag.is_header()) {
+  if (tag.is_header() || overlap_.empty()) {
     return false;
   }
-  if (left.ms && tag.timestamp < *left.ms) {
+  if (tag.is_media()) {
+    // A track that has ended would be waited for for ever.
+    if (tag.timestamp > newest_.value_or(0) + kApart || tag.timestamp + kLeap < copied_ms_) {
+      overlap_.clear();
+      return false;
+    }
+    copied_ms_ = std::max(copied_ms_.value_or(tag.timestamp), tag.timestamp);
+  }
+  const auto left = overlap_.find(track(tag));
+  if (left == overlap_.end()) {
+    return false;
+  }
+  if (tag.timestamp < left->second.ms) {
     return true;
   }
-  if (left.ms && tag.timestamp == *left.ms && left.count > 0) {
-    left.count--;
+  if (tag.timestamp == left->second.ms && left->second.count > 0) {
+    left->second.count--;
     return true;
   }
-  left.ms.reset();
-  behind_ = behind_ || tag.is_media();
+  overlap_.erase(left);
   return false;
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include "rtmp/tagqueue.h"
 
@@ -19,12 +20,17 @@ class Passage {
  public:
   /// So many places to compare are remembered: of sound alone, two seconds.
   static constexpr size_t kMostPoints = 128;
+  /// A track that far behind the others, milliseconds, has ended, or pauses. What comes that far
+  /// behind what has been passed on is all new.
+  static constexpr int64_t kApart = 2000;
+  /// No copy goes back by so much, milliseconds, but for a stream that begins anew.
+  static constexpr int64_t kLeap = 5000;
 
   /// note() is for each tag that is passed on, with the sender's time stamp.
   void note(const Tag& tag);
   /// begun() is true once there was media.
-  bool begun() const { return last_[kAudio].ms || last_[kVideo].ms; }
-  bool has_video() const { return last_[kVideo].ms.has_value(); }
+  bool begun() const { return newest_.has_value(); }
+  bool has_video() const { return has_video_; }
 
   enum class Likeness : uint8_t {
     kUnknown,
@@ -37,30 +43,32 @@ class Passage {
   /// holds() is for each tag of such a copy, in order: true if it has been passed on before.
   /// Headers are for who calls: they have no place in time.
   bool holds(const Tag& tag);
-  /// behind() is true once holds() has met something new.
-  bool behind() const { return behind_; }
+  /// behind() is true once holds() has nothing to leave out any more.
+  bool behind() const { return overlap_.empty(); }
   /// begin_overlap() is for a copy that begins: from now on holds() has an answer.
   void begin_overlap();
 
  private:
-  enum Kind : size_t { kAudio, kVideo, kScript, kKinds };
+  /// A kind of tags, and of these a track.
+  using Track = std::pair<rtmp::flv::TagType, unsigned>;
   struct Point {
     int64_t ms;
     size_t size;
   };
-  /// Last is the time stamp of the last of a kind, and how many had the same.
+  /// Last is the time stamp of the last of a track, and how many had the same.
   struct Last {
-    std::optional<int64_t> ms;
+    int64_t ms = 0;
     size_t count = 0;
   };
 
-  static Kind kind(const Tag& tag);
   bool is_point(const Tag& tag) const;
 
-  std::array<Last, kKinds> last_;
+  std::map<Track, Last> last_;
+  std::optional<int64_t> newest_;  // of media
+  bool has_video_ = false;
   std::deque<Point> points_;
-  std::array<Last, kKinds> overlap_;  // what is left to be left out
-  bool behind_ = true;
+  std::map<Track, Last> overlap_;     // what is left to be left out
+  std::optional<int64_t> copied_ms_;  // the newest of the copy
 };
 
 }  // namespace gstrtmp

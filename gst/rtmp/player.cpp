@@ -122,11 +122,7 @@ void Player::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
   } else if (auto* status = std::get_if<rtmp::event::StreamStatus>(&event)) {
     const rtmp::StatusCode code = status->status.code;
     if (code == rtmp::StatusCode::kConnectReconnectRequest) {
-      const auto tc_url = status->status.info.find_text("tcUrl");
-      if (auto trouble =
-              locations_.ask_move(address_, link_->settings(), std::string(tc_url.value_or("")))) {
-        GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
-      }
+      ask_move(std::string(status->status.info.find_text("tcUrl").value_or("")));
       return;
     }
     const bool sought = stream_.playback.seeking();

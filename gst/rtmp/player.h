@@ -119,7 +119,9 @@ class Player final : private ClientLink::Observer {
   Change judge_successor(Connection::Locked& locked, rtmp::Time now);
   bool must_change(Connection::Locked& locked, rtmp::Time now);
   Change choose_change(Connection::Locked& locked, rtmp::Time now);
+  bool may_begin_beside(const Connection::Locked& locked) const;
   std::optional<Address> take_due(Connection::Locked& locked, rtmp::Time now);
+  void ask_move(const std::string& tc_url);
   void begin_successor(const Address& address);
   void drop_successor();
   void change_over(Change change);

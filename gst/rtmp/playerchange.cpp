@@ -62,10 +62,19 @@ bool Player::send_message(rtmp::MessageType type, rtmp::Bytes body) {
                              monotonic_now()) == rtmp::Misuse::kNone;
 }
 
-/// Beside a connection that plays, and nothing else.
+/// may_begin_beside() is true for a connection that is in good order and alone.
+bool Player::may_begin_beside(const Connection::Locked& locked) const {
+  return link_->state(locked) == LinkState::kRunning && !retry_at_ && !given_up_ && !successor_;
+}
+
 std::optional<Address> Player::take_due(Connection::Locked& locked, rtmp::Time now) {
-  const bool plays = link_->state(locked) == LinkState::kRunning && !retry_at_ && !given_up_;
-  return plays && !successor_ ? locations_.take_due(address_, now) : std::nullopt;
+  return may_begin_beside(locked) ? locations_.take_due(address_, now) : std::nullopt;
+}
+
+void Player::ask_move(const std::string& tc_url) {
+  if (auto trouble = locations_.ask_move(address_, link_->settings(), tc_url)) {
+    GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
+  }
 }
 
 void Player::begin_successor(const Address& address) {
@@ -108,14 +117,14 @@ bool Player::must_change(Connection::Locked& locked, rtmp::Time now) {
   return change == Change::kGoOn || (change == Change::kAnew && !live());
 }
 
-/// choose_change() is for when there is nothing to pass on, or must_change().
+/// choose_change() is for when there is nothing to pass on, or must_change(). A stream that its
+/// publisher has ended may be one that goes where we go: the successor shows, within its limits.
 Player::Change Player::choose_change(Connection::Locked& locked, rtmp::Time now) {
   if (!successor_) {
     return Change::kNone;
   }
   const Change change = judge_successor(locked, now);
-  const bool over = stream_.playback.over() && !elsewhere();
-  return change == Change::kNone && (stream_.ended || over) ? Change::kLoss : change;
+  return change == Change::kNone && stream_.ended ? Change::kLoss : change;
 }
 
 /// note_loss() is for a connection that has ended while another is on its way.
@@ -145,6 +154,7 @@ void Player::change_over(Change change) {
     Successor::Taken taken = successor->take(after, *this);
     old = std::exchange(link_, std::move(taken.link));
     address_ = successor->address();
+    locations_.stay();
     if (change == Change::kGoOn) {
       go_on_with(taken);
     } else {
@@ -159,6 +169,9 @@ void Player::change_over(Change change) {
         reconnector_.on_running(now);
       }
       locations_.on_running(address_, now);
+      if (taken.move_request) {
+        ask_move(*taken.move_request);
+      }
       notices_.post_connected(0);
       send_wanted(after);
     } else {

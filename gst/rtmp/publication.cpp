@@ -74,7 +74,7 @@ void Publication::set_alarm(Lock& state) {
       next = at;
     }
   };
-  if (!state->successor.link) {
+  if (state->current.published && !state->successor.link) {
     sooner(state->locations.due_at());
   }
   if (!state->left.empty()) {
@@ -98,7 +98,7 @@ void Publication::on_alarm() {
     if (attempt_due && std::exchange(state->leave_first, false)) {
       leaving = state->current.link;
     }
-    if (!state->successor.link) {
+    if (state->current.published && !state->successor.link) {
       beside = state->locations.take_due(state->current.address, now);
     }
   }
@@ -139,7 +139,7 @@ void Publication::attempt() {
       return;
     }
     made = make_link(state, state->current);
-    old = std::exchange(state->current.link, made);
+    old = std::exchange(state->current, Way(made, state->current.address)).link;
     tell_dropping(state, false, {});
     notices_.post_connecting(state->reconnector.attempt());
   }
@@ -160,7 +160,7 @@ void Publication::begin_successor(Address address) {
         state->successor.link) {
       return;
     }
-    Way way{nullptr, std::move(address)};
+    Way way(nullptr, std::move(address));
     GST_INFO_OBJECT(element_, "another connection, beside the one that runs: to %s",
                     way.address.moved ? "where the server sends us" : "the first location");
     made = way.link = make_link(state, way);
@@ -182,9 +182,18 @@ bool Publication::take_key_frame_wish() {
   return true;
 }
 
-void Publication::change_over(Lock& state) {
+/// take_successor() makes it the current one. What the one before was asked is settled.
+void Publication::take_successor(Lock& state) {
   successor_ready_ = false;
+  state->locations.stay();
   state->current = std::exchange(state->successor, {});
+  if (const auto request = std::exchange(state->current.move_request, std::nullopt)) {
+    ask_move(state, *request);
+  }
+}
+
+void Publication::change_over(Lock& state) {
+  take_successor(state);
   const rtmp::Time now = monotonic_now();
   state->locations.on_running(state->current.address, now);
   state->reconnector.on_running(now);
@@ -233,12 +242,14 @@ void Publication::on_capabilities(uint64_t serial, const rtmp::EnhancedCapabilit
 void Publication::on_published(uint64_t serial) {
   auto state = state_.lock();
   if (state->successor.is(serial)) {
+    state->successor.published = true;
     successor_ready_ = !state->ending;
   } else if (state->current.is(serial)) {
+    state->current.published = true;
     notices_.post_connected(state->reconnector.attempt());
     state->reconnects += state->reconnector.has_run() ? 1 : 0;
     state->reconnector.on_running(monotonic_now());
-    state->requested_at.reset();
+    state->left_at.reset();
     state->locations.on_running(state->current.address, monotonic_now());
     set_alarm(state);
   }
@@ -256,10 +267,15 @@ void Publication::drop_successor(Lock& state, const Failure& failure) {
   if (dropped.address.moved && failure.kind == FailureKind::kBadName &&
       state->locations.reconnect().enabled) {
     state->current.address = std::move(dropped.address);
-    state->leave_first = true;
-    state->attempt_at = monotonic_now();
+    leave(state);
   }
   set_alarm(state);
+}
+
+/// leave() makes the next attempt in the place of the current link, which goes first.
+void Publication::leave(Lock& state) {
+  state->leave_first = true;
+  state->left_at = state->attempt_at = monotonic_now();
 }
 
 void Publication::give_up(Lock& state, const Failure& failure) {
@@ -278,9 +294,9 @@ void Publication::give_up(Lock& state, const Failure& failure) {
 /// plan_attempt() chooses what is tried next, and answers when; nothing = it is over.
 std::optional<rtmp::Duration> Publication::plan_attempt(Lock& state, const Failure& failure,
                                                         rtmp::Time now) {
-  auto delay = state->reconnector.on_end(failure, now);
-  if (!delay && state->requested_at && failure.kind == FailureKind::kBadName &&
-      now - *state->requested_at <
+  const auto delay = state->reconnector.on_end(failure, now);
+  if (state->left_at && failure.kind == FailureKind::kBadName &&
+      now - *state->left_at <
           std::chrono::seconds(state->locations.reconnect().ghost_timeout_seconds)) {
     return Reconnector::kGhostDelay;  // the connection that was left is still closing
   }
@@ -306,12 +322,14 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
     // It takes over, whether or not it is published yet.
     notices_.post_loss(failure);
     state->left.push_back(state->current.link);
+    if (!state->successor.reached) {
+      keep_socket(state, std::move(socket));
+    }
     if (successor_ready_) {
       change_over(state);
     } else {
       (void)state->reconnector.on_end(failure, now);
-      state->locations.stay();
-      state->current = std::exchange(state->successor, {});
+      take_successor(state);
       if (auto server = std::exchange(state->successor_server, {})) {
         take_capabilities(state, *std::move(server));
       }
@@ -330,10 +348,7 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
     give_up(state, failure);
     return false;
   }
-  if (socket) {
-    state->lost = std::move(socket);
-    state->lost_index = state->current.address.index;
-  }
+  keep_socket(state, std::move(socket));
   const unsigned attempt = state->reconnector.attempt();
   GST_INFO_OBJECT(
       element_, "attempt %u in %" G_GINT64_FORMAT " ms: %s", attempt,
@@ -348,26 +363,45 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
   return true;
 }
 
+/// keep_socket() is for a reset that would be lost now.
+void Publication::keep_socket(Lock& state, OpenSocket socket) {
+  if (socket) {
+    state->lost = std::move(socket);
+    state->lost_index = state->current.address.index;
+  }
+}
+
 /// The way is there again: now a reset of the last connection arrives, and the server gives our
 /// name free before we ask for it.
 void Publication::on_reached(uint64_t serial) {
   auto state = state_.lock();
-  const Way& way = state->successor.is(serial) ? state->successor : state->current;
-  if (way.is(serial) && way.address.index == state->lost_index) {
+  Way& way = state->successor.is(serial) ? state->successor : state->current;
+  if (!way.is(serial)) {
+    return;
+  }
+  way.reached = true;
+  if (way.address.index == state->lost_index) {
     state->lost = {};
+  }
+}
+
+void Publication::ask_move(Lock& state, const MoveRequest& request) {
+  if (auto trouble =
+          state->locations.ask_move(state->current.address, request.from, request.tc_url)) {
+    GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
   }
 }
 
 void Publication::on_move_request(uint64_t serial, const ConnectionSettings& from,
                                   const std::string& tc_url) {
   auto state = state_.lock();
-  if (!state->current.is(serial)) {
-    return;
+  MoveRequest request{from, tc_url};
+  if (state->successor.is(serial)) {
+    state->successor.move_request = std::move(request);
+  } else if (state->current.is(serial)) {
+    ask_move(state, request);
+    set_alarm(state);
   }
-  if (auto trouble = state->locations.ask_move(state->current.address, from, tc_url)) {
-    GST_WARNING_OBJECT(element_, "not moved: the server %s", trouble->c_str());
-  }
-  set_alarm(state);
 }
 
 void Publication::tell_dropping(Lock& state, bool active, rtmp::Duration age) {
@@ -480,8 +514,9 @@ void Publication::abandon() {
 void Publication::reconnect() {
   auto state = state_.lock();
   if (!state->abandoned && !state->ending && !state->failed) {
-    state->leave_first = !state->waiting();  // while we wait there is none to leave
-    state->requested_at = state->attempt_at = monotonic_now();
+    const bool leaves = !state->waiting();  // while we wait there is none to leave
+    leave(state);
+    state->leave_first = leaves;
     set_alarm(state);
   }
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gst/gst.h>
@@ -91,10 +92,21 @@ class Publication final : private PublishLink::Owner,
   guint estimated_bitrate() const { return estimated_bitrate_; }
 
  private:
+  /// MoveRequest is what on_move_request() was told.
+  struct MoveRequest {
+    ConnectionSettings from;
+    std::string tc_url;
+  };
   /// Way is a connection, and where it goes.
   struct Way {
+    Way() = default;
+    Way(LinkPtr with, Address to) : link(std::move(with)), address(std::move(to)) {}
+
     LinkPtr link;
     Address address;
+    bool reached = false;                     // there is a way to the server
+    bool published = false;                   // and it has the stream
+    std::optional<MoveRequest> move_request;  // of a successor: for when it has taken over
 
     bool is(uint64_t serial) const { return link && link->attempt().serial == serial; }
   };
@@ -117,10 +129,10 @@ class Publication final : private PublishLink::Owner,
     OpenSocket lost;  // of the last connection, whose end its peer may not know of
     size_t lost_index = 0;
     guint reconnects = 0;
-    std::optional<rtmp::Time> requested_at;  // reconnect(), until it has led to something
-    bool dropping = false;                   // as the application was told
-    bool ending = false;                     // begin_end()
-    bool cut_off = false;                    // and then the attempt to connect anew has failed
+    std::optional<rtmp::Time> left_at;  // a link in good order, of which the server may not know
+    bool dropping = false;              // as the application was told
+    bool ending = false;                // begin_end()
+    bool cut_off = false;               // and then the attempt to connect anew has failed
     bool abandoned = false;
     bool failed = false;  // for good
     bool posted = false;  // the error
@@ -151,7 +163,11 @@ class Publication final : private PublishLink::Owner,
   LinkPtr make_link(Lock& state, const Way& way);
   void take_capabilities(Lock& state, rtmp::EnhancedCapabilities server);
   void change_over(Lock& state);
+  void take_successor(Lock& state);
+  void ask_move(Lock& state, const MoveRequest& request);
   void drop_successor(Lock& state, const Failure& failure);
+  void leave(Lock& state);
+  static void keep_socket(Lock& state, OpenSocket socket);
   void give_up(Lock& state, const Failure& failure);
   std::optional<rtmp::Duration> plan_attempt(Lock& state, const Failure& failure, rtmp::Time now);
   std::vector<LinkPtr> take_all(Lock& state);

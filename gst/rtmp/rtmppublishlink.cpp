@@ -139,7 +139,7 @@ void PublishLink::on_link_event(Connection::Locked& locked, rtmp::Event&& event)
       GST_WARNING_OBJECT(element_, "the server cannot record the stream");
       return;
     case StatusCode::kConnectReconnectRequest:
-      if (owner_ != nullptr && link_->state(locked) == LinkState::kRunning) {
+      if (owner_ != nullptr && link_->state(locked) <= LinkState::kRunning) {
         owner_->on_move_request(attempt_.serial, link_->settings(),
                                 std::string(status->status.info.find_text("tcUrl").value_or("")));
       }

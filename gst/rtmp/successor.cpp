@@ -31,6 +31,10 @@ void Successor::on_link_event(Connection::Locked& locked, rtmp::Event&& event) {
   if (auto* media = std::get_if<rtmp::event::Media>(&event)) {
     on_media(std::move(*media));
   } else if (auto* status = std::get_if<rtmp::event::StreamStatus>(&event)) {
+    if (status->status.code == rtmp::StatusCode::kConnectReconnectRequest) {
+      move_request_ = std::string(status->status.info.find_text("tcUrl").value_or(""));
+      return;
+    }
     stream_.playback.on_status(status->status.code);
     if (status->status.is_error()) {
       link_->fail_with_status(locked, status->status);
@@ -108,7 +112,8 @@ std::string Successor::why_failed(Connection::Locked& locked) const {
 Successor::Taken Successor::take(Connection::Locked& locked, ClientLink::Observer& observer) {
   link_->set_observer(locked, &observer);
   locked.hold_reading(false);
-  return {std::move(link_), std::move(stream_), std::move(queue_), duration_, header_changed_};
+  return {std::move(link_), std::move(stream_), std::move(queue_),
+          duration_,        header_changed_,    std::move(move_request_)};
 }
 
 }  // namespace gstrtmp

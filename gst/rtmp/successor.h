@@ -56,6 +56,8 @@ class Successor final : private ClientLink::Observer {
     TagQueue queue;
     std::optional<GstClockTime> duration;
     bool header_changed = false;  ///< the stream's header says something
+    /// The tcUrl of a server that wants us elsewhere already; empty: there again.
+    std::optional<std::string> move_request;
   };
   /// take() hands everything over; `observer` hears of the link from now on.
   Taken take(Connection::Locked& locked, ClientLink::Observer& observer);
@@ -75,6 +77,7 @@ class Successor final : private ClientLink::Observer {
   TagQueue queue_;
   std::optional<GstClockTime> duration_;
   bool header_changed_ = false;
+  std::optional<std::string> move_request_;
   std::optional<rtmp::Time> running_since_;
   std::optional<rtmp::Time> key_frame_since_;
   std::optional<rtmp::Time> media_since_;

@@ -52,14 +52,12 @@ std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival) {
   return tag;
 }
 
-HeaderPlace Tag::header_place() const {
-  const unsigned tracks =
-      type == TagType::kScript
-          ? 0
-          : rtmp::media::track_set(type == TagType::kAudio ? rtmp::media::MediaType::kAudio
-                                                           : rtmp::media::MediaType::kVideo,
-                                   payload.bytes());
-  return {type, packet, tracks};
+unsigned Tag::tracks() const {
+  return type == TagType::kScript
+             ? 0
+             : rtmp::media::track_set(type == TagType::kAudio ? rtmp::media::MediaType::kAudio
+                                                              : rtmp::media::MediaType::kVideo,
+                                      payload.bytes());
 }
 
 bool TagQueue::starts_decoding(const Tag& tag) const {

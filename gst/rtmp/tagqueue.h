@@ -18,7 +18,7 @@ namespace gstrtmp {
 struct HeaderPlace {
   rtmp::flv::TagType type;
   rtmp::media::PacketClass packet;
-  unsigned tracks;  ///< as rtmp::media::track_set() tells them
+  unsigned tracks;
 
   bool operator==(const HeaderPlace&) const = default;
 };
@@ -41,7 +41,9 @@ struct Tag {
     return packet == rtmp::media::PacketClass::kSequenceHeader ||
            packet == rtmp::media::PacketClass::kMetadata;
   }
-  HeaderPlace header_place() const;
+  /// tracks() is for which of its type it is, as rtmp::media::track_set() tells them.
+  unsigned tracks() const;
+  HeaderPlace header_place() const { return {type, packet, tracks()}; }
   /// memory() is about how many octets it takes while it waits: an empty one takes some as well.
   uint64_t memory() const { return kOverhead + payload.block.capacity; }
   /// is_media() is true for what has a place in time: audio and video, not scripts and headers.

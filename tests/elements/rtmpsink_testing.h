@@ -314,6 +314,25 @@ inline ErrorMessage expect_error(Sink& sink, GQuark domain, gint code, const std
   return expect_error(take_error(sink, limit), domain, code, reason, step);
 }
 
+/// tc_url() is what a Reconnect Request names to send a client to that server.
+inline std::string tc_url(const TestServer& server, const std::string& app = "live") {
+  return "rtmp://127.0.0.1:" + std::to_string(server.port()) + "/" + app;
+}
+
+/// move_request() is Enhanced RTMP's Reconnect Request; without `to`: to where the client is.
+inline rtmp::Status move_request(const std::string& to) {
+  rtmp::Status status = rtmp::make_status(rtmp::StatusCode::kConnectReconnectRequest);
+  if (!to.empty()) {
+    status.info = rtmp::amf::Value::object({{"tcUrl", to}});
+  }
+  return status;
+}
+
+/// move_command() is the same as a command, for Script::after_connect.
+inline rtmp::Command move_command(const TestServer& server) {
+  return {"onStatus", 0, rtmp::amf::Null{}, {rtmp::to_value(move_request(tc_url(server)))}};
+}
+
 /// A port that nobody listens on.
 inline uint16_t closed_port() {
   TestServer server;

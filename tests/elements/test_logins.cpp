@@ -336,10 +336,6 @@ TEST(Logins, DemandsAreMasked) {
 
 // ---- redirects ----
 
-std::string tc_url(const TestServer& server, const std::string& app = "live") {
-  return "rtmp://127.0.0.1:" + std::to_string(server.port()) + "/" + app;
-}
-
 TEST(Redirects, AreFollowed) {
   for (bool by_status : {false, true}) {
     TestServer there;

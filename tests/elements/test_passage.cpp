@@ -90,6 +90,59 @@ TEST(Passage, HoldsWhatHasBeenPassedOnEachKindForItself) {
   EXPECT_TRUE(passage.behind());
 }
 
+// In the copy the sound may come long before the picture of the same time.
+TEST(Passage, NewSoundSaysNothingOfThePictures) {
+  Passage passage = passed(0, 15);
+  passage.begin_overlap();
+  EXPECT_FALSE(passage.holds(make(audio_frame(15, 15 * 40 + 3), at(0ms))));
+  EXPECT_FALSE(passage.behind());
+  EXPECT_TRUE(passage.holds(make(video_frame(14, 100, 14 * 40), at(0ms))));
+  EXPECT_FALSE(passage.holds(make(video_frame(15, 100, 15 * 40), at(0ms))));
+  EXPECT_TRUE(passage.behind());
+}
+
+TEST(Passage, EachTrackForItself) {
+  Passage passage;
+  const auto frame = [](uint8_t track, int64_t ms) {
+    // An inter frame; multitrack: one track, CodedFramesX.
+    return make(Message{rtmp::MessageType::kVideo, ms, {0xa6, 0x03, 'h', 'v', 'c', '1', track, 1}},
+                at(0ms));
+  };
+  passage.note(frame(0, 0));
+  passage.note(frame(0, 40));
+  passage.note(frame(1, 20));  // the second is a little late
+  passage.begin_overlap();
+  EXPECT_TRUE(passage.holds(frame(0, 40)));
+  EXPECT_TRUE(passage.holds(frame(1, 20)));
+  EXPECT_FALSE(passage.holds(frame(1, 40)));
+  EXPECT_FALSE(passage.holds(frame(0, 80)));
+}
+
+TEST(Passage, ATrackThatHasEndedIsNotWaitedFor) {
+  Passage passage = passed(0, 15);  // to 563 ms
+  for (uint32_t i = 15; i < 120; i++) {
+    passage.note(make(video_frame(i, 100, i * 40), at(0ms)));
+  }
+  std::deque<Tag> pictures;
+  for (uint32_t i = 110; i < 125; i++) {
+    pictures.push_back(make(video_frame(i, 100, i * 40), at(0ms)));
+  }
+  EXPECT_EQ(passage.compare(pictures), Likeness::kSame) << "the sound has ended";
+  passage.begin_overlap();
+  EXPECT_FALSE(passage.holds(make(video_frame(120, 100, 120 * 40), at(0ms))));
+  EXPECT_FALSE(passage.behind()) << "sound may come";
+  EXPECT_FALSE(passage.holds(make(video_frame(170, 100, 170 * 40), at(0ms))));
+  EXPECT_TRUE(passage.behind()) << "it would be new";
+}
+
+TEST(Passage, ACopyThatBeginsAnewIsNewFromThereOn) {
+  Passage passage = passed(1000, 15);
+  passage.begin_overlap();
+  EXPECT_TRUE(passage.holds(make(video_frame(1010, 100, 1010 * 40), at(0ms))));
+  EXPECT_FALSE(passage.holds(make(video_frame(0, 100, 0), at(0ms))));
+  EXPECT_FALSE(passage.holds(make(audio_frame(0, 3), at(0ms))));
+}
+
 TEST(Passage, SeveralOfOneTimeAreCounted) {
   Passage passage;
   const Tag tag = make(audio_frame(1, 40), at(0ms));

@@ -356,14 +356,6 @@ std::vector<int64_t> pictures(const TestServer& server) {
   return times;
 }
 
-rtmp::Status move_request(const std::string& tc_url) {
-  rtmp::Status status = rtmp::make_status(rtmp::StatusCode::kConnectReconnectRequest);
-  if (!tc_url.empty()) {
-    status.info = rtmp::amf::Value::object({{"tcUrl", tc_url}});
-  }
-  return status;
-}
-
 // Enhanced RTMP's Reconnect Request: the new connection first, changed over in front of a key
 // frame, then the end of the old one. Nothing is lost, and nothing doubled.
 TEST(RtmpSinkMove, TheServerSendsUsElsewhere) {
@@ -372,7 +364,7 @@ TEST(RtmpSinkMove, TheServerSendsUsElsewhere) {
   Sink sink(first.url());  // without auto-reconnect: nothing is lost
   ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
   ASSERT_TRUE(first.wait([](const Log& log) { return log.messages.size() == 13; }));
-  first.send_status(move_request("rtmp://127.0.0.1:" + std::to_string(second.port()) + "/live"));
+  first.send_status(move_request(tc_url(second)));
   ASSERT_TRUE(second.wait(published));
   EXPECT_EQ(first.log().ended, 0u) << "the old one goes on until the key frame";
   for (uint32_t i = 5; i < 25; i++) {
@@ -422,13 +414,43 @@ TEST(RtmpSinkMove, ANameInUseLetsTheOldConnectionGoFirst) {
   EXPECT_TRUE(second.wait([](const Log& log) { return log.publishes.size() >= 2; }));
 }
 
+// The server that wants to be rid of us is not asked again while our name is in use at the next.
+TEST(RtmpSinkMove, ANameInUseStaysInUseForAWhile) {
+  TestServer first;
+  TestServer second(
+      scripted([](Script& s) { s.refuse_publish = refusal(rtmp::StatusCode::kPublishBadName); }));
+  ReconnectingSink sink(first.url());
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  ASSERT_TRUE(first.wait(published));
+  first.send_status(move_request("//127.0.0.1:" + std::to_string(second.port()) + "/live"));
+  ASSERT_TRUE(second.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  second.set_script({});
+  EXPECT_TRUE(second.wait([](const Log& log) { return log.publishes.size() == 3; }));
+  EXPECT_EQ(first.log().accepted, 1u);
+}
+
+// A server may send us on before we publish: a stream that runs is moved, beside the old one.
+TEST(RtmpSinkMove, AskedBeforeTheStreamRuns) {
+  TestServer second;
+  TestServer first(scripted([&](Script& s) { s.after_connect = {move_command(second)}; }));
+  Sink sink(first.url());
+  ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
+  ASSERT_TRUE(second.wait(published));
+  for (uint32_t i = 5; i < 31; i++) {
+    ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_TRUE(first.wait([](const Log& log) { return log.count("deleteStream") == 1; }));
+  expect_fresh_start(second.log().messages, 0);
+}
+
 // What becomes of a connection that has been left is no news.
 TEST(RtmpSinkMove, TheOldConnectionMayBreakAfterwards) {
   TestServer first;
   TestServer second;
   Sink sink(first.url());
   ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
-  first.send_status(move_request("rtmp://127.0.0.1:" + std::to_string(second.port()) + "/live"));
+  first.send_status(move_request(tc_url(second)));
   ASSERT_TRUE(second.wait(published));
   for (uint32_t i = 5; i < 31; i++) {
     ASSERT_EQ(sink.push(video_frame(i)), GST_FLOW_OK);
@@ -451,7 +473,7 @@ TEST(RtmpSinkMove, TheServerSendsUsElsewhereAndHangsUp) {
   ReconnectingSink sink(first.url());
   ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
   ASSERT_TRUE(first.wait([](const Log& log) { return log.messages.size() == 13; }));
-  first.send_status(move_request("rtmp://127.0.0.1:" + std::to_string(second.port()) + "/live"));
+  first.send_status(move_request(tc_url(second)));
   ASSERT_TRUE(second.wait([](const Log& log) { return log.accepted == 1; }));
   first.disconnect();
   EXPECT_TRUE(second.wait(published));
@@ -463,7 +485,7 @@ TEST(RtmpSinkMove, ARequestThatIsRepeatedIsOne) {
   TestServer second;
   Sink sink(first.url());
   ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
-  const auto request = move_request("rtmp://127.0.0.1:" + std::to_string(second.port()) + "/live");
+  const auto request = move_request(tc_url(second));
   first.send_status(request);
   ASSERT_TRUE(second.wait(published));
   first.send_status(request);

@@ -12,18 +12,6 @@ namespace {
 using namespace rtmptest;  // NOLINT: the tests' own vocabulary
 using Step = Script::Step;
 
-rtmp::Status move_request(const std::string& tc_url) {
-  rtmp::Status status = rtmp::make_status(rtmp::StatusCode::kConnectReconnectRequest);
-  if (!tc_url.empty()) {
-    status.info = rtmp::amf::Value::object({{"tcUrl", tc_url}});
-  }
-  return status;
-}
-
-std::string tc_url(const TestServer& server, const std::string& app = "live") {
-  return "rtmp://127.0.0.1:" + std::to_string(server.port()) + "/" + app;
-}
-
 /// Relayed is one live stream that two servers have, the second `behind` the first; less than
 /// nothing: ahead. Its time stamps there are `shift` ms later.
 class Relayed {
@@ -215,6 +203,67 @@ TEST(RtmpSrcMove, NobodyIsThereAndTheOldGoesOnUntilItEnds) {
   expect_whole(source);
   first.disconnect();
   EXPECT_TRUE(source.wait_eos());
+}
+
+// A server may send us on before it lets us play.
+TEST(RtmpSrcMove, AskedBeforeTheStreamPlays) {
+  TestServer second(scripted([](Script& s) { s.gop_cache = true; }));
+  TestServer first(scripted([&](Script& s) {
+    s.after_connect = {move_command(second)};
+    s.delay = 50ms;
+  }));
+  Source source(first.url());
+  source.play();
+  ASSERT_TRUE(wait_player(first));
+  Relayed stream(first, second);
+  ASSERT_TRUE(wait_player(second));
+  EXPECT_TRUE(left(first));
+  ASSERT_TRUE(source.wait_media(30));
+  EXPECT_EQ(source.stat("reconnects"), 1u);
+}
+
+// The publisher may have been sent there as well: its end here is none of the stream's.
+TEST(RtmpSrcMove, ThePublisherGoesFirst) {
+  TestServer first;
+  TestServer second(scripted([](Script& s) {
+    s.gop_cache = true;
+    s.delay = 100ms;
+  }));
+  Source source(first.url());  // without auto-reconnect
+  source.play();
+  ASSERT_TRUE(wait_player(first));
+  {
+    Publisher publisher(first, "key");
+    ASSERT_TRUE(source.wait_media(20));
+  }
+  first.send_status(move_request(tc_url(second)));
+  first.send_status(rtmp::make_status(rtmp::StatusCode::kPlayUnpublishNotify));
+  ASSERT_TRUE(wait_player(second));
+  Publisher publisher(second, "key");
+  ASSERT_TRUE(source.wait_media(source.media().size() + 20));
+  EXPECT_FALSE(source.message(
+      static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ERROR | GST_MESSAGE_EOS), 0ms));
+}
+
+TEST(RtmpSrcMove, ThePublisherHasEndedAndTheNewOneIsNotThere) {
+  TestServer first;
+  TestServer second(scripted([](Script& s) {
+    s.delay = 200ms;
+    s.refuse_connect = rtmp::make_status(rtmp::StatusCode::kConnectRejected);
+  }));
+  Source source(first.url());  // without auto-reconnect
+  source.play();
+  ASSERT_TRUE(wait_player(first));
+  {
+    Publisher publisher(first, "key");
+    ASSERT_TRUE(source.wait_media(20));
+  }
+  first.send_status(move_request(tc_url(second)));
+  first.send_status(rtmp::make_status(rtmp::StatusCode::kPlayUnpublishNotify));
+  EXPECT_TRUE(source.wait_eos());
+  EXPECT_EQ(second.log().connects.size(), 1u);
+  EXPECT_FALSE(
+      source.message(static_cast<GstMessageType>(GST_MESSAGE_WARNING | GST_MESSAGE_ERROR), 0ms));
 }
 
 TEST(RtmpSrcMove, RelativeToWhereWeAre) {
