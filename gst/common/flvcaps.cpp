@@ -310,7 +310,9 @@ bool TrackFormat::needs_configuration() const {
 }
 
 bool TrackFormat::has_composition_time() const {
-  return rtmp::media::has_composition_time(codec);
+  return rtmp::media::has_composition_time(
+      kind == TrackKind::kVideo ? rtmp::media::MediaType::kVideo : rtmp::media::MediaType::kAudio,
+      codec);
 }
 
 bool TrackFormat::has_header_buffers() const {

@@ -208,8 +208,8 @@ bool TrackCodec::needs_configuration() const {
 }
 
 bool TrackCodec::has_composition_time() const {
-  return type == MediaType::kVideo && (rtmp::media::has_composition_time(fourcc) ||
-                                       (fourcc == FourCc::kNone && video == VideoCodec::kMpeg4));
+  return rtmp::media::has_composition_time(type, fourcc) ||
+         (type == MediaType::kVideo && fourcc == FourCc::kNone && video == VideoCodec::kMpeg4);
 }
 
 TrackCodec track_codec(MediaType type, const rtmp::media::MediaPacket& packet) {

@@ -297,8 +297,10 @@ TEST(Enhanced, EveryFirstOctetIsSurvived) {
 TEST(Enhanced, FourCcAsText) {
   const auto text = to_text(FourCc::kMp3);
   EXPECT_EQ(std::string_view(text.data(), text.size()), ".mp3");
-  EXPECT_TRUE(has_composition_time(FourCc::kVvc));
-  EXPECT_FALSE(has_composition_time(FourCc::kAv1));
+  EXPECT_TRUE(has_composition_time(MediaType::kVideo, FourCc::kVvc));
+  EXPECT_FALSE(has_composition_time(MediaType::kVideo, FourCc::kAv1));
+  EXPECT_FALSE(has_composition_time(MediaType::kAudio, FourCc::kAvc))
+      << "a peer may write it there";
 }
 
 }  // namespace

@@ -65,7 +65,8 @@ bool holds_many(const PacketHeader& header) {
 }
 
 bool writes_composition_time(const PacketHeader& header) {
-  return header.kind == PacketKind::kCodedFrames && has_composition_time(header.codec) &&
+  return header.kind == PacketKind::kCodedFrames &&
+         has_composition_time(header.type, header.codec) &&
          (holds_many(header) || header.composition_time != 0);
 }
 
@@ -99,8 +100,9 @@ std::array<char, 4> to_text(FourCc codec) {
           static_cast<char>(value >> 8), static_cast<char>(value)};
 }
 
-bool has_composition_time(FourCc codec) {
-  return codec == FourCc::kAvc || codec == FourCc::kHevc || codec == FourCc::kVvc;
+bool has_composition_time(MediaType type, FourCc codec) {
+  return type == MediaType::kVideo &&
+         (codec == FourCc::kAvc || codec == FourCc::kHevc || codec == FourCc::kVvc);
 }
 
 // ---- reading ----
@@ -341,7 +343,7 @@ std::optional<PeerError> PacketReader::read_track() {
   }
   packet_.kind = kind_of(type_, packet_type_);
   packet_.composition_time = 0;
-  if (packet_type_ == kCodedFrames && has_composition_time(packet_.codec)) {
+  if (packet_type_ == kCodedFrames && has_composition_time(type_, packet_.codec)) {
     Cursor body(packet_.payload);
     if (auto composition_time = body.i24()) {
       packet_.composition_time = *composition_time;
@@ -361,7 +363,7 @@ size_t write_packet_header(uint8_t* at, const PacketHeader& header) {
   uint8_t* const begin = at;
   const bool video = header.type == MediaType::kVideo;
   uint8_t packet_type = packet_type_of(header.kind);
-  if (header.kind == PacketKind::kCodedFrames && has_composition_time(header.codec) &&
+  if (header.kind == PacketKind::kCodedFrames && has_composition_time(header.type, header.codec) &&
       !writes_composition_time(header)) {
     packet_type = kCodedFramesX;
   }

@@ -32,10 +32,10 @@ enum class FourCc : uint32_t {
 };
 /// to_text() is the four characters as they are on the wire, whatever they are.
 std::array<char, 4> to_text(FourCc codec);
-/// has_composition_time() is true for the codecs whose CodedFrames carry one: AVC, HEVC, VVC.
-bool has_composition_time(FourCc codec);
 
 enum class MediaType : uint8_t { kAudio, kVideo };
+/// has_composition_time() is true for the video codecs whose CodedFrames carry one: AVC, HEVC, VVC.
+bool has_composition_time(MediaType type, FourCc codec);
 
 /// PacketKind is what a packet is. Values are ours; the wire's differ between audio and video.
 enum class PacketKind : uint8_t {
