@@ -502,6 +502,20 @@ TEST(ChunkWriter, Backlog) {
   EXPECT_FALSE(backlog.oldest);
 }
 
+TEST(ChunkWriter, SetChunkSizeHasNoAge) {
+  constexpr Time start{std::chrono::hours(100)};
+  ChunkWriter writer;
+  writer.set_chunk_size(4096);
+  EXPECT_EQ(writer.backlog().messages, 1u);
+  EXPECT_FALSE(writer.backlog().oldest);
+  for (Lane lane : {Lane::kMedia, Lane::kControl}) {
+    OutgoingMessage message = outgoing(video(1000, 300), lane);
+    message.queued_at = start;
+    writer.write(std::move(message));
+    EXPECT_EQ(writer.backlog().oldest, start);
+  }
+}
+
 TEST(ChunkWriter, DropsWhatHasNotBegun) {
   ChunkWriter writer;
   std::vector<int64_t> asked;

@@ -450,7 +450,8 @@ WriterBacklog ChunkWriter::Queue::backlog() const {
       span = {std::min({front, back, span ? span->first : front}),
               std::max({front, back, span ? span->second : back})};
     }
-    if (waiting->begun) {
+    // Nobody has said when Set Chunk Size was queued, and nobody waits for it.
+    while (waiting != nullptr && (waiting->begun || waiting->new_chunk_size != 0)) {
       waiting = LaneList::next(waiting);
     }
     if (waiting != nullptr) {

@@ -43,7 +43,8 @@ struct WriterBacklog {
   /// Media time between the oldest and the newest message not wholly cut in the lanes of audio and
   /// media, milliseconds.
   int64_t media_span_ms = 0;
-  std::optional<Time> oldest;  ///< when the oldest waiting message was queued
+  /// When the oldest waiting message was queued; Set Chunk Size does not count.
+  std::optional<Time> oldest;
 };
 
 /// ChunkWriter cuts messages into chunks, late: whole messages wait in lanes and are cut only when
