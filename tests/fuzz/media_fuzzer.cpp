@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Bodies of audio and video messages, and what stands in them. The first octet says what the rest
 // is taken for: an audio body, a video body, the payload of a metadata or multichannel packet, or
-// a name and an object, as onMetaData and connect have them. What has been read is written and must
-// read the same.
+// a name and an object, as onMetaData, onFI and connect have them. What has been read is written
+// and must read the same.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -13,6 +13,7 @@
 #include "wire/capabilities.h"
 #include "wire/colorinfo.h"
 #include "wire/enhanced.h"
+#include "wire/frameinfo.h"
 #include "wire/metadata.h"
 #include "wire/multichannel.h"
 #include "wire/trackinfo.h"
@@ -183,12 +184,23 @@ void check_capabilities(const rtmp::amf::Value& object) {
   }
 }
 
+void check_frame_info(const rtmp::amf::Value& object) {
+  const rtmp::FrameInfo info = rtmp::read_frame_info(object);
+  Buffer out;
+  Builder builder(out);
+  rtmp::write_frame_info(builder, info);
+  const auto again = rtmp::parse_script_data(out);
+  CHECK(again && rtmp::script_handler(out) == rtmp::kOnFrameInfo && again->arguments.size() == 1);
+  CHECK(rtmp::read_frame_info(again->arguments[0]) == info);
+}
+
 void check_metadata(Bytes body) {
   auto data = rtmp::parse_script_data(body);
   if (data && !data->arguments.empty()) {
     check_tracks(data->arguments[0], MediaType::kAudio);
     check_tracks(data->arguments[0], MediaType::kVideo);
     check_capabilities(data->arguments[0]);
+    check_frame_info(data->arguments[0]);
   }
 }
 
