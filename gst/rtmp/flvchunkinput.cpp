@@ -495,6 +495,9 @@ void FlvChunk::hold_format(FlvChunkPad& pad, TrackFormat format) {
     return;
   }
   pad.next_format = std::move(format);
+  if (!settings.lock()->key_unit_requests) {
+    return;
+  }
   gst_pad_push_event(GST_PAD_CAST(pad.pad()),
                      gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
 }

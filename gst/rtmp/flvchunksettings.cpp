@@ -123,6 +123,9 @@ bool set_chunk_property(FlvChunkSettings& settings, guint id, const GValue* valu
     case kPropTimestampBase:
       settings.timestamp_base = static_cast<TimestampBase>(g_value_get_enum(value));
       break;
+    case kPropKeyUnitRequests:
+      settings.key_unit_requests = g_value_get_boolean(value);
+      break;
     default:
       return false;
   }
@@ -172,6 +175,9 @@ bool get_chunk_property(const FlvChunkSettings& settings, guint id, GValue* valu
       break;
     case kPropTimestampBase:
       g_value_set_enum(value, static_cast<int>(settings.timestamp_base));
+      break;
+    case kPropKeyUnitRequests:
+      g_value_set_boolean(value, settings.key_unit_requests);
       break;
     case kPropLatency:
       g_value_set_uint64(value, settings.latency);
@@ -333,6 +339,19 @@ void install_chunk_properties(GObjectClass* klass) {
       klass, kPropTimestampBase,
       g_param_spec_enum("timestamp-base", "Timestamp base", "What timestamps of tags count from",
                         timestamp_base_type(), static_cast<int>(defaults.timestamp_base), flags));
+  /**
+   * GstFlvChunk:key-unit-requests:
+   *
+   * Whether encoders are asked for a key frame when downstream wants one, as rtmpsink does after a
+   * loss, and when a change of the header has to wait for one. FALSE is for several encoders whose
+   * key frames have to stay together: one that makes a key frame out of turn counts from there, and
+   * never meets the others again. What has been asked for then comes with the next key frame.
+   */
+  g_object_class_install_property(
+      klass, kPropKeyUnitRequests,
+      g_param_spec_boolean("key-unit-requests", "Key unit requests",
+                           "Whether requests for key frames go to the encoders",
+                           defaults.key_unit_requests, flags));
   g_object_class_override_property(klass, kPropLatency, "latency");
   g_object_class_override_property(klass, kPropMinUpstreamLatency, "min-upstream-latency");
   for (GType type : {interleave_type(), chunk_mode_type(), chunk_timestamps_type(),

@@ -35,6 +35,7 @@ struct FlvChunkSettings {
   MultitrackMode multitrack = MultitrackMode::kOneTrack;
   TimestampPrecision timestamp_precision = TimestampPrecision::kAuto;
   TimestampBase timestamp_base = TimestampBase::kRunningTime;
+  bool key_unit_requests = true;
   // What a track may be late in a live pipeline, on top of what its source said, before the others
   // go on without it.
   GstClockTime latency = 50 * GST_MSECOND;
@@ -56,6 +57,7 @@ enum ChunkProperty : guint {
   kPropMultitrack,
   kPropTimestampPrecision,
   kPropTimestampBase,
+  kPropKeyUnitRequests,
   kPropLatency,
   kPropMinUpstreamLatency,
 };

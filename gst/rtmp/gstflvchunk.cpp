@@ -122,6 +122,7 @@
 #include <string>
 
 #include <gst/tag/tag.h>
+#include <gst/video/video-event.h>
 
 #include "rtmp/flvchunkaggregate.h"
 #include "rtmp/flvchunksettings.h"
@@ -258,6 +259,11 @@ gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
   if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE) {
     // The base class keeps it to itself; but encoders are to choose by what is taken now.
     chunk_of(aggregator).see_reconfigure();
+  }
+  if (gst_video_event_is_force_key_unit(event) &&
+      !chunk_of(aggregator).settings.lock()->key_unit_requests) {
+    gst_event_unref(event);
+    return FALSE;
   }
   return parent_class()->src_event(aggregator, event);
 }

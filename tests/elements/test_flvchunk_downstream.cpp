@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What downstream says that it takes: codecs, precision, and that it changes.
+#include <gst/video/video-event.h>
+
 #include "flvchunk_testing.h"
 
 namespace {
@@ -148,6 +150,37 @@ TEST(FlvChunkDownstream, ChangesHeadersOfVideoAtAKeyFrame) {
   EXPECT_EQ(story(mux.until_eos()),
             "v0 start@0, v0 keyx10@0, v0 interx10@40, v0 interx10@80, v0 avc1 start@120, "
             "v0 avc1 keyx10@120, v0 avc1 interx10@160, v0 avc1 end@160");
+}
+
+void ask_for_key_unit(Mux& mux) {
+  auto src = adopt(gst_element_get_static_pad(mux.element(), "src"));
+  gst_pad_send_event(src.get(),
+                     gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
+}
+
+TEST(FlvChunkDownstream, PassesRequestsForKeyFramesOn) {
+  Mux mux;
+  Input& video = mux.start_video();
+  ask_for_key_unit(mux);
+  EXPECT_EQ(video.key_units(), 1);
+}
+
+// Several encoders in step, of which none may be asked alone.
+TEST(FlvChunkDownstream, KeepsRequestsForKeyFramesToItself) {
+  Mux mux;
+  mux.set("key-unit-requests", FALSE);
+  Input& video = mux.start_video();
+  video.frame_ms(0, 0, true);
+  mux.settle();
+  ask_for_key_unit(mux);
+  mux.set_downstream_caps("video/x-flv, timestamp-precision = nanosecond");
+  video.frame_ms(40, 40);
+  video.frame_ms(80, 80, true);
+  video.eos();
+  EXPECT_EQ(story(mux.until_eos()),
+            "v0 start@0, v0 keyx10@0, v0 interx10@40, v0 avc1 start@80, v0 avc1 keyx10@80, "
+            "v0 avc1 end@80");
+  EXPECT_EQ(video.key_units(), 0);
 }
 
 // ---- what downstream does not take ----
