@@ -121,6 +121,9 @@ void FlvChunk::consume(Candidate& candidate) {
   frame.dts = running_time(segment, GST_BUFFER_DTS(buffer.get()));
   frame.pts = running_time(segment, GST_BUFFER_PTS(buffer.get()));
   frame.is_key = is_key;
+  if (frame.track.kind == TrackKind::kVideo) {
+    frame.info = make_frame_info(settings.lock()->frame_info, buffer.get(), is_key);
+  }
   frame.payload = std::move(buffer);
   consume_frame(candidate, std::move(frame));
 }

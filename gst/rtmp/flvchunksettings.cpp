@@ -75,6 +75,16 @@ GType timestamp_base_type() {
   return type;
 }
 
+GType frame_info_mode_type() {
+  static const GEnumValue values[] = {
+      {static_cast<int>(FrameInfoMode::kNone), "No onFI messages", "none"},
+      {static_cast<int>(FrameInfoMode::kKeyFrames), "In front of key frames", "key-frames"},
+      {static_cast<int>(FrameInfoMode::kAllFrames), "In front of all frames", "all-frames"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstFlvChunkFrameInfo", values);
+  return type;
+}
+
 std::string text_of(const GValue* value) {
   const gchar* text = g_value_get_string(value);
   return text != nullptr ? text : "";
@@ -125,6 +135,9 @@ bool set_chunk_property(FlvChunkSettings& settings, guint id, const GValue* valu
       break;
     case kPropKeyUnitRequests:
       settings.key_unit_requests = g_value_get_boolean(value);
+      break;
+    case kPropFrameInfo:
+      settings.frame_info = static_cast<FrameInfoMode>(g_value_get_enum(value));
       break;
     default:
       return false;
@@ -178,6 +191,9 @@ bool get_chunk_property(const FlvChunkSettings& settings, guint id, GValue* valu
       break;
     case kPropKeyUnitRequests:
       g_value_set_boolean(value, settings.key_unit_requests);
+      break;
+    case kPropFrameInfo:
+      g_value_set_enum(value, static_cast<int>(settings.frame_info));
       break;
     case kPropLatency:
       g_value_set_uint64(value, settings.latency);
@@ -352,10 +368,23 @@ void install_chunk_properties(GObjectClass* klass) {
       g_param_spec_boolean("key-unit-requests", "Key unit requests",
                            "Whether requests for key frames go to the encoders",
                            defaults.key_unit_requests, flags));
+  /**
+   * GstFlvChunk:frame-info:
+   *
+   * Which pictures get a script message in front that tells their time of day and timecode, if they
+   * have such metas; see the part on captions, time of day and timecode. None by default: readers
+   * such as FFmpeg find a further stream in a file that has script messages, and who transcodes has
+   * not always asked for the metas that its input brings.
+   */
+  g_object_class_install_property(
+      klass, kPropFrameInfo,
+      g_param_spec_enum("frame-info", "Frame info", "Which pictures tell their time and timecode",
+                        frame_info_mode_type(), static_cast<int>(defaults.frame_info), flags));
   g_object_class_override_property(klass, kPropLatency, "latency");
   g_object_class_override_property(klass, kPropMinUpstreamLatency, "min-upstream-latency");
-  for (GType type : {interleave_type(), chunk_mode_type(), chunk_timestamps_type(),
-                     multitrack_mode_type(), timestamp_precision_type(), timestamp_base_type()}) {
+  for (GType type :
+       {interleave_type(), chunk_mode_type(), chunk_timestamps_type(), multitrack_mode_type(),
+        timestamp_precision_type(), timestamp_base_type(), frame_info_mode_type()}) {
     gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
   }
 }

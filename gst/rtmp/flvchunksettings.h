@@ -7,6 +7,7 @@
 
 #include "rtmp/flvbundle.h"
 #include "rtmp/flvcutter.h"
+#include "rtmp/flvframeinfo.h"
 
 /// The properties of flvchunk.
 namespace gstrtmp {
@@ -36,6 +37,7 @@ struct FlvChunkSettings {
   TimestampPrecision timestamp_precision = TimestampPrecision::kAuto;
   TimestampBase timestamp_base = TimestampBase::kRunningTime;
   bool key_unit_requests = true;
+  FrameInfoMode frame_info = FrameInfoMode::kNone;
   // What a track may be late in a live pipeline, on top of what its source said, before the others
   // go on without it.
   GstClockTime latency = 50 * GST_MSECOND;
@@ -58,6 +60,7 @@ enum ChunkProperty : guint {
   kPropTimestampPrecision,
   kPropTimestampBase,
   kPropKeyUnitRequests,
+  kPropFrameInfo,
   kPropLatency,
   kPropMinUpstreamLatency,
 };

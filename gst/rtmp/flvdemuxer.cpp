@@ -179,6 +179,9 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
     notice(DemuxNotice::kEncrypted, {type, 0}, "The stream is encrypted (FLV's Filter bit).", out);
     return;
   }
+  if (type == MediaType::kVideo) {
+    told_info_.see_picture(tag.header.timestamp);
+  }
   GstBuffer* const body = tag.body.get();
   const size_t size = gst_buffer_get_size(body);
   // Mapping a body of several memories would copy it, and the header is all that has to be read, if
@@ -493,6 +496,7 @@ void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& trac
     if (packet.frame_type == FrameType::kDisposableInter) {
       GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DROPPABLE);
     }
+    told_info_.attach(buffer, track.description.framerate);
   }
   item.buffer = std::move(payload);
   out.push_back(std::move(item));
@@ -570,6 +574,9 @@ void FlvDemuxer::demux_script(DemuxTag tag, Items& out) {
   }
   if (is_ignored_script(handler)) {
     return;
+  }
+  if (handler == rtmp::kOnFrameInfo) {
+    told_info_.take(body, tag.header.timestamp);
   }
   const auto offset = static_cast<size_t>(body.data() - map.bytes().data());
   DemuxItem item;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/trackcaps.h"
+#include "rtmp/flvframeinfo.h"
 #include "rtmp/flvmediainfo.h"
 #include "rtmp/flvtagreader.h"
 #include "rtmp/flvtimeline.h"
@@ -129,6 +130,7 @@ class FlvDemuxer {
     std::optional<TimestampUnwrapper> unconfirmed;  ///< as it was before times began anew
   };
   RawTimes raw_;
+  ToldFrameInfo told_info_;
   bool continues_ = false;
   bool restarted_ = false;
   std::optional<int64_t> expected_;

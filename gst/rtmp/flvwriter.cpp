@@ -365,6 +365,10 @@ FlvWriter::Outcome FlvWriter::write(FlvFrame frame) {
     write_due(time.dts, each);
   });
 
+  // Tracks of one time would say the same.
+  if (!frame.info.empty() && (tracks_.lead() == nullptr || tracks_.lead()->key == frame.track)) {
+    push_header(make_tag(frame.info, TagType::kScript, timestamp(time.dts)), time.dts);
+  }
   if (!file_.streamable && sync_point) {
     note_key_frame(time.dts);
   }

@@ -48,6 +48,7 @@ struct FlvFrame {
   bool is_key = false;    ///< video only
   bool is_whole = false;  ///< the payload is a tag's body: its media header is in front already
   bool filtered = false;  ///< is_whole only: the tag had the Filter bit (Annex F)
+  rtmp::Buffer info;      ///< body of a script message in front of it, with its timestamp, if any
 };
 
 class FlvWriter {

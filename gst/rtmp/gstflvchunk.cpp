@@ -62,6 +62,18 @@
  * #GstFlvChunk:timestamp-precision the stream carries it as well. Codecs without composition time
  * (sound, AV1, VP9, VP8 and older ones) are stamped with their PTS.
  *
+ * ## Captions, time of day and timecode
+ *
+ * Payloads go through as they are, with the captions (CEA-608 and 708), timecodes and all else that
+ * is in their SEI messages or OBUs. Metas of buffers have no place in FLV. Of captions x264enc makes
+ * SEI again; of timecodes no encoder of GStreamer 1.22 does, nor of the time of day. These go out in
+ * script messages `onFI` in front of the picture, with its timestamp, if #GstFlvChunk:frame-info says
+ * so: a GstReferenceTimestampMeta of caps `timestamp/x-unix` or `timestamp/x-ntp`, to the
+ * millisecond, as `sd` (DD-MM-YYYY) and `st` (HH:MM:SS.mmm), in UTC; a GstVideoTimeCodeMeta as `tc`
+ * (HH:MM:SS:FF, or HH:MM:SS;FF with drop frame). This is the form of Flash Media Live Encoder. If
+ * there are several tracks of pictures, those of the first are told. flvunchunk makes metas again.
+ * A server may keep such messages to itself: nginx-rtmp and Node-Media-Server do.
+ *
  * ## Live pipelines
  *
  * A track that is silent or late holds the others up for #GstAggregator:latency (50 ms by default)

@@ -31,6 +31,14 @@
  * longer one, begins at its first frame. Tracks without data get gap events, so that they do not hold
  * up the others.
  *
+ * ## Captions, time of day and timecode
+ *
+ * What is in a picture's payload is left there, for parsers such as h264parse to make metas of. What
+ * script messages `onFI` tell of the picture of their timestamp, as flvchunk and encoders for Flash
+ * write them, is attached to it: date and time of day, taken for UTC's, as a
+ * GstReferenceTimestampMeta of caps `timestamp/x-unix`, and the timecode as a GstVideoTimeCodeMeta,
+ * if the metadata tells the frame rate and there is such a timecode at it.
+ *
  * ## Files
  *
  * Where upstream can be read anywhere, files can be sought in: flushing or not, accurate or to key
