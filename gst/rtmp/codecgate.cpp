@@ -119,8 +119,10 @@ GstPtr<GstCaps> flv_caps(EnhancedMode mode, const EnhancedCapabilities* server) 
   if (server->has(EnhancedCapabilities::kTimestampNano)) {
     gst_caps_set_simple(caps.get(), "timestamp-precision", G_TYPE_STRING, "nanosecond", nullptr);
   }
-  if (server->has(EnhancedCapabilities::kMultitrack)) {
-    gst_caps_set_simple(caps.get(), "multitrack", G_TYPE_BOOLEAN, TRUE, nullptr);
+  if (server->caps_ex) {
+    gst_caps_set_simple(caps.get(), "multitrack", G_TYPE_BOOLEAN,
+                        static_cast<gboolean>(server->has(EnhancedCapabilities::kMultitrack)),
+                        nullptr);
   }
   return caps;
 }

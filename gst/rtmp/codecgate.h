@@ -31,7 +31,8 @@ rtmp::EnhancedCapabilities announced_capabilities(EnhancedMode mode);
 ///                                                "none" alone: none. Left out: any. Codecs in
 ///                                                FLV's own headers are always taken.
 ///   timestamp-precision (string)   nanosecond: the server parses TimestampOffsetNano
-///   multitrack (boolean)           TRUE: the server takes messages of several tracks
+///   multitrack (boolean)           whether the server takes tracks other than the default one;
+///                                  left out: it says nothing of what it can parse
 ///   enhanced (boolean)             FALSE: nothing extended may be sent
 GstPtr<GstCaps> flv_caps(EnhancedMode mode, const rtmp::EnhancedCapabilities* server);
 

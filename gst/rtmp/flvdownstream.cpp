@@ -64,6 +64,11 @@ bool is_legacy(FourCc codec, TrackMode mode) {
   }
 }
 
+/// is_numbered() is true for a track that goes out in multitrack messages.
+bool is_numbered(TrackKey key, TrackMode mode) {
+  return key.id != 0 || mode == TrackMode::kMultitrack;
+}
+
 /// allows() is true if a field is `wanted`, or a list that has it, or is not there and `unsaid` is
 /// true. Booleans go by their names.
 bool allows(const GstStructure* s, const char* field, std::string_view wanted, bool unsaid) {
@@ -131,6 +136,7 @@ FlvDownstream ask_downstream(GstPad* src) {
   }
   out.video.emplace();
   out.audio.emplace();
+  out.multitrack = false;
   for (guint i = 0; i < gst_caps_get_size(caps.get()); i++) {
     const GstStructure* s = gst_caps_get_structure(caps.get(), i);
     if (!allows(s, "enhanced", "true", true)) {
@@ -138,6 +144,7 @@ FlvDownstream ask_downstream(GstPad* src) {
     }
     join(out.video, codecs_of(s, "video-codecs"));
     join(out.audio, codecs_of(s, "audio-codecs"));
+    out.multitrack = out.multitrack || allows(s, "multitrack", "true", true);
     out.nanoseconds = out.nanoseconds || allows(s, "timestamp-precision", "nanosecond", false);
   }
   return out;
@@ -146,6 +153,9 @@ FlvDownstream ask_downstream(GstPad* src) {
 GstPtr<GstCaps> restrict_caps(GstCaps* caps, TrackKey key, TrackMode mode,
                               const FlvDownstream& downstream) {
   auto out = adopt(gst_caps_new_empty());
+  if (is_numbered(key, mode) && !downstream.multitrack) {
+    return out;
+  }
   for (guint i = 0; i < gst_caps_get_size(caps); i++) {
     const GstStructure* s = gst_caps_get_structure(caps, i);
     const FourCc codec = four_cc_of(s);
@@ -164,7 +174,10 @@ GstPtr<GstCaps> restrict_caps(GstCaps* caps, TrackKey key, TrackMode mode,
 const char* choose_form(TrackFormat& format, TrackKey key, TrackMode mode,
                         const FlvDownstream& downstream, bool nanoseconds) {
   const bool extendable = can_be_extended(format);
-  if (key.id != 0) {
+  if (is_numbered(key, mode)) {
+    if (!downstream.multitrack) {
+      return "Downstream takes one track of a kind, without a number (multitrack=false).";
+    }
     mode = TrackMode::kMultitrack;
   }
   switch (mode) {

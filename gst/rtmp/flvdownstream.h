@@ -19,6 +19,7 @@ struct FlvDownstream {
   Codecs video;
   Codecs audio;
   bool nanoseconds = false;
+  bool multitrack = true;  ///< tracks with a number
 
   /// takes() is about codecs by FourCC; legacy ones everybody takes.
   bool takes(TrackKind kind, rtmp::media::FourCc codec) const;
@@ -31,7 +32,8 @@ std::string codec_text(rtmp::media::FourCc codec);
 
 /// ask_downstream() queries the peer's caps: `video/x-flv` with the lists of strings
 /// `video-codecs` and `audio-codecs`, FourCCs or "*", the string `timestamp-precision`, of which
-/// "nanosecond" counts, and the boolean `enhanced`, which is FALSE where no FourCC may be sent.
+/// "nanosecond" counts, and the booleans `enhanced` and `multitrack`, which are FALSE where no
+/// FourCC, and no track with a number, may be sent.
 /// Each may be a list, and what one of several structures takes is taken.
 FlvDownstream ask_downstream(GstPad* src);
 

@@ -72,9 +72,10 @@
  * its answer to connect, stands in the caps that the sink pad answers, and a RECONFIGURE event
  * tells upstream when that changes: `video-codecs` and `audio-codecs` are the FourCCs (lists of
  * strings; left out: any, or it says nothing; "none" alone: none), `timestamp-precision` is
- * "nanosecond" and `multitrack` TRUE where the server can parse these, and `enhanced` is FALSE if
- * #GstRtmpxSink:enhanced is `never`. A stream that has another codec is an error
- * (STREAM/CODEC_NOT_FOUND) before any of it goes out. Codecs in FLV's own headers are always taken.
+ * "nanosecond" where the server can parse it, `multitrack` is whether it takes several tracks, if
+ * it says what it can parse, and `enhanced` is FALSE if #GstRtmpxSink:enhanced is `never`. A stream
+ * that has another codec is an error (STREAM/CODEC_NOT_FOUND) before any of it goes out. Codecs in
+ * FLV's own headers are always taken.
  *
  * ## Getting in
  *

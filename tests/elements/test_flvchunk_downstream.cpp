@@ -205,6 +205,30 @@ TEST(FlvChunkDownstream, RefusesByNameWhatItDoesNotTake) {
   expect_refusal(mux, "hvc1", "video codecs: avc1, av01; audio codecs: Opus");
 }
 
+TEST(FlvChunkDownstream, RefusesATrackWithANumberWhereNoneIsTaken) {
+  for (const bool taken : {true, false}) {
+    Mux mux;
+    Input& video = mux.add("video");
+    Input& second = mux.add("video_1");
+    mux.set_downstream_caps(taken ? "video/x-flv, multitrack = (boolean) { true, false }"
+                                  : "video/x-flv, multitrack = (boolean) false");
+    EXPECT_EQ(gst_caps_is_empty(second.query_caps().get()), gboolean{!taken});
+    EXPECT_FALSE(gst_caps_is_empty(video.query_caps().get()));
+    mux.start();
+    video.open(kHevcCaps);
+    second.open(kHevcCaps);
+    video.frame_ms(0, 0, true);
+    second.frame_ms(0, 0, true);
+    mux.settle();
+    if (taken) {
+      EXPECT_FALSE(mux.message(GST_MESSAGE_ERROR, 0));
+      continue;
+    }
+    const auto posted = mux.take_error();
+    EXPECT_NE(posted.debug.find("multitrack=false"), std::string::npos) << posted.debug;
+  }
+}
+
 // Upstream was asked to choose again, and goes on.
 TEST(FlvChunkDownstream, RefusesWhatItTakesNoMore) {
   Mux mux;

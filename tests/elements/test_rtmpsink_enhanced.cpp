@@ -142,11 +142,13 @@ TEST(FlvCaps, TellWhatIsKnown) {
             "video/x-flv, timestamp-precision=(string)nanosecond, multitrack=(boolean)true");
   const auto some = server_of({"hvc1", "av01", "Opus"}, EnhancedCapabilities::kModEx);
   EXPECT_EQ(caps_text(EnhancedMode::kAuto, &some),
-            "video/x-flv, video-codecs=(string){ hvc1, av01 }, audio-codecs=(string){ Opus }");
+            "video/x-flv, video-codecs=(string){ hvc1, av01 }, audio-codecs=(string){ Opus }, "
+            "multitrack=(boolean)false");
   EXPECT_EQ(caps_text(EnhancedMode::kNever, &some), "video/x-flv, enhanced=(boolean)false");
   const auto sound = server_of({"Opus"});
   EXPECT_EQ(caps_text(EnhancedMode::kAuto, &sound),
-            "video/x-flv, video-codecs=(string){ none }, audio-codecs=(string){ Opus }");
+            "video/x-flv, video-codecs=(string){ none }, audio-codecs=(string){ Opus }, "
+            "multitrack=(boolean)false");
 }
 
 // ---- the elements ----
@@ -216,7 +218,7 @@ TEST(RtmpSinkEnhanced, TellsUpstreamWhatTheServerTakes) {
   EXPECT_TRUE(eventually([&] { return (reconfigures += take_reconfigures(sink)) == 2; }));
   EXPECT_EQ(peer_caps(sink),
             "video/x-flv, video-codecs=(string){ hvc1 }, audio-codecs=(string){ Opus }, "
-            "timestamp-precision=(string)nanosecond");
+            "timestamp-precision=(string)nanosecond, multitrack=(boolean)false");
   auto stats = sink.get_stats();
   EXPECT_EQ(stat(stats.get(), "server-video-codecs"), "hvc1");
   EXPECT_EQ(stat(stats.get(), "server-audio-codecs"), "Opus");
