@@ -151,7 +151,10 @@ void FlvChunk::complete_format(FlvChunkPad& pad, GstBuffer* frame) {
 void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<GstBuffer> body) {
   using rtmp::flv::TagType;
   if (tag.type != TagType::kAudio && tag.type != TagType::kVideo) {
-    consume_script(std::move(body), tag.type, std::nullopt, false);
+    const auto time = candidate.pad->priv->last_time
+                          ? std::optional(static_cast<int64_t>(GST_BUFFER_DTS(body.get())))
+                          : std::nullopt;
+    consume_script(std::move(body), tag.type, time, false);
     return;
   }
   FlvChunkPad& priv = *candidate.pad->priv;

@@ -496,7 +496,12 @@ void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& trac
     if (packet.frame_type == FrameType::kDisposableInter) {
       GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DROPPABLE);
     }
-    told_info_.attach(buffer, track.description.framerate);
+    // It is said of the first track's pictures.
+    if (ref == std::ranges::find(tracks_, MediaType::kVideo, [](const auto& each) {
+                 return each.first.type;
+               })->first) {
+      told_info_.attach(buffer, track.description.framerate);
+    }
   }
   item.buffer = std::move(payload);
   out.push_back(std::move(item));

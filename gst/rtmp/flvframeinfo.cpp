@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "rtmp/flvframeinfo.h"
 
-#include <cstdlib>
+#include <cstdint>
 
 #include <gst/video/video.h>
 
@@ -99,8 +99,9 @@ void ToldFrameInfo::take(rtmp::Bytes body, uint32_t timestamp) {
 }
 
 void ToldFrameInfo::see_picture(uint32_t timestamp) {
-  // Where a sender's clock is followed, equal timestamps come out a millisecond apart.
-  if (std::abs(static_cast<int32_t>(timestamp - timestamp_)) > 1) {
+  // Where a sender's clock is followed, equal timestamps come out a millisecond apart at most.
+  const uint32_t apart = timestamp - timestamp_;
+  if (apart != 0 && apart != 1 && apart != UINT32_MAX) {
     info_ = {};
   }
 }

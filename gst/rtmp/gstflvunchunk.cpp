@@ -37,7 +37,10 @@
  * script messages `onFI` tell of the picture of their timestamp, as flvchunk and encoders for Flash
  * write them, is attached to it: date and time of day, taken for UTC's, as a
  * GstReferenceTimestampMeta of caps `timestamp/x-unix`, and the timecode as a GstVideoTimeCodeMeta,
- * if the metadata tells the frame rate and there is such a timecode at it.
+ * if the metadata tells the frame rate and there is such a timecode at it. They are of the first
+ * track of pictures. A seek may begin behind the message: then they begin with the next. The messages
+ * come out on data pads as well, so who links these to flvchunk leaves its
+ * #GstFlvChunk:frame-info at none.
  *
  * ## Files
  *

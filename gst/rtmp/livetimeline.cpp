@@ -91,6 +91,12 @@ bool LiveTimeline::on_sender_jump(int64_t timestamp_ms, int64_t arrival) {
   return true;
 }
 
+int64_t LiveTimeline::script_time_ms(int64_t timestamp_ms) const {
+  const int64_t time = timestamp_ms * kMillisecond + shift_ + clock_.correction();
+  const bool near = begun_ && std::llabs(time - last_time_) < kNear && time >= floor_;
+  return near ? time / kMillisecond : header_time_ms();
+}
+
 LiveTimeline::Place LiveTimeline::place(int64_t timestamp_ms, int64_t arrival) {
   Place place;
   int64_t sender = timestamp_ms * kMillisecond + shift_;

@@ -24,6 +24,8 @@ class LiveTimeline {
   static constexpr int64_t kJoining = 3 * GST_SECOND;
   static constexpr int64_t kJoiningStep = 5 * GST_MSECOND;
   static constexpr int64_t kJoiningPause = 100 * GST_MSECOND;
+  /// Encoders stamp some scripts with zero, in mid-stream: those that far away have no time.
+  static constexpr int64_t kNear = 10 * GST_SECOND;
 
   /// Mapping: a segment with this start and base is to be sent before the buffer.
   struct Mapping {
@@ -64,6 +66,9 @@ class LiveTimeline {
   /// has: has_time().
   bool has_time() const { return has_time_; }
   int64_t header_time_ms() const { return last_time_ / static_cast<int64_t>(GST_MSECOND); }
+  /// script_time_ms() is the time for a script message: its own, if it is near that of the media
+  /// and not before the last loss.
+  int64_t script_time_ms(int64_t timestamp_ms) const;
   /// mapping() is the segment that holds now.
   Mapping mapping() const { return mapping_; }
 

@@ -362,7 +362,9 @@ std::optional<int64_t> Player::place(Tag& tag, rtmp::Time now) {
   }
   if (!tag.is_media()) {
     // Encoders stamp headers with zero, or with whatever they like.
-    return timeline_.has_time() ? timeline_.header_time_ms() : std::max<int64_t>(0, tag.timestamp);
+    return !timeline_.has_time() ? std::max<int64_t>(0, tag.timestamp)
+           : tag.is_header()     ? timeline_.header_time_ms()
+                                 : timeline_.script_time_ms(tag.timestamp);
   }
   const int64_t arrival = running_time(tag.arrival, now);
   if (!timeline_.begun()) {

@@ -248,9 +248,12 @@ TEST(FlvChunkFlv, WritesAChangedSequenceHeader) {
 
 TEST(FlvChunkFlv, PassesOtherScriptDataOn) {
   const Octets cue = Octets{2} + amf_text("onCuePoint") + Octets{5};
-  const auto tags = run({stream(1) + tag(kScript, 7, cue) + picture(40, false)});
-  ASSERT_EQ(timeline(tags), "F S V0 A0 v0 a7 S v40");
+  const auto tags = run({stream(1) + tag(kScript, 40, cue) + picture(40, false) +
+                         tag(kScript, 1'000'000, cue) + picture(80, false)});
+  ASSERT_EQ(timeline(tags), "F S V0 A0 v0 a7 S v40 S v80");
   EXPECT_EQ(tags[6].body, cue);
+  EXPECT_EQ(tags[6].timestamp, 40u) << "with the picture behind it";
+  EXPECT_EQ(tags[8].timestamp, 40u) << "its own means nothing here";
   // In front of all as well, as `|RtmpSampleAccess` comes.
   EXPECT_EQ(timeline(run({kHeader + tag(kScript, 0, cue) + setup() + picture(0, true)})),
             "F S V0 A0 S v0");

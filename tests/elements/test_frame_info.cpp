@@ -227,6 +227,26 @@ TEST(FrameInfo, MayBeAMillisecondBeside) {
   EXPECT_EQ(unix_time_of(demux.track("video").buffers.at(0).get()), GST_CLOCK_TIME_NONE);
 }
 
+TEST(FrameInfo, SaysNothingOfWhatIsFarAway) {
+  Unchunk demux;
+  demux.open();
+  demux.push_all(opening(25) + tag(kScript, 0, frame_info("01:02:03:04")) + frame(0x80000000));
+  EXPECT_EQ(timecode_of(demux.track("video").buffers.at(0).get()), "");
+}
+
+// flvchunk says it of the first track alone.
+TEST(FrameInfo, IsOfTheFirstTracksPictures) {
+  // A key frame; multitrack: one track, CodedFramesX.
+  const Octets second = Octets{0x96, 0x03, 'v', 'p', '0', '8', 1} + unchunktest::picture(24, 2);
+  Unchunk demux;
+  demux.open();
+  demux.push_all(opening(25) + tag(kScript, 40, frame_info("01:02:03:04")) + frame(40) +
+                 tag(kVideo, 40, second) + tag(kScript, 80, frame_info("01:02:03:05")) + frame(80));
+  EXPECT_EQ(timecode_of(demux.track("video").buffers.at(0).get()), "01:02:03:04");
+  EXPECT_EQ(timecode_of(demux.track("video").buffers.at(1).get()), "01:02:03:05");
+  EXPECT_EQ(timecode_of(demux.track("video_1").buffers.at(0).get()), "");
+}
+
 TEST(FrameInfo, ATimecodeIsOneAtTheFrameRate) {
   const std::tuple<double, const char*, const char*> cases[] = {
       {30000.0 / 1001, "01:02:03;04", "01:02:03;04"},  // drop frame
