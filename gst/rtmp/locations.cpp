@@ -30,9 +30,17 @@ void Locations::stay() {
 
 std::optional<rtmp::Duration> Locations::next(Address& address, std::optional<rtmp::Duration> delay,
                                               const Reconnector& reconnector, rtmp::Time now) {
+  auto asked = std::exchange(move_, std::nullopt);
   stay();
   const auto end = reconnector.gives_up_at();
   const bool may_go_on = reconnect().enabled && (!end || now < *end);
+  if (asked && delay && may_go_on) {
+    // Sent on and left before we could go.
+    const rtmp::Time at = moved_at_ ? std::max(now, *moved_at_ + kMoveInterval) : now;
+    moved_at_ = at;
+    address = *std::move(asked);
+    return at - now;
+  }
   if (std::exchange(address.moved, std::nullopt)) {
     // Where we were sent may refuse what the location itself takes.
     return delay || !may_go_on ? delay : Reconnector::kGhostDelay;

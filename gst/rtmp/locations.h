@@ -40,7 +40,8 @@ class Locations {
   /// stay() tells that it runs no more, ends, or runs elsewhere: what was asked of us is settled.
   void stay();
   /// next() changes `address`, which has failed, to what is tried now, and answers when; nothing =
-  /// there is nothing left. `delay` is what the Reconnector said; nothing = not there again.
+  /// there is nothing left. `delay` is what the Reconnector said; nothing = not there again. Where
+  /// the server has asked us to go comes first.
   std::optional<rtmp::Duration> next(Address& address, std::optional<rtmp::Duration> delay,
                                      const Reconnector& reconnector, rtmp::Time now);
   /// ask_move() is for a server that wants us to connect anew (Enhanced RTMP,

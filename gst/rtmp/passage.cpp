@@ -22,7 +22,8 @@ void Passage::note(const Tag& tag) {
   if (tag.is_header()) {
     return;
   }
-  if (tag.is_media() && tag.timestamp + kLeap < newest_.value_or(tag.timestamp)) {
+  const auto before = last_.find(track(tag));
+  if (tag.is_media() && before != last_.end() && tag.timestamp + kLeap < before->second.ms) {
     *this = Passage();
   }
   if (tag.is_video() && !std::exchange(has_video_, true)) {
@@ -32,7 +33,7 @@ void Passage::note(const Tag& tag) {
   last.count = last.ms == tag.timestamp ? last.count + 1 : 1;
   last.ms = tag.timestamp;
   if (tag.is_media()) {
-    newest_ = tag.timestamp;
+    newest_ = std::max(newest_.value_or(tag.timestamp), tag.timestamp);
   }
   if (is_point(tag)) {
     points_.push_back({tag.timestamp, tag.payload.size});
@@ -79,22 +80,25 @@ Passage::Likeness Passage::compare(const std::deque<Tag>& copy) const {
 
 void Passage::begin_overlap() {
   overlap_ = last_;
-  copied_ms_.reset();
+  overlap_end_ = newest_.value_or(0);
+  copied_.clear();
 }
 
 bool Passage::holds(const Tag& tag) {
   if (tag.is_header() || overlap_.empty()) {
     return false;
   }
+  const Track of = track(tag);
   if (tag.is_media()) {
+    int64_t& copied = copied_.emplace(of, tag.timestamp).first->second;
     // A track that has ended would be waited for for ever.
-    if (tag.timestamp > newest_.value_or(0) + kApart || tag.timestamp + kLeap < copied_ms_) {
+    if (tag.timestamp > overlap_end_ + kApart || tag.timestamp + kLeap < copied) {
       overlap_.clear();
       return false;
     }
-    copied_ms_ = std::max(copied_ms_.value_or(tag.timestamp), tag.timestamp);
+    copied = tag.timestamp;
   }
-  const auto left = overlap_.find(track(tag));
+  const auto left = overlap_.find(of);
   if (left == overlap_.end()) {
     return false;
   }
@@ -106,6 +110,12 @@ bool Passage::holds(const Tag& tag) {
     return true;
   }
   overlap_.erase(left);
+  // Scripts have whatever time stamps they like, and may not come again.
+  if (std::ranges::all_of(overlap_, [](const auto& each) {
+        return each.first.first == rtmp::flv::TagType::kScript;
+      })) {
+    overlap_.clear();
+  }
   return false;
 }
 

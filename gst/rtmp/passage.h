@@ -23,7 +23,7 @@ class Passage {
   /// A track that far behind the others, milliseconds, has ended, or pauses. What comes that far
   /// behind what has been passed on is all new.
   static constexpr int64_t kApart = 2000;
-  /// No copy goes back by so much, milliseconds, but for a stream that begins anew.
+  /// No track goes back by so much, milliseconds, but where the stream begins anew.
   static constexpr int64_t kLeap = 5000;
 
   /// note() is for each tag that is passed on, with the sender's time stamp.
@@ -64,11 +64,13 @@ class Passage {
   bool is_point(const Tag& tag) const;
 
   std::map<Track, Last> last_;
-  std::optional<int64_t> newest_;  // of media
+  std::optional<int64_t> newest_;  // the latest of all media
   bool has_video_ = false;
   std::deque<Point> points_;
-  std::map<Track, Last> overlap_;     // what is left to be left out
-  std::optional<int64_t> copied_ms_;  // the newest of the copy
+  // Of a copy that has begun:
+  std::map<Track, Last> overlap_;    // what is left to be left out
+  int64_t overlap_end_ = 0;          // newest_ as it was then
+  std::map<Track, int64_t> copied_;  // the last of its tracks
 };
 
 }  // namespace gstrtmp

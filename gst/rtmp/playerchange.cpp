@@ -117,11 +117,15 @@ bool Player::must_change(Connection::Locked& locked, rtmp::Time now) {
   return change == Change::kGoOn || (change == Change::kAnew && !live());
 }
 
-/// choose_change() is for when there is nothing to pass on, or must_change(). A stream that its
-/// publisher has ended may be one that goes where we go: the successor shows, within its limits.
+/// choose_change() is for when there is nothing to pass on, or must_change(). A live stream that
+/// its publisher has ended may be one that goes where we go: the successor shows, within its
+/// limits. A recording is over.
 Player::Change Player::choose_change(Connection::Locked& locked, rtmp::Time now) {
   if (!successor_) {
     return Change::kNone;
+  }
+  if (!live() && stream_.playback.over() && !elsewhere()) {
+    return Change::kDrop;
   }
   const Change change = judge_successor(locked, now);
   return change == Change::kNone && stream_.ended ? Change::kLoss : change;
@@ -155,6 +159,9 @@ void Player::change_over(Change change) {
     old = std::exchange(link_, std::move(taken.link));
     address_ = successor->address();
     locations_.stay();
+    if (taken.move_request) {
+      ask_move(*taken.move_request);
+    }
     if (change == Change::kGoOn) {
       go_on_with(taken);
     } else {
@@ -169,9 +176,6 @@ void Player::change_over(Change change) {
         reconnector_.on_running(now);
       }
       locations_.on_running(address_, now);
-      if (taken.move_request) {
-        ask_move(*taken.move_request);
-      }
       notices_.post_connected(0);
       send_wanted(after);
     } else {

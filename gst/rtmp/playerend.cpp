@@ -91,8 +91,9 @@ std::optional<rtmp::Duration> Player::plan_attempt(const Failure& failure, bool 
 /// yet, and retry_at_ says when it comes. All that was queued has been passed on by then.
 bool Player::take_end(Connection::Locked& locked, rtmp::Time now, Output& output) {
   const bool over = stream_.playback.over() && !elsewhere();
-  if (successor_ ||
-      (may_begin_beside(locked) && locations_.due_at().value_or(rtmp::Time::max()) <= now)) {
+  const bool begins_beside =
+      live() && may_begin_beside(locked) && locations_.due_at().value_or(rtmp::Time::max()) <= now;
+  if (successor_ || begins_beside) {
     return false;  // choose_change() decides, at once or with what is to be begun
   }
   if (error_posted_) {

@@ -67,6 +67,12 @@ std::vector<Publication::LinkPtr> Publication::take_all(Lock& state) {
 
 // ---- attempts ----
 
+/// may_begin_beside() is true for a link that is in good order and alone.
+bool Publication::may_begin_beside(const Lock& state) {
+  return state->current.published && !state->successor.link && !state->attempt_at &&
+         !state->abandoned && !state->ending && !state->failed;
+}
+
 void Publication::set_alarm(Lock& state) {
   std::optional<rtmp::Time> next = state->attempt_at;
   auto sooner = [&next](std::optional<rtmp::Time> at) {
@@ -74,7 +80,7 @@ void Publication::set_alarm(Lock& state) {
       next = at;
     }
   };
-  if (state->current.published && !state->successor.link) {
+  if (may_begin_beside(state)) {
     sooner(state->locations.due_at());
   }
   if (!state->left.empty()) {
@@ -98,7 +104,7 @@ void Publication::on_alarm() {
     if (attempt_due && std::exchange(state->leave_first, false)) {
       leaving = state->current.link;
     }
-    if (state->current.published && !state->successor.link) {
+    if (may_begin_beside(state)) {
       beside = state->locations.take_due(state->current.address, now);
     }
   }
@@ -134,7 +140,7 @@ void Publication::attempt() {
     auto state = state_.lock();
     state->attempt_at.reset();
     state->leave_first = false;
-    if (state->abandoned || state->ending) {
+    if (state->abandoned || state->ending || state->failed) {
       changed_.notify_all();
       return;
     }
@@ -156,8 +162,7 @@ void Publication::begin_successor(Address address) {
   LinkPtr made;
   {
     auto state = state_.lock();
-    if (state->abandoned || state->ending || state->failed || state->attempt_at ||
-        state->successor.link) {
+    if (!may_begin_beside(state)) {
       return;
     }
     Way way(nullptr, std::move(address));
@@ -295,11 +300,15 @@ void Publication::give_up(Lock& state, const Failure& failure) {
 std::optional<rtmp::Duration> Publication::plan_attempt(Lock& state, const Failure& failure,
                                                         rtmp::Time now) {
   const auto delay = state->reconnector.on_end(failure, now);
-  if (state->left_at && failure.kind == FailureKind::kBadName &&
+  const auto end = state->reconnector.gives_up_at();
+  if (state->left_at && failure.kind == FailureKind::kBadName && (!end || now < *end) &&
       now - *state->left_at <
-          std::chrono::seconds(state->locations.reconnect().ghost_timeout_seconds)) {
-    return Reconnector::kGhostDelay;  // the connection that was left is still closing
+          std::chrono::seconds(state->locations.reconnect().ghost_timeout_seconds) &&
+      (!delay || state->current.address.moved)) {
+    // The connection that was left is still closing, and who sent us here wants us no more.
+    return Reconnector::kGhostDelay;
   }
+  state->left_at.reset();
   return state->locations.next(state->current.address, delay, state->reconnector, now);
 }
 
@@ -316,8 +325,13 @@ bool Publication::on_failed(uint64_t serial, const Failure& failure, OpenSocket 
     return false;  // it has been left
   }
   state->last_error = failure.text;
-  state->leave_first = false;
   const rtmp::Time now = monotonic_now();
+  const bool was_to_go = std::exchange(state->leave_first, false);
+  if (was_to_go && !state->successor.link && !state->ending) {
+    keep_socket(state, std::move(socket));  // the attempt in its place is due anyhow
+    return true;
+  }
+  state->attempt_at.reset();
   if (state->successor.link) {
     // It takes over, whether or not it is published yet.
     notices_.post_loss(failure);
@@ -478,7 +492,6 @@ Publication::Next Publication::next(const PublishLink& ended) {
 bool Publication::begin_end() {
   auto state = state_.lock();
   state->ending = true;
-  state->locations.stay();
   successor_ready_ = false;
   if (std::exchange(state->leave_first, false)) {
     state->attempt_at.reset();  // the link is in good order, and may end so
@@ -491,7 +504,9 @@ bool Publication::begin_end() {
 }
 
 void Publication::go_on() {
-  state_.lock()->ending = false;
+  auto state = state_.lock();
+  state->ending = false;
+  set_alarm(state);
 }
 
 void Publication::abandon() {

@@ -160,6 +160,7 @@ class Publication final : private PublishLink::Owner,
   void on_alarm();
   void attempt();
   void begin_successor(Address address);
+  static bool may_begin_beside(const Lock& state);
   LinkPtr make_link(Lock& state, const Way& way);
   void take_capabilities(Lock& state, rtmp::EnhancedCapabilities server);
   void change_over(Lock& state);

@@ -137,6 +137,16 @@ TEST_F(LocationsTest, AServerSendsUsOnNowAndThenOnly) {
   EXPECT_TRUE(moved(kStart + 10s)) << "the application may at any time";
 }
 
+TEST_F(LocationsTest, SentOnAndLeftBeforeWeCouldGo) {
+  begin({"rtmp://b/live/key"});
+  ASSERT_FALSE(ask("rtmp://elsewhere/live"));
+  EXPECT_EQ(fail(), 0ms);
+  EXPECT_EQ(host(), "elsewhere");
+  ASSERT_FALSE(ask("rtmp://further/live"));
+  EXPECT_EQ(fail(), Locations::kMoveInterval) << "two servers may send us to each other";
+  EXPECT_EQ(host(), "further");
+}
+
 TEST_F(LocationsTest, WhereTheServerSentUsFailsAndWeAreBack) {
   begin({"rtmp://b/live/key"});
   ASSERT_FALSE(ask("rtmp://elsewhere/live"));

@@ -129,10 +129,47 @@ TEST(Passage, ATrackThatHasEndedIsNotWaitedFor) {
   }
   EXPECT_EQ(passage.compare(pictures), Likeness::kSame) << "the sound has ended";
   passage.begin_overlap();
-  EXPECT_FALSE(passage.holds(make(video_frame(120, 100, 120 * 40), at(0ms))));
-  EXPECT_FALSE(passage.behind()) << "sound may come";
-  EXPECT_FALSE(passage.holds(make(video_frame(170, 100, 170 * 40), at(0ms))));
-  EXPECT_TRUE(passage.behind()) << "it would be new";
+  for (uint32_t i = 120; i < 180; i++) {
+    const Tag tag = make(video_frame(i, 100, i * 40), at(0ms));
+    EXPECT_EQ(passage.behind(), i * 40 > 119 * 40 + Passage::kApart + 40) << i;
+    EXPECT_FALSE(passage.holds(tag));
+    passage.note(tag);  // as it is passed on
+  }
+}
+
+// Cue points, say, which encoders stamp as they like.
+TEST(Passage, ScriptsDoNotKeepACopyBehind) {
+  Passage passage = passed(0, 15);
+  const auto script = [] {
+    return make(Message{rtmp::MessageType::kDataAmf0, 0, script_body("onCuePoint")}, at(0ms));
+  };
+  passage.note(script());
+  passage.note(script());
+  passage.begin_overlap();
+  EXPECT_TRUE(passage.holds(script())) << "passed on before";
+  for (const Tag& tag : copy(15, 1)) {
+    EXPECT_FALSE(passage.holds(tag));
+    passage.note(tag);
+  }
+  EXPECT_TRUE(passage.behind());
+  EXPECT_FALSE(passage.holds(script()));
+}
+
+TEST(Passage, SoundFarAheadOfThePictures) {
+  Passage passage;
+  std::deque<Tag> tags;
+  for (uint32_t i = 0; i < 50; i++) {
+    tags.push_back(make(audio_frame(i, i * 40 + 2500), at(0ms)));
+    tags.push_back(make(video_frame(i, 100, i * 40), at(0ms)));
+  }
+  for (const Tag& tag : tags) {
+    passage.note(tag);
+  }
+  EXPECT_EQ(passage.compare(tags), Likeness::kSame);
+  passage.begin_overlap();
+  for (const Tag& tag : tags) {
+    EXPECT_TRUE(passage.holds(tag));
+  }
 }
 
 TEST(Passage, ACopyThatBeginsAnewIsNewFromThereOn) {

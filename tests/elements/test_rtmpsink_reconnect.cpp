@@ -423,9 +423,9 @@ TEST(RtmpSinkMove, ANameInUseStaysInUseForAWhile) {
   ASSERT_EQ(sink.push(sample_stream(5)), GST_FLOW_OK);
   ASSERT_TRUE(first.wait(published));
   first.send_status(move_request("//127.0.0.1:" + std::to_string(second.port()) + "/live"));
-  ASSERT_TRUE(second.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  ASSERT_TRUE(second.wait([](const Log& log) { return log.publishes.size() >= 2; }));
   second.set_script({});
-  EXPECT_TRUE(second.wait([](const Log& log) { return log.publishes.size() == 3; }));
+  EXPECT_TRUE(second.wait([](const Log& log) { return log.publishes.size() >= 3; }));
   EXPECT_EQ(first.log().accepted, 1u);
 }
 
