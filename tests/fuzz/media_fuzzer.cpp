@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Bodies of audio and video messages, and what stands in them. The first octet says what the rest
-// is taken for: an audio body, a video body, the payload of a metadata or multichannel packet, or
-// a name and an object, as onMetaData, onFI and connect have them. What has been read is written
-// and must read the same.
+// is taken for: an audio body, a video body, the payload of a metadata or multichannel packet, a
+// cue of an ad break or its SCTE 35 section, or a name and an object, as onMetaData, onFI and
+// connect have them. What has been read is written and must read the same.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -12,10 +12,12 @@
 #include "wire/amf0.h"
 #include "wire/capabilities.h"
 #include "wire/colorinfo.h"
+#include "wire/cue.h"
 #include "wire/enhanced.h"
 #include "wire/frameinfo.h"
 #include "wire/metadata.h"
 #include "wire/multichannel.h"
+#include "wire/scte35.h"
 #include "wire/trackinfo.h"
 
 namespace {
@@ -194,6 +196,43 @@ void check_frame_info(const rtmp::amf::Value& object) {
   CHECK(rtmp::read_frame_info(again->arguments[0]) == info);
 }
 
+void check_section(Bytes body) {
+  auto section = rtmp::scte35::parse_section(body);
+  if (!section) {
+    CHECK(section.error().offset <= body.size());
+    return;
+  }
+  Buffer moved(body.begin(), body.end());
+  rtmp::scte35::set_adjustment(moved, 12345);
+  auto again = rtmp::scte35::parse_section(moved);
+  CHECK(again && again->adjustment == 12345 && again->time == section->time);
+  rtmp::scte35::set_adjustment(moved, section->adjustment);
+  CHECK(std::ranges::equal(moved, body));
+}
+
+void check_cue(Bytes body) {
+  constexpr uint32_t kTimestamp = 0xFFFFF000;
+  auto cue = rtmp::parse_cue(body, kTimestamp);
+  if (!cue) {
+    return;
+  }
+  const Buffer section = rtmp::section_of(*cue, kTimestamp);
+  CHECK(rtmp::scte35::parse_section(section));
+  check_section(section);
+  for (auto dialect :
+       {rtmp::CueDialect::kOnAdCue, rtmp::CueDialect::kOnCuePoint, rtmp::CueDialect::kYouTube}) {
+    Buffer out;
+    Builder builder(out);
+    if (!rtmp::write_cue(builder, dialect, *cue, kTimestamp)) {
+      CHECK(out.empty());
+      continue;
+    }
+    auto again = rtmp::parse_cue(out, kTimestamp);
+    CHECK(again && (dialect == rtmp::CueDialect::kYouTube || !again->section.empty()));
+    CHECK(again->out == cue->out || !cue->out);
+  }
+}
+
 void check_metadata(Bytes body) {
   auto data = rtmp::parse_script_data(body);
   if (data && !data->arguments.empty()) {
@@ -224,6 +263,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 'm':
       check_multichannel(body);
+      break;
+    case 'q':
+      check_cue(body);
+      break;
+    case 's':
+      check_section(body);
       break;
     default:
       check_metadata(body);
