@@ -96,11 +96,15 @@ void FlvChunk::reset() {
   tags_ = nullptr;
   batch_.clear();
   flow_ = GST_FLOW_OK;
+  sent_cues_.lock()->clear();
+  cues_.clear();
+  last_cue_ = GST_SEQNUM_INVALID;
   for_each_pad([](FlvChunkPad& pad) { pad.reset_aggregation(); });
 }
 
 void FlvChunk::flush() {
   batch_.clear();
+  cues_.clear();
   flow_ = GST_FLOW_OK;
   if (writer_) {
     writer_->restart();
@@ -313,6 +317,8 @@ GstFlowReturn FlvChunk::aggregate(bool timeout) {
   }
   if (writer().has_begun()) {
     end_tracks();
+    take_sent_cues();
+    write_cues();
   }
   bool forced = timeout;
   while (flow_ == GST_FLOW_OK && writer().has_begun() && batch_.size() < kMaxBatch) {

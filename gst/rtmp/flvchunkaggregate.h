@@ -10,6 +10,7 @@
 
 #include "common/glue.h"
 #include "common/locked.h"
+#include "rtmp/cueevents.h"
 #include "rtmp/flvchunksettings.h"
 #include "rtmp/flvdownstream.h"
 #include "rtmp/flvwriter.h"
@@ -47,6 +48,9 @@ class FlvChunk : private FlvOutput {
   /// see_reconfigure() says that downstream may take something else from now on, and has the peers
   /// of those pads choose again for which it does.
   void see_reconfigure();
+  /// send_cue() takes an event with an SCTE 35 section from an application. False if it is none, or
+  /// cues have no format.
+  bool send_cue(GstEvent* event);
 
   // ---- source pad's thread ----
 
@@ -59,6 +63,9 @@ class FlvChunk : private FlvOutput {
   GstClockTime next_time();
   /// see_event() takes caps and tags in, in order with the buffers.
   void see_event(GstFlvChunkPad* pad, GstEvent* event);
+  /// see_cue() takes an SCTE 35 section in, in order with the buffers. False if the event has none,
+  /// or cues have no format.
+  bool see_cue(GstFlvChunkPad* pad, GstEvent* event);
 
  private:
   /// Candidate is a pad as choose() sees it.
@@ -97,6 +104,14 @@ class FlvChunk : private FlvOutput {
   bool consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
   void consume_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type, std::optional<int64_t> time,
                       bool is_raw);
+  // flvchunkcues.cpp
+  bool takes_cue(GstEvent* event);
+  void take_cue(GstEvent* event, int64_t position);
+  void take_sent_cues();
+  void write_cues();
+  void write_cue(const CueSection& section);
+  void ask_for_key_frame(std::optional<int64_t> time);
+
   static void see_time(FlvChunkPad& pad, const Candidate& candidate);
   void consume_frame(Candidate& candidate, FlvFrame frame);
   void complete_format(FlvChunkPad& pad, GstBuffer* frame);
@@ -159,6 +174,10 @@ class FlvChunk : private FlvOutput {
   GstPtr<GstTagList> tags_;
   std::vector<GstPtr<GstBuffer>> batch_;
   GstFlowReturn flow_ = GST_FLOW_OK;
+
+  Guarded<std::vector<GstPtr<GstEvent>>> sent_cues_;  ///< by applications
+  std::vector<CueSection> cues_;                      ///< from before the first frame
+  guint32 last_cue_ = GST_SEQNUM_INVALID;             ///< the same event comes on several pads
 };
 
 template <typename F>

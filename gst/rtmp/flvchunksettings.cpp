@@ -85,6 +85,19 @@ GType frame_info_mode_type() {
   return type;
 }
 
+GType cue_format_type() {
+  static const GEnumValue values[] = {
+      {static_cast<int>(CueFormat::kNone), "SCTE 35 events are left out", "none"},
+      {static_cast<int>(CueFormat::kOnAdCue), "onAdCue in SCTE-35 mode (Adobe Primetime, Azure)",
+       "on-ad-cue"},
+      {static_cast<int>(CueFormat::kOnCuePoint), "onCuePoint named scte35 (AWS Elemental)",
+       "on-cue-point"},
+      {static_cast<int>(CueFormat::kYouTube), "onCuePoint of type com.youtube.cuepoint", "youtube"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstFlvChunkCueFormat", values);
+  return type;
+}
+
 std::string text_of(const GValue* value) {
   const gchar* text = g_value_get_string(value);
   return text != nullptr ? text : "";
@@ -138,6 +151,9 @@ bool set_chunk_property(FlvChunkSettings& settings, guint id, const GValue* valu
       break;
     case kPropFrameInfo:
       settings.frame_info = static_cast<FrameInfoMode>(g_value_get_enum(value));
+      break;
+    case kPropCueFormat:
+      settings.cue_format = static_cast<CueFormat>(g_value_get_enum(value));
       break;
     default:
       return false;
@@ -194,6 +210,9 @@ bool get_chunk_property(const FlvChunkSettings& settings, guint id, GValue* valu
       break;
     case kPropFrameInfo:
       g_value_set_enum(value, static_cast<int>(settings.frame_info));
+      break;
+    case kPropCueFormat:
+      g_value_set_enum(value, static_cast<int>(settings.cue_format));
       break;
     case kPropLatency:
       g_value_set_uint64(value, settings.latency);
@@ -380,11 +399,24 @@ void install_chunk_properties(GObjectClass* klass) {
       klass, kPropFrameInfo,
       g_param_spec_enum("frame-info", "Frame info", "Which pictures tell their time and timecode",
                         frame_info_mode_type(), static_cast<int>(defaults.frame_info), flags));
+  /**
+   * GstFlvChunk:cue-format:
+   *
+   * As what script messages SCTE 35 events go out, those that tsdemux and flvunchunk send with
+   * send-scte35-events, and those that applications send to the element. What a service takes, it
+   * says itself; a cue can have it show advertisements, so none goes out unasked. YouTube's form
+   * has words for the beginnings and ends of breaks only. Encoders are asked for a key frame where
+   * a break begins and where it ends.
+   */
+  g_object_class_install_property(
+      klass, kPropCueFormat,
+      g_param_spec_enum("cue-format", "Cue format", "As what script messages SCTE 35 events go out",
+                        cue_format_type(), static_cast<int>(defaults.cue_format), flags));
   g_object_class_override_property(klass, kPropLatency, "latency");
   g_object_class_override_property(klass, kPropMinUpstreamLatency, "min-upstream-latency");
-  for (GType type :
-       {interleave_type(), chunk_mode_type(), chunk_timestamps_type(), multitrack_mode_type(),
-        timestamp_precision_type(), timestamp_base_type(), frame_info_mode_type()}) {
+  for (GType type : {interleave_type(), chunk_mode_type(), chunk_timestamps_type(),
+                     multitrack_mode_type(), timestamp_precision_type(), timestamp_base_type(),
+                     frame_info_mode_type(), cue_format_type()}) {
     gst_type_mark_as_plugin_api(type, static_cast<GstPluginAPIFlags>(0));
   }
 }

@@ -17,6 +17,7 @@ enum class Interleave : int { kAuto, kDts, kArrival };
 enum class ChunkTimestamps : int { kContinue, kZero };
 enum class TimestampPrecision : int { kAuto, kMillisecond, kNanosecond };
 enum class TimestampBase : int { kRunningTime, kZero, kUtc };
+enum class CueFormat : int { kNone, kOnAdCue, kOnCuePoint, kYouTube };
 
 /// kProgramName is what onMetaData names unless told otherwise.
 extern const char kProgramName[];
@@ -38,6 +39,7 @@ struct FlvChunkSettings {
   TimestampBase timestamp_base = TimestampBase::kRunningTime;
   bool key_unit_requests = true;
   FrameInfoMode frame_info = FrameInfoMode::kNone;
+  CueFormat cue_format = CueFormat::kNone;
   // What a track may be late in a live pipeline, on top of what its source said, before the others
   // go on without it.
   GstClockTime latency = 50 * GST_MSECOND;
@@ -61,6 +63,7 @@ enum ChunkProperty : guint {
   kPropTimestampBase,
   kPropKeyUnitRequests,
   kPropFrameInfo,
+  kPropCueFormat,
   kPropLatency,
   kPropMinUpstreamLatency,
 };

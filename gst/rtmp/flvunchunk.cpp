@@ -374,7 +374,8 @@ GstFlowReturn FlvUnchunk::take_script(GstPtr<GstBuffer> buffer, bool amf3) {
     constexpr size_t kMostHeld = 64;
     constexpr size_t kMostOctetsHeld = 1 << 20;
     const size_t size = gst_buffer_get_size(buffer.get());
-    if (settings.lock()->data_pads && held_scripts_.size() < kMostHeld &&
+    const FlvUnchunkSettings wanted = settings.copy();
+    if ((wanted.data_pads || wanted.send_scte35_events) && held_scripts_.size() < kMostHeld &&
         size <= kMostOctetsHeld - held_script_octets_) {
       held_script_octets_ += size;
       // A copy, as the message may be a small part of a large memory.
@@ -382,10 +383,13 @@ GstFlowReturn FlvUnchunk::take_script(GstPtr<GstBuffer> buffer, bool amf3) {
     }
     return GST_FLOW_OK;
   }
-  if (!chosen_.data_pads || segment_.rate < 0) {
+  if (segment_.rate < 0 || (!chosen_.data_pads && !chosen_.send_scte35_events)) {
     return GST_FLOW_OK;
   }
   ensure_segment();
+  if (chosen_.send_scte35_events) {
+    take_cue(buffer.get());
+  }
   return pads_.push_script(std::move(buffer), amf3 ? "amf3" : "amf0");
 }
 

@@ -23,6 +23,7 @@ struct FlvUnchunkSettings {
   GstClockTime no_more_pads_threshold = 6 * GST_SECOND;
   bool late_pads = false;
   bool data_pads = false;
+  bool send_scte35_events = false;
 };
 
 /// FlvUnchunk is the element flvunchunk without GObject's part. Its sink pad is driven, or drives,
@@ -95,6 +96,7 @@ class FlvUnchunk {
   GstFlowReturn take_items();
   GstFlowReturn take_frame(DemuxItem& item);
   GstFlowReturn take_script(GstPtr<GstBuffer> buffer, bool amf3);
+  void take_cue(GstBuffer* script);  // flvunchunkcues.cpp
   bool is_late(TrackRef track);
   void take_format(DemuxItem& item);
   void take_media_info();

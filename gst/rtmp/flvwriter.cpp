@@ -494,6 +494,10 @@ FlvWriter::Outcome FlvWriter::write_script(GstPtr<GstBuffer> body, TagType type,
   return Outcome::kWritten;
 }
 
+int64_t FlvWriter::position_of(int64_t time) const {
+  return floor_ms(time) + file_.shift_ms - file_.piece_base;
+}
+
 void FlvWriter::note_key_frame(int64_t dts) {
   auto& index = file_.key_frames;
   if (!has_video() && !index.empty() && dts - file_.last_key_frame < kAudioIndexMs) {

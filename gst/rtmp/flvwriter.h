@@ -105,6 +105,10 @@ class FlvWriter {
   /// `time` is its running time; none = that of the last frame.
   Outcome write_script(GstPtr<GstBuffer> body, rtmp::flv::TagType type,
                        std::optional<int64_t> time = {});
+  /// position() is the timestamp that a script without a time gets, in milliseconds, not yet cut to
+  /// 32 bits; position_of() that of what has a running time. Both are for a file that has begun.
+  int64_t position() const { return file_.last_dts - file_.piece_base; }
+  int64_t position_of(int64_t time) const;
   /// restart() begins a new file with the tracks as they are, as after a flush.
   void restart();
   /// finish() ends the file, and goes back to complete its metadata unless it is a stream.

@@ -189,7 +189,14 @@ GstAggregatorClass* parent_class() {
 }
 
 gboolean start(GstAggregator* aggregator) {
-  chunk_of(aggregator).reset();
+  FlvChunk& chunk = chunk_of(aggregator);
+  chunk.reset();
+  if (chunk.settings.lock()->cue_format != gstrtmp::CueFormat::kNone &&
+      !gstrtmp::cue_events_supported()) {
+    GST_ELEMENT_ERROR(aggregator, CORE, DISABLED, ("Cues cannot be written."),
+                      ("cue-format is set. %s", gstrtmp::kNoCueEvents));
+    return FALSE;
+  }
   return TRUE;
 }
 
@@ -215,6 +222,10 @@ GstClockTime get_next_time(GstAggregator* aggregator) {
 }
 
 gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event) {
+  if (chunk_of(aggregator).see_cue(GST_FLV_CHUNK_PAD(pad), event)) {
+    gst_event_unref(event);
+    return TRUE;
+  }
   chunk_of(aggregator).see_event(GST_FLV_CHUNK_PAD(pad), event);
   if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS) {
     gst_event_unref(event);
@@ -228,6 +239,15 @@ GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* 
   auto filtered = GST_FLV_CHUNK_PAD(pad)->priv->filter_event(gstrtmp::adopt(event));
   return filtered ? parent_class()->sink_event_pre_queue(aggregator, pad, filtered.release())
                   : GST_FLOW_OK;
+}
+
+// As mpegtsmux has it: gst_mpegts_section_send_event().
+gboolean send_event(GstElement* element, GstEvent* event) {
+  if (chunk_of(element).send_cue(event)) {
+    gst_event_unref(event);
+    return TRUE;
+  }
+  return GST_ELEMENT_CLASS(gst_flv_chunk_parent_class)->send_event(element, event);
 }
 
 gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* query) {
@@ -507,6 +527,7 @@ static void gst_flv_chunk_class_init(GstFlvChunkClass* klass) {
 
   element_class->request_new_pad = request_new_pad;
   element_class->release_pad = release_pad;
+  element_class->send_event = send_event;
   aggregator_class->start = start;
   aggregator_class->stop = stop;
   aggregator_class->flush = flush;

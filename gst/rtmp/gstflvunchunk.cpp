@@ -75,6 +75,7 @@
 // clang-format on
 #include "rtmp/gstflvunchunk.h"
 
+#include "rtmp/cueevents.h"
 #include "rtmp/flvunchunk.h"
 #include "rtmp/flvunchunklog.h"
 
@@ -98,6 +99,7 @@ enum Property : guint {
   PROP_NO_MORE_PADS_THRESHOLD,
   PROP_LATE_PADS,
   PROP_DATA_PADS,
+  PROP_SEND_SCTE35_EVENTS,
   PROP_STATS,
 };
 
@@ -116,6 +118,9 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* sp
     case PROP_DATA_PADS:
       priv(object)->settings.lock()->data_pads = g_value_get_boolean(value);
       break;
+    case PROP_SEND_SCTE35_EVENTS:
+      priv(object)->settings.lock()->send_scte35_events = g_value_get_boolean(value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
   }
@@ -132,6 +137,9 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
     case PROP_DATA_PADS:
       g_value_set_boolean(value, priv(object)->settings.lock()->data_pads);
       break;
+    case PROP_SEND_SCTE35_EVENTS:
+      g_value_set_boolean(value, priv(object)->settings.lock()->send_scte35_events);
+      break;
     case PROP_STATS:
       g_value_take_boxed(value, priv(object)->stats());
       break;
@@ -141,6 +149,12 @@ void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
 }
 
 GstStateChangeReturn change_state(GstElement* element, GstStateChange transition) {
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED &&
+      priv(element)->settings.lock()->send_scte35_events && !gstrtmp::cue_events_supported()) {
+    GST_ELEMENT_ERROR(element, CORE, DISABLED, ("Cues cannot be told as events."),
+                      ("send-scte35-events is set. %s", gstrtmp::kNoCueEvents));
+    return GST_STATE_CHANGE_FAILURE;
+  }
   const GstStateChangeReturn result =
       GST_ELEMENT_CLASS(gst_flv_unchunk_parent_class)->change_state(element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
@@ -220,6 +234,19 @@ static void gst_flv_unchunk_class_init(GstFlvUnchunkClass* klass) {
       object_class, PROP_DATA_PADS,
       g_param_spec_boolean("data-pads", "Data pads", "Add a pad for script messages",
                            FlvUnchunkSettings().data_pads, flags));
+  /**
+   * GstFlvUnchunk:send-scte35-events:
+   *
+   * Send cues of ad breaks as events with SCTE 35 sections on all pads, as tsdemux does under this
+   * name: onAdCue, AWS Elemental's onCuePoint and YouTube's. They lie where the message did among
+   * the frames, name the running time of the splice, and are understood by mpegtsmux and flvchunk.
+   * The messages also come out of `data_0`, if there is one.
+   */
+  g_object_class_install_property(
+      object_class, PROP_SEND_SCTE35_EVENTS,
+      g_param_spec_boolean("send-scte35-events", "Send SCTE 35 events",
+                           "Send cues of ad breaks as SCTE 35 events",
+                           FlvUnchunkSettings().send_scte35_events, flags));
   /**
    * GstFlvUnchunk:stats:
    *
