@@ -143,10 +143,14 @@ std::optional<CueSection> read_cue_event(GstEvent* event, int64_t position) {
   if (!parsed) {
     return std::nullopt;
   }
+  const GstStructure* s = gst_event_get_structure(event);
+  guint64 pts_offset = 0;
+  gst_structure_get_uint64(s, "mpeg-pts-offset", &pts_offset);
+  const uint64_t adjustment = (parsed->adjustment + pts_offset) & kTimeMask;
+  rtmp::scte35::set_adjustment(out.section, (adjustment + to_ticks(offset)) & kTimeMask);
   if (!parsed->time) {
     return out;
   }
-  const GstStructure* s = gst_event_get_structure(event);
   const GValue* map = gst_structure_get_value(s, "running-time-map");
   guint64 time = GST_CLOCK_TIME_NONE;
   if (map != nullptr && GST_VALUE_HOLDS_STRUCTURE(map)) {
@@ -155,18 +159,14 @@ std::optional<CueSection> read_cue_event(GstEvent* event, int64_t position) {
   if (GST_CLOCK_TIME_IS_VALID(time)) {
     out.splice = static_cast<int64_t>(time) + offset;
   } else {
-    guint64 pts_offset = 0;
-    gst_structure_get_uint64(s, "mpeg-pts-offset", &pts_offset);
-    out.splice =
-        to_time((*parsed->time + parsed->adjustment + pts_offset) & kTimeMask, position - offset) +
-        offset;
+    out.splice = to_time((*parsed->time + adjustment) & kTimeMask, position - offset) + offset;
   }
   return out;
 }
 
 GstPtr<GstEvent> make_cue_event(rtmp::Buffer octets, int64_t zero, std::optional<int64_t> splice) {
   const auto parsed = rtmp::scte35::parse_section(octets);
-  if (!parsed) {
+  if (!parsed || parsed->encrypted) {
     return nullptr;
   }
   initialize();

@@ -20,7 +20,7 @@ bool is_cue_event(GstEvent* event);
 
 /// CueSection is what such an event brings.
 struct CueSection {
-  rtmp::Buffer section;  ///< a whole splice_info_section, its times as they were
+  rtmp::Buffer section;  ///< a whole splice_info_section, its times running times
   std::optional<int64_t>
       splice;  ///< running time, ns; nothing = at once, or that it cannot be told
 };
@@ -33,7 +33,8 @@ std::optional<CueSection> read_cue_event(GstEvent* event, int64_t position);
 
 /// make_cue_event() is the event of a section whose times, its pts_adjustment included, count from
 /// `zero`: a running time in nanoseconds, below zero too. Its pts_adjustment becomes 0, for the
-/// sake of mpegtsmux, which does not clear the highest bit. Nothing if libgstmpegts cannot read it.
+/// sake of mpegtsmux, which does not clear the highest bit. Nothing if libgstmpegts cannot read it,
+/// or it is encrypted: version 1.22 frees what it has not made of such a section.
 GstPtr<GstEvent> make_cue_event(rtmp::Buffer section, int64_t zero, std::optional<int64_t> splice);
 
 }  // namespace gstrtmp

@@ -30,6 +30,15 @@ rtmp::CueDialect dialect_of(CueFormat format) {
   return rtmp::CueDialect::kOnAdCue;
 }
 
+/// shift_section() moves times that cannot be read, those of encrypted sections.
+void shift_section(rtmp::Buffer& section, int64_t ms) {
+  constexpr int64_t kTicksPerMs = rtmp::scte35::kTicksPerSecond / 1000;
+  if (const auto parsed = rtmp::scte35::parse_section(section)) {
+    const uint64_t moved = parsed->adjustment + static_cast<uint64_t>(ms * kTicksPerMs);
+    rtmp::scte35::set_adjustment(section, moved & rtmp::scte35::kTimeMask);
+  }
+}
+
 }  // namespace
 
 bool FlvChunk::takes_cue(GstEvent* event) {
@@ -109,6 +118,8 @@ void FlvChunk::write_cue(const CueSection& section) {
     const int64_t rest = *section.splice - floor_ms(*section.splice) * kNsPerMs;
     cue->pre_roll =
         (writer().position_of(*section.splice) - position) * kNsPerMs + (nanoseconds_ ? rest : 0);
+  } else {
+    shift_section(cue->section, writer().position_of(0));
   }
   rtmp::Buffer body;
   rtmp::Builder out(body);

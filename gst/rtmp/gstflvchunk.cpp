@@ -89,6 +89,18 @@
  * encoder's track is not seconds behind the other in the stream, which would cost every player
  * those seconds.
  *
+ * ## Cues
+ *
+ * With #GstFlvChunk:cue-format events with SCTE 35 sections, which announce breaks for advertisements,
+ * go out as script messages of a service's dialect. They come from tsdemux and flvunchunk with
+ * send-scte35-events, on any sink pad and once however many bring them, or from an application by
+ * gst_mpegts_section_send_event(), in running time. The message has the timestamp of the frame before
+ * it; the splice that it names has the presentation time of the frame of its running time, to the
+ * precision that the stream has. A section goes out as it came, but for pts_adjustment, which makes
+ * the timestamps of the stream of its times. Encoders are asked for a key frame where a break begins
+ * and ends. Script messages at `data_%u` pass unchanged, cues among them: who relays cues takes one
+ * way or the other.
+ *
  * ## Pieces
  *
  * With #GstFlvChunk:chunk-mode the stream is cut at key frames into pieces that can be played each
@@ -125,6 +137,12 @@
  * |[
  * gst-launch-1.0 videotestsrc num-buffers=300 ! x264enc key-int-max=30 ! h264parse ! splitmuxsink muxer="flvchunk chunk-timestamps=zero" max-size-time=2000000000 location=part%03d.flv
  * ]| The same with splitmuxsink, whose files have an index too.
+ * |[
+ * gst-launch-1.0 filesrc location=test.flv ! flvunchunk send-scte35-events=true name=demux  demux.video ! queue ! h264parse ! avdec_h264 ! x264enc tune=zerolatency key-int-max=60 ! flvchunk name=mux cue-format=on-cue-point ! filesink location=cues.flv  demux.audio ! queue ! mux.audio
+ * ]| Encode anew, with the cues of ad breaks where they were, in Elemental's dialect.
+ * |[
+ * gst-launch-1.0 filesrc location=test.ts ! tsdemux send-scte35-events=true name=demux  demux. ! queue ! h264parse ! flvchunk name=mux cue-format=youtube ! rtmpsink location=rtmp://localhost/live/stream  demux. ! queue ! aacparse ! mux.
+ * ]| Publish a transport stream with its cues.
  */
 // clang-format on
 #include "rtmp/gstflvchunk.h"

@@ -42,6 +42,14 @@
  * come out on data pads as well, so who links these to flvchunk leaves its
  * #GstFlvChunk:frame-info at none.
  *
+ * ## Cues
+ *
+ * With #GstFlvUnchunk:send-scte35-events cues of ad breaks in any of three dialects (onAdCue, AWS
+ * Elemental's onCuePoint, com.youtube.cuepoint) go to all pads as events with SCTE 35 sections, in the
+ * form of tsdemux: `mpeg-pts-offset`, and `running-time-map` with the splice's running time, which
+ * decoders and encoders pass on in order with the frames. A message that has no section gets a
+ * splice_insert.
+ *
  * ## Files
  *
  * Where upstream can be read anywhere, files can be sought in: flushing or not, accurate or to key
@@ -71,6 +79,9 @@
  * |[
  * gst-launch-1.0 filesrc location=test.flv ! flvunchunk ! h264parse ! mp4mux ! filesink location=test.mp4
  * ]| Put the pictures of a file into another one.
+ * |[
+ * gst-launch-1.0 filesrc location=test.flv ! flvunchunk send-scte35-events=true ! h264parse ! mpegtsmux scte-35-pid=500 ! filesink location=test.ts
+ * ]| Put the pictures into a transport stream, with the cues of ad breaks.
  */
 // clang-format on
 #include "rtmp/gstflvunchunk.h"

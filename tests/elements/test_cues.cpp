@@ -119,6 +119,11 @@ Film run(const std::string& launch, const Prepare& prepare = {}) {
     film.error += why->message;
     g_error_free(why);
   }
+  gboolean ended = FALSE;
+  g_object_get(sink.get(), "eos", &ended, nullptr);
+  if (!ended && film.error.empty()) {
+    film.error = "it has stalled";
+  }
   gst_element_set_state(pipeline.get(), GST_STATE_NULL);
   read_film(film);
   return film;
@@ -272,6 +277,26 @@ TEST_F(Cues, KeepTheirSectionButForItsTime) {
   }
 }
 
+TEST_F(Cues, WithoutATimeAreMovedByTheirAdjustment) {
+  Buffer section;
+  rtmp::scte35::write_splice_insert(section, rtmp::scte35::SpliceInsert());
+  rtmp::scte35::set_adjustment(section, 5000);
+  Cut cut;
+  cut.events = {gstrtmp::make_cue_event(section, 10 * GST_SECOND, std::nullopt).release()};
+  const Film film = run(kSource + (kEncode + mux("on-ad-cue")), with(cut));
+  ASSERT_EQ(film.cues().size(), 1u);
+  const auto parsed = rtmp::scte35::parse_section(film.cues()[0].section);
+  EXPECT_EQ(parsed->adjustment, 5000u + 900'000u + static_cast<uint64_t>(film.pictures[0]) * 90);
+}
+
+TEST_F(Cues, ThatAreEncryptedBecomeNoEvents) {
+  Buffer section;
+  rtmp::scte35::write_splice_insert(section, rtmp::scte35::SpliceInsert());
+  section[4] |= 0x80;
+  rtmp::scte35::set_adjustment(section, 5000);
+  EXPECT_FALSE(gstrtmp::make_cue_event(section, 0, std::nullopt));
+}
+
 TEST_F(Cues, AreNotWrittenUnasked) {
   Cut cut;
   cut.events = {cuetest::splice_out(77, time_of(kSpliced), time_of(kBreak))};
@@ -292,10 +317,10 @@ TEST_F(Cues, ComeOnceHoweverManyPadsBringThem) {
 
 TEST_F(Cues, OnBothPadsOfADemuxer) {
   const TempFile file(original("on-ad-cue").octets);
-  const Film with_sound =
-      run("flvchunk name=both streamable=true  filesrc location=" + file.name() +
-          " ! flvunchunk data-pads=true name=d  d.video ! queue ! both.video  d.data_0 ! queue ! "
-          "both.data_0  audiotestsrc num-buffers=90 ! voaacenc ! both.audio  both.");
+  const Film with_sound = run(
+      "flvchunk name=both streamable=true cue-format=on-ad-cue  filesrc location=" + file.name() +
+      " ! flvunchunk send-scte35-events=true ! queue ! both.video  audiotestsrc num-buffers=90 ! "
+      "voaacenc ! both.audio  both.");
   ASSERT_EQ(with_sound.error, "");
   ASSERT_EQ(with_sound.cues().size(), 1u);
   const TempFile both(with_sound.octets);
@@ -362,7 +387,7 @@ TEST_F(Cues, EventsSayWhatMuxersNeed) {
   auto back = gstrtmp::read_cue_event(event.get(), 0);
   ASSERT_TRUE(back);
   EXPECT_EQ(back->splice, int64_t{2 * GST_SECOND});
-  EXPECT_EQ(rtmp::scte35::parse_section(back->section)->adjustment, 0u);
+  EXPECT_EQ(rtmp::scte35::parse_section(back->section)->adjustment, offset);
 
   // Without the map the ticks tell, next to where we are: they have wrapped once here.
   gst_structure_remove_field(gst_event_writable_structure(event.get()), "running-time-map");
