@@ -98,7 +98,7 @@ void FlvChunk::reset() {
   flow_ = GST_FLOW_OK;
   sent_cues_.lock()->clear();
   cues_.clear();
-  last_cue_ = GST_SEQNUM_INVALID;
+  seen_cues_.clear();
   for_each_pad([](FlvChunkPad& pad) { pad.reset_aggregation(); });
 }
 

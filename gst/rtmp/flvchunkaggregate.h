@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -177,7 +178,7 @@ class FlvChunk : private FlvOutput {
 
   Guarded<std::vector<GstPtr<GstEvent>>> sent_cues_;  ///< by applications
   std::vector<CueSection> cues_;                      ///< from before the first frame
-  guint32 last_cue_ = GST_SEQNUM_INVALID;             ///< the same event comes on several pads
+  std::deque<guint32> seen_cues_;  ///< seqnums: one event comes on several pads, soon or late
 };
 
 template <typename F>

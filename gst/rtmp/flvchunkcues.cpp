@@ -16,6 +16,7 @@ namespace {
 
 // Cues are repeated and come ahead of time; more than that before the first frame are none.
 constexpr size_t kMostWaiting = 64;
+constexpr size_t kMostRemembered = 256;
 
 rtmp::CueDialect dialect_of(CueFormat format) {
   switch (format) {
@@ -64,8 +65,16 @@ bool FlvChunk::send_cue(GstEvent* event) {
 }
 
 void FlvChunk::take_sent_cues() {
-  for (const auto& event : std::exchange(*sent_cues_.lock(), {})) {
-    take_cue(event.get(), 0);
+  const auto sent = std::exchange(*sent_cues_.lock(), {});
+  if (sent.empty()) {
+    return;
+  }
+  int64_t position = 0;
+  for_each_pad([&position](const FlvChunkPad& pad) {
+    position = std::max(position, pad.last_time.value_or(0));
+  });
+  for (const auto& event : sent) {
+    take_cue(event.get(), position);
   }
 }
 
@@ -73,9 +82,14 @@ bool FlvChunk::see_cue(GstFlvChunkPad* pad, GstEvent* event) {
   if (!takes_cue(event)) {
     return false;
   }
-  // Demuxers send one event on all of their pads.
+  // Demuxers send one event on all of their pads, and an encoder delays it by its own delay: others
+  // may have come on another pad by then.
   const guint32 seqnum = gst_event_get_seqnum(event);
-  if (std::exchange(last_cue_, seqnum) != seqnum) {
+  if (std::ranges::find(seen_cues_, seqnum) == seen_cues_.end()) {
+    seen_cues_.push_back(seqnum);
+    if (seen_cues_.size() > kMostRemembered) {
+      seen_cues_.pop_front();
+    }
     take_cue(event, pad->priv->last_time.value_or(0));
   }
   return true;

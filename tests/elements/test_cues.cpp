@@ -307,7 +307,8 @@ TEST_F(Cues, ComeOnceHoweverManyPadsBringThem) {
   Cut cut;
   GstEvent* const out = cuetest::splice_out(1, time_of(kSpliced), time_of(kBreak));
   GstEvent* const in = cuetest::splice_in(1, time_of(kSpliced + kBreak));
-  cut.events = {gst_event_ref(out), out, cuetest::heartbeat(), in};
+  // As from two pads, of which one is far ahead.
+  cut.events = {gst_event_ref(out), gst_event_ref(in), cuetest::heartbeat(), out, in};
   const Film film = run(kSource + (kEncode + mux("on-ad-cue")), with(cut));
   const auto cues = film.cues();
   ASSERT_EQ(cues.size(), 2u);
