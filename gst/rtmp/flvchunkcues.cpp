@@ -149,6 +149,9 @@ void FlvChunk::write_cue(const CueSection& section) {
 /// ask_for_key_frame() has a splice be a place where reading can begin, as mpegtsmux does. What has
 /// been encoded already stays.
 void FlvChunk::ask_for_key_frame(std::optional<int64_t> time) {
+  if (!settings.lock()->key_unit_requests) {
+    return;
+  }
   const GstClockTime at =
       time && *time >= 0 ? static_cast<GstClockTime>(*time) : GST_CLOCK_TIME_NONE;
   std::vector<GstPtr<GstPad>> pads;

@@ -406,7 +406,7 @@ void install_chunk_properties(GObjectClass* klass) {
    * send-scte35-events, and those that applications send to the element. What a service takes, it
    * says itself; a cue can have it show advertisements, so none goes out unasked. YouTube's form
    * has words for the beginnings and ends of breaks only. Encoders are asked for a key frame where
-   * a break begins and where it ends.
+   * a break begins and where it ends, unless #GstFlvChunk:key-unit-requests is FALSE.
    */
   g_object_class_install_property(
       klass, kPropCueFormat,

@@ -303,6 +303,15 @@ TEST_F(Cues, AreNotWrittenUnasked) {
   EXPECT_TRUE(run(kSource + (kEncode + mux("none")), with(cut)).messages.empty());
 }
 
+TEST_F(Cues, AskForNoKeyFrameWhereEncodersAreToStayInStep) {
+  Cut cut;
+  cut.events = {cuetest::splice_out(77, time_of(kSpliced), time_of(kBreak))};
+  const Film film =
+      run(kSource + (kEncode + mux("on-ad-cue") + " key-unit-requests=false"), with(cut));
+  EXPECT_EQ(film.cues().size(), 1u);
+  EXPECT_EQ(film.key_pictures.size(), 1u);
+}
+
 TEST_F(Cues, ComeOnceHoweverManyPadsBringThem) {
   Cut cut;
   GstEvent* const out = cuetest::splice_out(1, time_of(kSpliced), time_of(kBreak));
