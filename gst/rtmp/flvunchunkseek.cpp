@@ -25,6 +25,11 @@ GstEvent* numbered(GstEvent* event, guint32 seqnum) {
   return event;
 }
 
+/// clamp_to() is the place in the segment that is nearest to `time`.
+GstClockTime clamp_to(const GstSegment& segment, GstClockTime time) {
+  return std::clamp<GstClockTime>(time, segment.start, std::max(segment.start, segment.stop));
+}
+
 GstClockTime duration_or_none(const std::optional<GstClockTime>& duration) {
   return duration.value_or(GST_CLOCK_TIME_NONE);
 }
@@ -50,10 +55,37 @@ bool FlvUnchunk::set_segment(const Shared& shared, GstEvent* event, GstSegment& 
   gint64 stop = 0;
   gst_event_parse_seek(event, &rate, &format, &flags, &start_type, &start, &stop_type, &stop);
   segment = shared.segment;
-  // It would bound positions as well, and the file may have grown.
-  if (rate < 0 || start_type == GST_SEEK_TYPE_END || stop_type == GST_SEEK_TYPE_END) {
-    segment.duration = duration_or_none(shared.duration);
+  // It would bound positions, and the file may have grown.
+  segment.duration = GST_CLOCK_TIME_NONE;
+  const GstClockTime duration = duration_or_none(shared.duration);
+  const auto count_from_front = [duration](GstSeekType& type, gint64& value) {
+    if (type != GST_SEEK_TYPE_END) {
+      return true;
+    }
+    type = GST_SEEK_TYPE_SET;
+    value = std::max<gint64>(static_cast<gint64>(duration) + value, 0);
+    return GST_CLOCK_TIME_IS_VALID(duration);
+  };
+  if (!count_from_front(start_type, start) || !count_from_front(stop_type, stop)) {
+    return false;
   }
+  // None is more than any time.
+  GstClockTime end = stop_type == GST_SEEK_TYPE_NONE ? segment.stop : static_cast<guint64>(stop);
+  if (rate < 0) {
+    end = std::min(end, duration);
+    if (!GST_CLOCK_TIME_IS_VALID(end)) {
+      return false;
+    }
+    segment.stop = stop_type == GST_SEEK_TYPE_NONE ? end : segment.stop;
+    stop = static_cast<gint64>(end);
+  }
+  const GstClockTime begin =
+      start_type == GST_SEEK_TYPE_NONE ? segment.start : static_cast<guint64>(start);
+  if (GST_CLOCK_TIME_IS_VALID(begin) && begin > end) {
+    return false;
+  }
+  // Decoding begins in front of a segment, and may end behind it.
+  segment.position = clamp_to(segment, segment.position);
   return gst_segment_do_seek(&segment, rate, format, flags, start_type, static_cast<guint64>(start),
                              stop_type, static_cast<guint64>(stop), nullptr) &&
          GST_CLOCK_TIME_IS_VALID(segment.position);
@@ -169,12 +201,9 @@ bool FlvUnchunk::query_position(GstQuery* query) {
     return false;
   }
   const GstSegment& segment = shared->segment;
-  // Decoding begins in front of the segment and may end behind it.
-  GstClockTime at = segment.position;
-  if (GST_CLOCK_TIME_IS_VALID(at)) {
-    at = std::max(at, segment.start);
-    at = GST_CLOCK_TIME_IS_VALID(segment.stop) ? std::min(at, segment.stop) : at;
-  }
+  const GstClockTime at = GST_CLOCK_TIME_IS_VALID(segment.position)
+                              ? clamp_to(segment, segment.position)
+                              : GST_CLOCK_TIME_NONE;
   const GstClockTime position = gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, at);
   gst_query_set_position(query, GST_FORMAT_TIME,
                          GST_CLOCK_TIME_IS_VALID(position) ? static_cast<gint64>(position) : 0);

@@ -199,6 +199,24 @@ TEST(FlvUnchunkSeek, BackwardsInPieces) {
   }
 }
 
+TEST(FlvUnchunkSeek, BackwardsFromWhereItStands) {
+  // The last picture is shown behind what counts as the file's end.
+  Film file(film(kFrames) + tag(kVideo, 3990, avc_frame(false, 500, picture(9, 1))));
+  Player player(file.path());
+  const auto seek = [&player](double rate, GstSeekType start_type, gint64 start) {
+    player.demux.clear();
+    return gst_pad_send_event(player.video().pad.get(),
+                              gst_event_new_seek(rate, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
+                                                 start_type, start, GST_SEEK_TYPE_NONE, -1)) &&
+           player.demux.wait_eos();
+  };
+  ASSERT_TRUE(seek(-1, GST_SEEK_TYPE_NONE, 0));
+  EXPECT_EQ(player.video().segment().stop, 3990 * kMs);
+  EXPECT_EQ(player.video().segment().offset, 0u);
+  EXPECT_EQ(player.video().buffers.size(), kFrames + 1);
+  EXPECT_FALSE(seek(1, GST_SEEK_TYPE_SET, 5000 * kMs)) << "behind the stop that stays";
+}
+
 TEST(FlvUnchunkSeek, InLeaps) {
   Film file(film(kFrames));
   Player player(file.path());
