@@ -210,6 +210,7 @@ class MappedMemory {
   }
 
   explicit operator bool() const { return static_cast<bool>(memory_); }
+  GstMemory* memory() const { return memory_.get(); }
   std::span<const uint8_t> bytes() const { return {info_.data, info_.size}; }
   std::span<uint8_t> writable() { return {info_.data, info_.size}; }
 

@@ -22,32 +22,23 @@ using Kind = DemuxItem::Kind;
 
 namespace {
 
-GstPtr<GstBuffer> slice(GstBuffer* buffer, size_t offset, size_t size) {
-  if (size == 0) {
-    return adopt(gst_buffer_new());
-  }
-  return adopt(gst_buffer_copy_region(buffer, GST_BUFFER_COPY_MEMORY, offset, size));
-}
-
-GstPtr<GstBuffer> without_front(const GstPtr<GstBuffer>& buffer, size_t octets) {
-  const size_t size = gst_buffer_get_size(buffer.get());
-  return slice(buffer.get(), std::min(octets, size), size - std::min(octets, size));
-}
-
-/// look_at() asks `find` about the whole payload, which is no longer mapped when there is an
-/// answer.
+/// look_at() asks `find` about the whole payload.
 template <typename Answer>
-Answer look_at(const GstPtr<GstBuffer>& payload, Answer (*find)(Bytes)) {
-  const MappedBuffer map(payload.get());
-  return map ? find(map.bytes()) : Answer();
+Answer look_at(const FlvOctets& payload, Answer (*find)(Bytes)) {
+  if (const auto octets = payload.contiguous()) {
+    return find(*octets);
+  }
+  const FlvOctets joined = payload.joined();
+  return find(joined.contiguous().value_or(Bytes()));
 }
 
-/// Front is the first octets of a buffer, wherever they lie.
+/// Front is the first octets, wherever they lie.
 template <size_t kSize>
 class Front {
  public:
-  explicit Front(GstBuffer* buffer)
-      : size_(gst_buffer_extract(buffer, 0, octets_.data(), octets_.size())) {}
+  explicit Front(const FlvOctets& octets) : size_(std::min(kSize, octets.size())) {
+    octets.copy(0, std::span(octets_).first(size_));
+  }
   Bytes bytes() const { return Bytes(octets_.data(), size_); }
 
  private:
@@ -55,11 +46,15 @@ class Front {
   size_t size_;
 };
 
-bool begins_with_start_code(GstBuffer* payload) {
+bool begins_with_start_code(const FlvOctets& payload) {
   const Front<4> front(payload);
   const Bytes octets = front.bytes();
   return octets.size() == 4 && octets[0] == 0 && octets[1] == 0 &&
          (octets[2] == 1 || (octets[2] == 0 && octets[3] == 1));
+}
+
+bool has_start_codes(Bytes payload) {
+  return nal_framing(payload) == NalFraming::kStartCodes;
 }
 
 bool is_one_track(const MediaPacket& packet) {
@@ -182,27 +177,25 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
   if (type == MediaType::kVideo) {
     told_info_.see_picture(tag.header.timestamp);
   }
-  GstBuffer* const body = tag.body.get();
-  const size_t size = gst_buffer_get_size(body);
-  // Mapping a body of several memories would copy it, and the header is all that has to be read, if
-  // it says that what follows is one frame.
-  if (gst_buffer_n_memory(body) > 1) {
-    const Front<64> front(body);
-    auto packet = PacketReader(type, front.bytes()).next();
-    if (packet && *packet && (*packet)->kind == PacketKind::kCodedFrames &&
-        is_one_track(**packet)) {
-      const auto offset = static_cast<size_t>((*packet)->payload.data() - front.bytes().data());
-      set_now(tag.header.timestamp, true);
-      take_packet(**packet, {type, (*packet)->track_id}, body, offset, size - offset, out);
-      return;
-    }
-  }
-  const MappedBuffer map(body);
-  if (!map) {
-    notice(DemuxNotice::kMalformed, {type, 0}, "A tag's memory cannot be read.", out);
+  // The header is all that has to be read, if it says that what follows is one frame.
+  const auto whole = tag.body.contiguous();
+  const Front<64> front(tag.body);
+  const Bytes begin = whole.value_or(front.bytes());
+  if (auto packet = PacketReader(type, begin).next();
+      packet && *packet && (*packet)->kind == PacketKind::kCodedFrames && is_one_track(**packet)) {
+    const Bytes payload = (*packet)->payload;
+    set_now(tag.header.timestamp, true);
+    tag.body.skip(payload.empty() ? tag.body.size()
+                                  : static_cast<size_t>(payload.data() - begin.data()));
+    take_packet(**packet, {type, (*packet)->track_id}, std::move(tag.body), out);
     return;
   }
-  PacketReader reader(type, map.bytes());
+  if (!whole) {
+    tag.body = tag.body.joined();
+  }
+  const FlvOctets& body = tag.body;
+  const Bytes octets = body.contiguous().value_or(Bytes());
+  PacketReader reader(type, octets);
   for (bool first = true;; first = false) {
     auto packet = reader.next();
     if (!packet) {
@@ -217,22 +210,21 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
     }
     const Bytes payload = (*packet)->payload;
     const auto offset =
-        payload.empty() ? size : static_cast<size_t>(payload.data() - map.bytes().data());
-    take_packet(**packet, {type, (*packet)->track_id}, body, offset, payload.size(), out);
+        payload.empty() ? octets.size() : static_cast<size_t>(payload.data() - octets.data());
+    take_packet(**packet, {type, (*packet)->track_id}, body.part(offset, payload.size()), out);
   }
 }
 
-void FlvDemuxer::take_packet(const MediaPacket& packet, TrackRef ref, GstBuffer* body,
-                             size_t offset, size_t size, Items& out) {
+void FlvDemuxer::take_packet(const MediaPacket& packet, TrackRef ref, FlvOctets payload,
+                             Items& out) {
   switch (packet.kind) {
     case PacketKind::kSequenceStart:
       take_configuration(packet, ref, tracks_[ref], out);
       break;
     case PacketKind::kCodedFrames:
       // A frame without octets is none; some encoders send them where nothing has changed.
-      if (size > 0) {
+      if (!payload.empty()) {
         Track& track = tracks_[ref];
-        GstPtr<GstBuffer> payload = slice(body, offset, size);
         if (!is_strange(packet, ref, track, payload, out)) {
           take_frame(packet, ref, track, std::move(payload), out);
         }
@@ -332,16 +324,15 @@ void FlvDemuxer::take_configuration(const MediaPacket& packet, TrackRef ref, Tra
   }
 }
 
-bool FlvDemuxer::prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t& composition) {
+bool FlvDemuxer::prepare_video(Track& track, FlvOctets& payload, int32_t& composition) {
   TrackDescription& description = track.description;
   switch (description.codec.fourcc) {
     case FourCc::kAvc:
     case FourCc::kHevc: {
       bool byte_stream = false;
-      if (begins_with_start_code(payload.get())) {
-        const MappedBuffer map(payload.get());
-        byte_stream = map && nal_framing(map.bytes()) == NalFraming::kStartCodes;
-        if (byte_stream && !description.configuration && looks_like_hevc(map.bytes())) {
+      if (begins_with_start_code(payload)) {
+        byte_stream = look_at(payload, has_start_codes);
+        if (byte_stream && !description.configuration && look_at(payload, looks_like_hevc)) {
           track.disguised |= description.codec.fourcc == FourCc::kAvc;
           description.codec.fourcc = FourCc::kHevc;
         }
@@ -353,12 +344,12 @@ bool FlvDemuxer::prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t
       return byte_stream || description.configuration;
     }
     case FourCc::kAv1: {
-      const Front<1> front(payload.get());
+      const Front<1> front(payload);
       // The octet that begins a unit is neither 0 nor 0xFF.
       if (front.bytes()[0] == 0 || front.bytes()[0] == 0xFF) {
         if (const auto time = look_at(payload, av1_composition_time)) {
           composition = *time;
-          payload = without_front(payload, 3);
+          payload.skip(3);
         }
       }
       return true;
@@ -370,14 +361,14 @@ bool FlvDemuxer::prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t
   }
   if (description.codec.video == VideoCodec::kVp6 ||
       description.codec.video == VideoCodec::kVp6Alpha) {
-    payload = without_front(payload, 1);
+    payload.skip(1);
   } else if (description.codec.video == VideoCodec::kMpeg4) {
-    const Front<8> front(payload.get());
+    const Front<8> front(payload);
     if (auto header = mpeg4_header(front.bytes())) {
-      payload = without_front(payload, kMpeg4HeaderSize);
+      payload.skip(kMpeg4HeaderSize);
       composition = header->composition_time;
       if (header->configuration) {
-        description.configuration = payload;
+        description.configuration = payload.buffer();
         track.stale = true;
         return true;
       }
@@ -386,10 +377,9 @@ bool FlvDemuxer::prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t
   return true;
 }
 
-bool FlvDemuxer::prepare_audio(const MediaPacket& packet, Track& track,
-                               GstPtr<GstBuffer>& payload) {
+bool FlvDemuxer::prepare_audio(const MediaPacket& packet, Track& track, FlvOctets& payload) {
   TrackDescription& description = track.description;
-  const Front<9> front(payload.get());
+  const Front<9> front(payload);
   std::optional<SoundShape> shape;
   switch (description.codec.fourcc) {
     case FourCc::kAac: {
@@ -397,7 +387,7 @@ bool FlvDemuxer::prepare_audio(const MediaPacket& packet, Track& track,
         return static_cast<bool>(description.configuration);
       }
       if (const auto adts = look_at(payload, find_adts)) {
-        payload = without_front(payload, adts->header_size);
+        payload.skip(adts->header_size);
         if (!description.configuration) {
           description.configuration =
               adopt(gst_buffer_new_memdup(adts->config, sizeof(adts->config)));
@@ -445,7 +435,7 @@ TrackCodec FlvDemuxer::codec_of(const MediaPacket& packet, TrackRef ref, const T
 }
 
 bool FlvDemuxer::is_strange(const MediaPacket& packet, TrackRef ref, Track& track,
-                            GstPtr<GstBuffer>& payload, Items& out) {
+                            FlvOctets& payload, Items& out) {
   const TrackCodec codec = codec_of(packet, ref, track);
   std::optional<Track::Strange> strange = std::exchange(track.strange, std::nullopt);
   if (!track.caps || codec == track.description.codec) {
@@ -466,7 +456,7 @@ bool FlvDemuxer::is_strange(const MediaPacket& packet, TrackRef ref, Track& trac
 }
 
 void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& track,
-                            GstPtr<GstBuffer> payload, Items& out) {
+                            FlvOctets payload, Items& out) {
   set_codec(track, codec_of(packet, ref, track));
   int32_t composition = packet.composition_time;
   const bool video = ref.type == MediaType::kVideo;
@@ -476,8 +466,7 @@ void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& trac
     notice(DemuxNotice::kNoSequenceHeader, ref, "Frames came without their sequence header.", out);
     return;
   }
-  if ((track.stale && !make_caps(ref, track, out)) || track.refused ||
-      gst_buffer_get_size(payload.get()) == 0) {
+  if ((track.stale && !make_caps(ref, track, out)) || track.refused || payload.empty()) {
     return;
   }
   DemuxItem item;
@@ -485,7 +474,8 @@ void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& trac
   item.time = now_;
   item.key = !video || packet.frame_type == FrameType::kKey ||
              packet.frame_type == FrameType::kGeneratedKey;
-  GstBuffer* const buffer = payload.get();
+  item.buffer = payload.buffer();
+  GstBuffer* const buffer = item.buffer.get();
   GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(clamped(now_ + composition) * kNsPerMs +
                                                      static_cast<int64_t>(packet.nanoseconds));
   GST_BUFFER_DTS(buffer) = static_cast<GstClockTime>(clamped(now_) * kNsPerMs);
@@ -503,7 +493,6 @@ void FlvDemuxer::take_frame(const MediaPacket& packet, TrackRef ref, Track& trac
       told_info_.attach(buffer, track.description.framerate);
     }
   }
-  item.buffer = std::move(payload);
   out.push_back(std::move(item));
 }
 
@@ -564,14 +553,17 @@ void FlvDemuxer::demux_script(DemuxTag tag, Items& out) {
     return;
   }
   set_now(tag.header.timestamp, false);
-  const MappedBuffer map(tag.body.get());
-  if (!map || map.bytes().empty()) {
+  if (tag.body.empty()) {
     return;
   }
+  if (!tag.body.contiguous()) {
+    tag.body = tag.body.joined();
+  }
+  const Bytes octets = tag.body.contiguous().value_or(Bytes());
   // Type 15 has an octet 0 in front of AMF0, whose values may be AMF3's (v2, "AMF3").
   const bool amf3 = static_cast<TagType>(tag.header.type) == TagType::kScriptAmf3;
-  const size_t format = amf3 && map.bytes()[0] == 0 ? 1 : 0;
-  const Bytes body = rtmp::without_set_data_frame(map.bytes().subspan(format));
+  const size_t format = amf3 && octets[0] == 0 ? 1 : 0;
+  const Bytes body = rtmp::without_set_data_frame(octets.subspan(format));
   const std::string_view handler = rtmp::script_handler(body);
   if (handler == rtmp::kOnMetaData) {
     read_metadata(body, out);
@@ -583,11 +575,11 @@ void FlvDemuxer::demux_script(DemuxTag tag, Items& out) {
   if (handler == rtmp::kOnFrameInfo) {
     told_info_.take(body, tag.header.timestamp);
   }
-  const auto offset = static_cast<size_t>(body.data() - map.bytes().data());
   DemuxItem item;
   item.kind = Kind::kScript;
   item.time = now_;
-  item.buffer = slice(tag.body.get(), offset, body.size());
+  tag.body.skip(octets.size() - body.size());
+  item.buffer = tag.body.buffer();
   GST_BUFFER_PTS(item.buffer.get()) = static_cast<GstClockTime>(clamped(now_) * kNsPerMs);
   out.push_back(std::move(item));
 }

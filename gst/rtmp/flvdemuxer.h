@@ -91,7 +91,7 @@ class FlvDemuxer {
     /// that was damaged makes one too. The next one of the same codec says that it was meant.
     struct Strange {
       rtmp::media::MediaPacket packet;  ///< without payload
-      GstPtr<GstBuffer> payload;
+      FlvOctets payload;
       int64_t time = 0;
     };
     std::optional<Strange> strange;
@@ -101,21 +101,20 @@ class FlvDemuxer {
   void demux_media(DemuxTag tag, rtmp::media::MediaType type, Items& out);
   void demux_script(DemuxTag tag, Items& out);
   void read_metadata(rtmp::Bytes body, Items& out);
-  void take_packet(const rtmp::media::MediaPacket& packet, TrackRef ref, GstBuffer* body,
-                   size_t offset, size_t size, Items& out);
+  void take_packet(const rtmp::media::MediaPacket& packet, TrackRef ref, FlvOctets payload,
+                   Items& out);
   int64_t unwrap(uint32_t timestamp);
   void set_now(uint32_t timestamp, bool timed);
   void take_configuration(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
                           Items& out);
   bool is_strange(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
-                  GstPtr<GstBuffer>& payload, Items& out);
+                  FlvOctets& payload, Items& out);
   TrackCodec codec_of(const rtmp::media::MediaPacket& packet, TrackRef ref,
                       const Track& track) const;
   void take_frame(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
-                  GstPtr<GstBuffer> payload, Items& out);
-  bool prepare_video(Track& track, GstPtr<GstBuffer>& payload, int32_t& composition);
-  bool prepare_audio(const rtmp::media::MediaPacket& packet, Track& track,
-                     GstPtr<GstBuffer>& payload);
+                  FlvOctets payload, Items& out);
+  bool prepare_video(Track& track, FlvOctets& payload, int32_t& composition);
+  bool prepare_audio(const rtmp::media::MediaPacket& packet, Track& track, FlvOctets& payload);
   void set_codec(Track& track, const TrackCodec& codec);
   bool make_caps(TrackRef ref, Track& track, Items& out);
   void notice(DemuxNotice what, TrackRef ref, const char* text, Items& out);

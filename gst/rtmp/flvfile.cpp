@@ -19,24 +19,9 @@ namespace {
 constexpr size_t kBlock = 64 * 1024;
 constexpr size_t kTail = 1024 * 1024;
 // A tag's header, and of the body what tells whether it begins with a key frame.
-constexpr size_t kTagFront = kTagHeaderSize + 32;
+constexpr size_t kTagFront = kTagHeaderSize + kClassOctets;
 // A place to begin at in a file without pictures: every second will do.
 constexpr int64_t kSoundStep = 1000;
-
-PacketClass class_of(uint8_t type, Bytes body) {
-  return static_cast<TagType>(type) == TagType::kVideo ? rtmp::media::classify_video(body)
-                                                       : rtmp::media::classify_audio(body);
-}
-
-bool is_media(uint8_t type) {
-  return static_cast<TagType>(type) == TagType::kAudio ||
-         static_cast<TagType>(type) == TagType::kVideo;
-}
-
-bool has_time(PacketClass packet) {
-  return packet != PacketClass::kSequenceHeader && packet != PacketClass::kMetadata &&
-         packet != PacketClass::kEmpty && packet != PacketClass::kEndOfSequence;
-}
 
 /// Scan keeps the time of a walk from tag to tag.
 class Scan {
@@ -50,8 +35,7 @@ class Scan {
   /// note() takes a tag at `offset`; nothing worth noting lies between `begin` and it.
   void note(const rtmp::flv::TagHeader& header, uint64_t begin, uint64_t offset, Bytes body) {
     const uint64_t end = offset + tag_size(header) + kBackPointerSize;
-    const bool media = is_media(header.type);
-    const PacketClass packet = media ? class_of(header.type, body) : PacketClass::kMetadata;
+    const PacketClass packet = is_media(header) ? class_of(header, body) : PacketClass::kMetadata;
     if (packet == PacketClass::kSequenceHeader) {
       // Many streams repeat theirs; what can be seen of the body tells well enough.
       const Bytes front = body.first(std::min<size_t>(body.size(), kTagFront - kTagHeaderSize));
@@ -61,7 +45,7 @@ class Scan {
         index_.note_header(offset);
       }
     }
-    if (!media || !has_time(packet)) {
+    if (!is_frame(packet)) {
       index_.note_read(begin, end, std::nullopt, std::nullopt);
       return;
     }
@@ -115,7 +99,7 @@ GstFlowReturn FlvFile::fill(FlvTagReader& reader, size_t wanted) {
   }
   if (flow == GST_FLOW_OK) {
     const bool short_read = gst_buffer_get_size(buffer.get()) < missing;
-    reader.push(std::move(buffer));
+    reader.push(buffer.get());
     if (short_read) {
       reader.end();
     }
@@ -149,7 +133,7 @@ std::optional<uint32_t> FlvFile::last_timestamp() {
       rtmp::Cursor in(octets);
       auto header = rtmp::flv::parse_tag_header(in);
       // The end of a sequence and the like have the time of what was before, or none.
-      if (header && tag_size(*header) == pointer && is_media(header->type)) {
+      if (header && tag_size(*header) == pointer && is_media(*header)) {
         return header->timestamp;
       }
     }
@@ -166,13 +150,13 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
   if (read(from, static_cast<size_t>(size - from), buffer) != GST_FLOW_OK) {
     return std::nullopt;
   }
-  reader.push(std::move(buffer));
+  reader.push(buffer.get());
   reader.end();
   std::optional<uint32_t> last;
   while (true) {
     const FlvReadStep step = reader.next();
     if (step.kind == FlvReadStep::Kind::kTag) {
-      if (is_media(step.tag.header.type) && step.tag.header.data_size > 0) {
+      if (is_media(step.tag.header) && step.tag.header.data_size > 0) {
         last = step.tag.header.timestamp;
       }
     } else if (step.kind == FlvReadStep::Kind::kEnd || step.kind == FlvReadStep::Kind::kWant) {
@@ -199,7 +183,7 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
       rtmp::Cursor in(map.bytes());
       auto header = rtmp::flv::parse_tag_header(in);
       if (header && header->stream_id == stream_id_ &&
-          (is_media(header->type) || static_cast<TagType>(header->type) == TagType::kScript)) {
+          (is_media(*header) || static_cast<TagType>(header->type) == TagType::kScript)) {
         scan.note(*header, offset, offset,
                   in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
         continue;
@@ -214,8 +198,10 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
       FlvReadStep step = reader.next();
       switch (step.kind) {
         case FlvReadStep::Kind::kTag: {
-          const MappedBuffer map(step.tag.body.get());
-          scan.note(step.tag.header, offset, step.tag.offset, map.bytes());
+          std::array<uint8_t, kClassOctets> octets;
+          const auto front = std::span(octets).first(std::min(octets.size(), step.tag.body.size()));
+          step.tag.body.copy(0, front);
+          scan.note(step.tag.header, offset, step.tag.offset, front);
           found = true;
           break;
         }
@@ -250,10 +236,13 @@ GstFlowReturn FlvFile::read_tag(uint64_t offset, DemuxTag& tag) {
   }
   tag.header = *header;
   tag.offset = offset;
-  flow = read(offset + kTagHeaderSize, header->data_size, tag.body);
-  return flow == GST_FLOW_OK && gst_buffer_get_size(tag.body.get()) != header->data_size
-             ? GST_FLOW_EOS
-             : flow;
+  GstPtr<GstBuffer> body;
+  flow = read(offset + kTagHeaderSize, header->data_size, body);
+  if (flow != GST_FLOW_OK) {
+    return flow;
+  }
+  tag.body = FlvOctets(body.get());
+  return tag.body.size() == header->data_size ? GST_FLOW_OK : GST_FLOW_EOS;
 }
 
 GstFlowReturn FlvFile::check_start(const IndexEntry& entry, bool& sound) {
@@ -268,11 +257,11 @@ GstFlowReturn FlvFile::check_start(const IndexEntry& entry, bool& sound) {
   const MappedBuffer map(buffer.get());
   rtmp::Cursor in(map.bytes());
   auto header = rtmp::flv::parse_tag_header(in);
-  if (!header || header->stream_id != stream_id_ || !is_media(header->type)) {
+  if (!header || header->stream_id != stream_id_ || !is_media(*header)) {
     return GST_FLOW_OK;
   }
   const Bytes body = in.rest().first(std::min<size_t>(in.remaining(), header->data_size));
-  const PacketClass packet = class_of(header->type, body);
+  const PacketClass packet = class_of(*header, body);
   const int64_t distance =
       static_cast<int32_t>(header->timestamp - static_cast<uint32_t>(entry.time));
   sound = packet == PacketClass::kSequenceHeader ||

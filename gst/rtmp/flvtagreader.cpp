@@ -10,37 +10,33 @@ using rtmp::flv::kBackPointerSize;
 using rtmp::flv::kFileHeaderSize;
 using rtmp::flv::kTagHeaderSize;
 using rtmp::flv::TagHeader;
+using rtmp::flv::TagType;
+using rtmp::media::PacketClass;
 using Kind = FlvReadStep::Kind;
 
 namespace {
 
 constexpr uint32_t kLongestFileHeader = 64 * 1024;
 
-// A buffer holds sixteen memories, and merges them all whenever there is one more: so what came in
-// many pieces is better copied once.
-GstPtr<GstBuffer> take_body(GstAdapter* adapter, size_t size) {
-  bool many = false;
-  if (gst_adapter_available_fast(adapter) < size) {
-    GstBufferList* pieces = gst_adapter_get_buffer_list(adapter, size);
-    many = gst_buffer_list_length(pieces) > gst_buffer_get_max_memory();
-    gst_buffer_list_unref(pieces);
-  }
-  return adopt(many ? gst_adapter_take_buffer(adapter, size)
-                    : gst_adapter_take_buffer_fast(adapter, size));
-}
-
 }  // namespace
 
-bool FlvTagReader::copy(size_t offset, std::span<uint8_t> to) const {
-  if (available() < offset + to.size()) {
-    return false;
-  }
-  gst_adapter_copy(adapter_.get(), to.data(), offset, to.size());
-  return true;
+bool is_media(const TagHeader& header) {
+  return static_cast<TagType>(header.type) == TagType::kAudio ||
+         static_cast<TagType>(header.type) == TagType::kVideo;
+}
+
+PacketClass class_of(const TagHeader& header, rtmp::Bytes body) {
+  return static_cast<TagType>(header.type) == TagType::kVideo ? rtmp::media::classify_video(body)
+                                                              : rtmp::media::classify_audio(body);
+}
+
+bool is_frame(PacketClass packet) {
+  return packet == PacketClass::kKeyFrame || packet == PacketClass::kInterFrame ||
+         packet == PacketClass::kDisposableFrame || packet == PacketClass::kAudioFrame;
 }
 
 void FlvTagReader::skip(size_t octets) {
-  gst_adapter_flush(adapter_.get(), octets);
+  held_.skip(octets);
   position_ += octets;
 }
 
@@ -52,7 +48,7 @@ FlvReadStep FlvTagReader::want(size_t octets) const {
 }
 
 void FlvTagReader::restart(uint64_t position) {
-  gst_adapter_clear(adapter_.get());
+  held_.clear();
   position_ = position;
   ended_ = false;
   searching_ = false;
@@ -113,12 +109,8 @@ FlvReadStep FlvTagReader::take(const TagHeader& header) {
   step.tag.offset = position_;
   step.tag.after_loss = std::exchange(after_loss_, false);
   skip(kTagHeaderSize);
-  if (header.data_size == 0) {
-    step.tag.body = adopt(gst_buffer_new());
-  } else {
-    step.tag.body = take_body(adapter_.get(), header.data_size);
-    position_ += header.data_size;
-  }
+  step.tag.body = held_.part(0, header.data_size);
+  skip(header.data_size);
   skip(std::min(available(), kBackPointerSize));
   found_any_ = true;
   return step;

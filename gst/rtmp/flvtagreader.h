@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <gst/base/gstadapter.h>
-
 #include "common/glue.h"
+#include "rtmp/flvoctets.h"
 #include "rtmp/flvresync.h"
 #include "wire/flv.h"
+#include "wire/media.h"
 
 /// From an FLV stream, sound or damaged, to tags: the demuxer's reading. (FlvReframer is the
 /// muxer's, which refuses what it cannot vouch for.)
 namespace gstrtmp {
 
+/// is_media() is true of audio and video tags.
+bool is_media(const rtmp::flv::TagHeader& header);
+/// class_of() tells what a media tag is by the first octets of its body: kClassOctets, or as many
+/// as there are.
+rtmp::media::PacketClass class_of(const rtmp::flv::TagHeader& header, rtmp::Bytes body);
+inline constexpr size_t kClassOctets = 32;
+/// is_frame() is true of what has a time of its own.
+bool is_frame(rtmp::media::PacketClass packet);
+
 /// DemuxTag is one tag. Its body shares the memory of what was pushed.
 struct DemuxTag {
   rtmp::flv::TagHeader header;
   uint64_t offset = 0;  ///< in the stream, of the tag's first octet
-  GstPtr<GstBuffer> body;
+  FlvOctets body;
   bool after_loss = false;  ///< something was skipped in front of it
 };
 
@@ -49,9 +58,7 @@ struct FlvReadStep {
 /// believed, and the next sound one is searched for from its second octet on.
 class FlvTagReader final : private FlvWindow {
  public:
-  FlvTagReader() : adapter_(adopt(gst_adapter_new())) {}
-
-  void push(GstPtr<GstBuffer> input) { gst_adapter_push(adapter_.get(), input.release()); }
+  void push(GstBuffer* input) { held_.append(input); }
   /// end() says that no more octets come. next() then decides with what is there.
   void end() { ended_ = true; }
   FlvReadStep next();
@@ -60,7 +67,7 @@ class FlvTagReader final : private FlvWindow {
   void restart(uint64_t position);
   /// drop_input() forgets what is held, but not where in the stream it stands: the caller will push
   /// the same octets again, in a better form. Not while searching().
-  void drop_input() { gst_adapter_clear(adapter_.get()); }
+  void drop_input() { held_.clear(); }
   /// expect_stream() says what stream id another reader of the same stream has found.
   void expect_stream(uint32_t id) { stream_id_ = id; }
   bool searching() const { return searching_; }
@@ -73,8 +80,8 @@ class FlvTagReader final : private FlvWindow {
 
  private:
   uint32_t stream_id() const override { return stream_id_.value_or(0); }
-  size_t available() const override { return gst_adapter_available(adapter_.get()); }
-  bool copy(size_t offset, std::span<uint8_t> to) const override;
+  size_t available() const override { return held_.size(); }
+  bool copy(size_t offset, std::span<uint8_t> to) const override { return held_.copy(offset, to); }
   void skip(size_t octets);
   FlvReadStep want(size_t octets) const;
   void lose();
@@ -83,7 +90,7 @@ class FlvTagReader final : private FlvWindow {
   FlvReadStep take(const rtmp::flv::TagHeader& header);
   FlvReadStep at_end_of_input();
 
-  GstPtr<GstAdapter> adapter_;
+  FlvOctets held_;
   uint64_t position_ = 0;
   std::optional<uint32_t> stream_id_;  ///< of the first tag
   bool ended_ = false;

@@ -10,7 +10,6 @@ namespace gstrtmp {
 
 using rtmp::flv::TagType;
 using rtmp::media::MediaType;
-using rtmp::media::PacketClass;
 using Step = FlvReadStep::Kind;
 using Item = DemuxItem::Kind;
 
@@ -21,23 +20,12 @@ namespace {
 constexpr int64_t kLatestZero = 1000;
 constexpr unsigned kMostDamageMessages = 100;
 
-bool is_media(const DemuxTag& tag) {
-  return tag.header.type == static_cast<uint8_t>(TagType::kAudio) ||
-         tag.header.type == static_cast<uint8_t>(TagType::kVideo);
-}
-
-PacketClass class_of(const DemuxTag& tag) {
-  std::array<uint8_t, 32> octets;
-  const size_t size = gst_buffer_extract(tag.body.get(), 0, octets.data(), octets.size());
-  const rtmp::Bytes head(octets.data(), size);
-  return tag.header.type == static_cast<uint8_t>(TagType::kVideo)
-             ? rtmp::media::classify_video(head)
-             : rtmp::media::classify_audio(head);
-}
-
-bool has_time(PacketClass packet) {
-  return packet == PacketClass::kKeyFrame || packet == PacketClass::kInterFrame ||
-         packet == PacketClass::kDisposableFrame || packet == PacketClass::kAudioFrame;
+/// has_frame() looks at the front of a tag's body.
+bool has_frame(const DemuxTag& tag) {
+  std::array<uint8_t, kClassOctets> octets;
+  const auto front = std::span(octets).first(std::min(octets.size(), tag.body.size()));
+  tag.body.copy(0, front);
+  return is_media(tag.header) && is_frame(class_of(tag.header, front));
 }
 
 gboolean on_src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
@@ -144,7 +132,7 @@ void FlvUnchunk::take_damage(const FlvDamage& damage) {
 }
 
 void FlvUnchunk::choose_origin(const DemuxTag& tag) {
-  if (origin_chosen_ || !is_media(tag) || !has_time(class_of(tag))) {
+  if (origin_chosen_ || !has_frame(tag)) {
     return;
   }
   origin_chosen_ = true;

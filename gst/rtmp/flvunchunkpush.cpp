@@ -60,7 +60,7 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
       for (guint i = 0; i < gst_value_array_get_size(headers); i++) {
         const GValue* header = gst_value_array_get_value(headers, i);
         if (GST_VALUE_HOLDS_BUFFER(header)) {
-          reader_.push(share(gst_value_get_buffer(header)));
+          reader_.push(gst_value_get_buffer(header));
         }
       }
       if (const GstFlowReturn flow = drain(); flow != GST_FLOW_OK) {
@@ -77,7 +77,8 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
     }
     expect_time_ = false;
   }
-  reader_.push(std::move(buffer));
+  reader_.push(buffer.get());
+  buffer.reset();
   const GstFlowReturn flow = drain();
   if (flow == GST_FLOW_EOS && end_of_segment_) {
     GstEvent* eos = gst_event_new_eos();

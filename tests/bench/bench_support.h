@@ -127,6 +127,13 @@ inline double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
+/// cpu_seconds() is what this process has used so far.
+inline double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 /// measure() runs `work` in a process of its own, against `peer` in another one, which gets the
 /// first connection made to `port`. Nothing if `work` was false.
 inline std::optional<Cost> measure(const std::function<void(int fd)>& peer,

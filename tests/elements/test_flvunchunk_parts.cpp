@@ -17,6 +17,7 @@ using gstrtmp::DemuxNotice;
 using gstrtmp::FlvDamage;
 using gstrtmp::FlvDemuxer;
 using gstrtmp::FlvIndex;
+using gstrtmp::FlvOctets;
 using gstrtmp::FlvReadStep;
 using gstrtmp::FlvTagReader;
 using gstrtmp::IndexEntry;
@@ -39,7 +40,7 @@ Read read(const Octets& stream, size_t piece = SIZE_MAX) {
       FlvReadStep step = reader.next();
       switch (step.kind) {
         case FlvReadStep::Kind::kTag:
-          out.tags.emplace_back(step.tag.header.timestamp, octets_of(step.tag.body.get()));
+          out.tags.emplace_back(step.tag.header.timestamp, octets_of(step.tag.body.buffer().get()));
           break;
         case FlvReadStep::Kind::kFileHeader:
           out.file_headers++;
@@ -55,7 +56,8 @@ Read read(const Octets& stream, size_t piece = SIZE_MAX) {
   for (size_t at = 0; at < stream.size();) {
     const size_t size = std::min(piece, stream.size() - at);
     reader.push(buffer_of({stream.begin() + static_cast<ptrdiff_t>(at),
-                           stream.begin() + static_cast<ptrdiff_t>(at + size)}));
+                           stream.begin() + static_cast<ptrdiff_t>(at + size)})
+                    .get());
     at += size;
     drain();
     out.most_held = std::max(out.most_held, reader.held());
@@ -72,6 +74,60 @@ Octets some_tags(unsigned count) {
     out = out + tag(kAudio, i * 20, aac_frame(Octets(30 + i, static_cast<uint8_t>(0x20 + i))));
   }
   return out;
+}
+
+// ---- FlvOctets ----
+
+TEST(FlvOctets, AreTheSameHoweverTheyAreCut) {
+  const Octets all = some_tags(3);
+  for (size_t size : {size_t{1}, size_t{3}, size_t{16}, SIZE_MAX}) {
+    FlvOctets octets;
+    for (size_t at = 0; at < all.size();) {
+      const size_t end = at + std::min(size, all.size() - at);
+      octets.append(buffer_of({all.begin() + static_cast<ptrdiff_t>(at),
+                               all.begin() + static_cast<ptrdiff_t>(end)})
+                        .get());
+      at = end;
+    }
+    ASSERT_EQ(octets.size(), all.size());
+    EXPECT_EQ(octets_of(octets.buffer().get()), all) << size;
+    for (size_t skipped : {0, 1, 30, 40}) {
+      octets.skip(skipped);
+      const size_t front = all.size() - octets.size();
+      Octets copied(20);
+      EXPECT_TRUE(octets.copy(7, copied));
+      const auto begin = all.begin() + static_cast<ptrdiff_t>(front + 7);
+      EXPECT_EQ(copied, Octets(begin, begin + 20)) << size;
+      const FlvOctets part = octets.part(7, 20);
+      EXPECT_EQ(octets_of(part.buffer().get()), copied) << size;
+      EXPECT_EQ(octets_of(part.joined().buffer().get()), copied) << size;
+      EXPECT_TRUE(part.joined().contiguous());
+    }
+    Octets more(octets.size() + 1);
+    EXPECT_FALSE(octets.copy(0, more));
+    EXPECT_FALSE(octets.copy(SIZE_MAX, std::span(more).first(2)));
+    octets.skip(octets.size());
+    EXPECT_TRUE(octets.empty());
+  }
+}
+
+TEST(FlvOctets, AreCopiedOnceWhereABufferHasNoRoomForTheirMemories) {
+  FlvOctets octets;
+  for (uint8_t i = 0; i < 40; i++) {
+    octets.append(buffer_of({i}).get());
+  }
+  EXPECT_EQ(gst_buffer_n_memory(octets.part(3, 16).buffer().get()), 16u);
+  const auto many = octets.part(3, 17).buffer();
+  EXPECT_EQ(gst_buffer_n_memory(many.get()), 1u);
+  EXPECT_EQ(octets_of(many.get())[16], 19);
+}
+
+TEST(FlvOctets, CopyMemoryThatMayNotBeShared) {
+  auto buffer = buffer_of(Octets(20, 7));
+  GST_MINI_OBJECT_FLAG_SET(gst_buffer_peek_memory(buffer.get(), 0), GST_MEMORY_FLAG_NO_SHARE);
+  FlvOctets octets(buffer.get());
+  octets.skip(5);
+  EXPECT_EQ(octets_of(octets.buffer().get()), Octets(15, 7));
 }
 
 // ---- FlvTagReader ----
@@ -92,7 +148,7 @@ TEST(FlvTagReader, ReadsAStreamCutAnywhere) {
 TEST(FlvTagReader, PassesATagOnWhenItsBackPointerIsThere) {
   const Octets one = tag(kAudio, 0, aac_frame({1, 2, 3}));
   FlvTagReader reader;
-  reader.push(buffer_of(one));
+  reader.push(buffer_of(one).get());
   EXPECT_EQ(reader.next().kind, FlvReadStep::Kind::kTag);
   EXPECT_EQ(reader.next().kind, FlvReadStep::Kind::kWant);
 }
@@ -160,7 +216,8 @@ TEST(FlvTagReader, AFalseHeaderDoesNotHoldUpWhatIsSound) {
   // Damage that says: here are 15 MB of sound. The tags behind it must come while it is not there.
   const Octets false_header = {kAudio, 0xF0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   FlvTagReader reader;
-  reader.push(buffer_of(file_header() + some_tags(2) + Octets{0xFF} + false_header + some_tags(3)));
+  reader.push(
+      buffer_of(file_header() + some_tags(2) + Octets{0xFF} + false_header + some_tags(3)).get());
   size_t tags = 0;
   for (FlvReadStep step = reader.next(); step.kind != FlvReadStep::Kind::kWant;
        step = reader.next()) {
@@ -200,10 +257,11 @@ TEST(FlvTagReader, BodiesShareWhatWasPushed) {
   const auto buffer = buffer_of(tag(kVideo, 0, avc_frame(true, 0, picture(1000, 1))));
   const gstrtmp::MappedBuffer whole(buffer.get());
   FlvTagReader reader;
-  reader.push(buffer);
+  reader.push(buffer.get());
   const FlvReadStep step = reader.next();
   ASSERT_EQ(step.kind, FlvReadStep::Kind::kTag);
-  const gstrtmp::MappedBuffer body(step.tag.body.get());
+  const auto buffer_of_body = step.tag.body.buffer();
+  const gstrtmp::MappedBuffer body(buffer_of_body.get());
   EXPECT_EQ(body.bytes().data(), whole.bytes().data() + 11);
 }
 
@@ -214,7 +272,7 @@ size_t demux(const Octets& stream, size_t& items_made) {
   FlvTagReader reader;
   FlvDemuxer demuxer;
   std::vector<DemuxItem> items;
-  reader.push(buffer_of(stream));
+  reader.push(buffer_of(stream).get());
   reader.end();
   size_t frames = 0;
   for (size_t steps = 0;; steps++) {
