@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "wire/enhanced.h"
 #include "wire/media.h"
 
 namespace gstrtmp {
@@ -12,6 +13,8 @@ using rtmp::Bytes;
 using rtmp::flv::kBackPointerSize;
 using rtmp::flv::kTagHeaderSize;
 using rtmp::flv::TagType;
+using rtmp::media::MediaType;
+using rtmp::media::MultitrackType;
 using rtmp::media::PacketClass;
 
 namespace {
@@ -23,10 +26,18 @@ constexpr size_t kTagFront = kTagHeaderSize + kClassOctets;
 // A place to begin at in a file without pictures: every second will do.
 constexpr int64_t kSoundStep = 1000;
 
+/// may_be_of() is whether a video tag is one of `track`, by the front of its body; those of many
+/// tracks are taken to be of each.
+bool may_be_of(uint8_t track, Bytes body) {
+  const auto packet = rtmp::media::PacketReader(MediaType::kVideo, body).next();
+  return !packet || !*packet || (*packet)->track_id == track ||
+         (*packet)->multitrack.value_or(MultitrackType::kOneTrack) != MultitrackType::kOneTrack;
+}
+
 /// Scan keeps the time of a walk from tag to tag.
 class Scan {
  public:
-  Scan(FlvIndex& index, bool has_video) : index_(index), has_video_(has_video) {
+  Scan(FlvIndex& index, std::optional<uint8_t> lead) : index_(index), lead_(lead) {
     if (index.known_until() != INT64_MIN) {
       time_.unwrap(static_cast<uint32_t>(index.known_until()));
       epoch_ = index.known_until() - *time_.last();
@@ -50,8 +61,8 @@ class Scan {
       return;
     }
     const int64_t time = time_.unwrap(header.timestamp) + epoch_;
-    const bool start = has_video_ ? packet == PacketClass::kKeyFrame
-                                  : index_.empty() || time >= last_start_ + kSoundStep;
+    const bool start = lead_ ? packet == PacketClass::kKeyFrame && may_be_of(*lead_, body)
+                             : index_.empty() || time >= last_start_ + kSoundStep;
     if (start) {
       last_start_ = time;
     }
@@ -60,7 +71,7 @@ class Scan {
 
  private:
   FlvIndex& index_;
-  const bool has_video_;
+  const std::optional<uint8_t> lead_;
   rtmp::Buffer video_;  ///< the front of the last sequence header
   rtmp::Buffer audio_;
   TimestampUnwrapper time_;
@@ -165,8 +176,8 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
   }
 }
 
-GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, bool has_video) {
-  Scan scan(index, has_video);
+GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, std::optional<uint8_t> lead) {
+  Scan scan(index, lead);
   while (index.known_until() < time) {
     const uint64_t offset = index.next_offset();
     GstPtr<GstBuffer> buffer;

@@ -25,9 +25,9 @@ class FlvFile {
 
   /// last_timestamp() is that of the last whole tag, as it is in the file.
   std::optional<uint32_t> last_timestamp();
-  /// scan() reads tags' headers from where `index` ends until it knows every place up to `time`.
-  /// GST_FLOW_OK also at the file's end.
-  GstFlowReturn scan(FlvIndex& index, int64_t time, bool has_video);
+  /// scan() reads tags' headers from where `index` ends until it knows every place up to `time`:
+  /// key frames of the video track `lead`, if there is one. GST_FLOW_OK also at the file's end.
+  GstFlowReturn scan(FlvIndex& index, int64_t time, std::optional<uint8_t> lead);
   /// read_tag() reads the tag at `offset`, which is known to be one. GST_FLOW_EOS if it is not
   /// there.
   GstFlowReturn read_tag(uint64_t offset, DemuxTag& tag);

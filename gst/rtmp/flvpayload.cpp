@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "wire/av1.h"
+
 namespace gstrtmp {
 
 using rtmp::Bytes;
@@ -14,47 +16,6 @@ namespace {
 constexpr std::array<int, 3> kAc3Rates = {48000, 44100, 32000};
 // acmod 0 is two independent channels.
 constexpr std::array<int, 8> kAc3Channels = {2, 1, 2, 3, 3, 4, 4, 5};
-
-std::optional<uint64_t> leb128(Cursor& in) {
-  uint64_t value = 0;
-  for (unsigned i = 0; i < 8; i++) {
-    auto octet = in.u8();
-    if (!octet) {
-      return std::nullopt;
-    }
-    value |= static_cast<uint64_t>(*octet & 0x7F) << (7 * i);
-    if ((*octet & 0x80) == 0) {
-      return value;
-    }
-  }
-  return std::nullopt;
-}
-
-/// is_temporal_unit() walks OBUs of the low-overhead format (AV1 5.3): each but the last must tell
-/// its size, and they must fill the unit.
-bool is_temporal_unit(Bytes unit) {
-  constexpr uint8_t kForbiddenAndReserved = 0x81;
-  Cursor in(unit);
-  while (!in.empty()) {
-    const uint8_t header = *in.u8();
-    const uint8_t type = header >> 3 & 0x0F;
-    // 0 and 9 to 14 are reserved, 15 is padding.
-    if ((header & kForbiddenAndReserved) != 0 || type == 0 || (type > 8 && type < 15)) {
-      return false;
-    }
-    if ((header & 4) != 0 && !in.skip(1)) {
-      return false;
-    }
-    if ((header & 2) == 0) {
-      return true;
-    }
-    auto size = leb128(in);
-    if (!size || *size > in.remaining() || !in.skip(*size)) {
-      return false;
-    }
-  }
-  return !unit.empty();
-}
 
 /// start_code_size() is 3 or 4, or 0 if none is in front.
 size_t start_code_size(Bytes unit) {
@@ -156,8 +117,8 @@ std::optional<SoundShape> eac3_shape(Bytes frame) {
 
 std::optional<int32_t> av1_composition_time(Bytes payload) {
   constexpr size_t kTime = 3;
-  if (payload.size() <= kTime || is_temporal_unit(payload) ||
-      !is_temporal_unit(payload.subspan(kTime))) {
+  if (payload.size() <= kTime || rtmp::av1::is_temporal_unit(payload) ||
+      !rtmp::av1::is_temporal_unit(payload.subspan(kTime))) {
     return std::nullopt;
   }
   return Cursor(payload).i24();

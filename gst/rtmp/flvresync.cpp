@@ -92,6 +92,11 @@ TagSearch::Result TagSearch::finish(bool found, size_t discard, size_t wanted) {
   return {found, discard, wanted};
 }
 
+void TagSearch::doubt(const TagHeader& header) {
+  candidates_.assign(1, {0, header});
+  scanned_ = 1;
+}
+
 TagSearch::Result TagSearch::search(const FlvWindow& window, bool at_end) {
   const size_t available = window.available();
   for (auto it = candidates_.begin(); it != candidates_.end();) {

@@ -57,6 +57,8 @@ class TagSearch {
     size_t discard = 0;  ///< octets in front that are of no use any more
     size_t wanted = 0;   ///< not found: octets from there that may decide something
   };
+  /// doubt() makes a header at the window's front the first candidate of a new search.
+  void doubt(const rtmp::flv::TagHeader& header);
   /// search() looks at the window from where it stopped; the caller then drops `discard` octets
   /// from the window's front.
   Result search(const FlvWindow& window, bool at_end);

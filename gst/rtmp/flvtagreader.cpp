@@ -17,6 +17,8 @@ using Kind = FlvReadStep::Kind;
 namespace {
 
 constexpr uint32_t kLongestFileHeader = 64 * 1024;
+// More than this is not waited for without a look at what comes meanwhile.
+constexpr size_t kLargeTag = 256 * 1024;
 
 }  // namespace
 
@@ -64,6 +66,13 @@ void FlvTagReader::lose() {
   skip(1);
 }
 
+/// doubt() begins a search that finds the tag of this header, should it be one.
+void FlvTagReader::doubt(const TagHeader& header) {
+  searching_ = true;
+  search_.doubt(header);
+  damage_ = {position_, 0, false};
+}
+
 std::optional<FlvReadStep> FlvTagReader::search() {
   const TagSearch::Result result = search_.search(*this, ended_);
   skip(result.discard);
@@ -72,6 +81,9 @@ std::optional<FlvReadStep> FlvTagReader::search() {
     return want(result.wanted);
   }
   searching_ = false;
+  if (damage_.octets == 0) {
+    return std::nullopt;
+  }
   after_loss_ = true;
   damage_.at_end = !result.found;
   FlvReadStep step;
@@ -159,6 +171,10 @@ FlvReadStep FlvTagReader::next() {
           lose();
           continue;
         case TagCheck::kUnknownYet: {
+          if (header->data_size > kLargeTag) {
+            doubt(*header);
+            continue;
+          }
           const size_t whole = tag_size(*header) + kBackPointerSize;
           return want(available() < whole ? whole : whole + kTagHeaderSize);
         }

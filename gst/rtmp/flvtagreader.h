@@ -55,7 +55,8 @@ struct FlvReadStep {
 ///
 /// A tag is passed on when its back pointer is there. Where that is wrong, a header behind it makes
 /// up for it: writers that put nonsense there exist. Where that is missing as well the tag is not
-/// believed, and the next sound one is searched for from its second octet on.
+/// believed, and the next sound one is searched for from its second octet on. So it is, at once, if
+/// the tag is large: a size that was damaged shall not hold a live stream up until it is there.
 class FlvTagReader final : private FlvWindow {
  public:
   void push(GstBuffer* input) { held_.append(input); }
@@ -70,6 +71,8 @@ class FlvTagReader final : private FlvWindow {
   void drop_input() { held_.clear(); }
   /// expect_stream() says what stream id another reader of the same stream has found.
   void expect_stream(uint32_t id) { stream_id_ = id; }
+  /// stream() is the stream id of the first tag.
+  std::optional<uint32_t> stream() const { return stream_id_; }
   bool searching() const { return searching_; }
   size_t held() const { return available(); }
   /// position() is the stream's offset of the first octet that was not passed on.
@@ -85,6 +88,7 @@ class FlvTagReader final : private FlvWindow {
   void skip(size_t octets);
   FlvReadStep want(size_t octets) const;
   void lose();
+  void doubt(const rtmp::flv::TagHeader& header);
   std::optional<FlvReadStep> search();
   std::optional<FlvReadStep> read_file_header();
   FlvReadStep take(const rtmp::flv::TagHeader& header);

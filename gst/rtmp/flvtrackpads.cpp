@@ -78,6 +78,11 @@ bool FlvTrackPads::has(TrackRef track) const {
   return find(track) != nullptr;
 }
 
+bool FlvTrackPads::has_caps(TrackRef track, const GstCaps* caps) const {
+  const Pad* pad = find(track);
+  return pad != nullptr && gst_caps_is_equal(pad->caps.get(), caps);
+}
+
 FlvTrackPads::Pad& FlvTrackPads::add(const std::string& name, const char* template_name) {
   auto pad = std::make_unique<Pad>();
   GstPadTemplate* pad_template = gst_element_get_pad_template(element_, template_name);

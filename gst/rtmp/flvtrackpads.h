@@ -24,6 +24,8 @@ class FlvTrackPads {
   /// expose() adds the pads of all tracks that wait, with one stream collection.
   void expose();
   bool has(TrackRef track) const;
+  /// has_caps() is true if these are the caps that `track` has.
+  bool has_caps(TrackRef track, const GstCaps* caps) const;
   bool empty() const { return pads_.empty(); }
   /// no_more_pads() is signalled once.
   void no_more_pads();

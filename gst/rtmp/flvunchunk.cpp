@@ -59,12 +59,13 @@ void FlvUnchunk::reset() {
   duration_learnt_ = false;
   file_header_seen_ = false;
   unplayable_.clear();
-  has_video_ = false;
+  lead_video_.reset();
   first_time_.reset();
   held_scripts_.clear();
   held_script_octets_ = 0;
   chosen_ = {};
   warned_late_ = false;
+  told_nothing_ = false;
   reverse_.reset();
   skip_to_start_ = false;
   end_of_segment_ = false;
@@ -151,7 +152,7 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
     pads_.set_discont();
   }
   const uint64_t offset = tag.offset;
-  file_.set_stream_id(tag.header.stream_id);
+  file_.set_stream_id(reader_.stream().value_or(0));
   script_amf3_ = tag.header.type == static_cast<uint8_t>(TagType::kScriptAmf3);
   items_.clear();
   demuxer_.set_continues(format_ == GST_FORMAT_BYTES);
@@ -168,7 +169,7 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
     header |= item.kind == Item::kCaps;
     if (item.kind == Item::kFrame) {
       time = item.time + demuxer_.origin();
-      if (item.key && item.track.type == MediaType::kVideo) {
+      if (item.key && item.track == TrackRef{MediaType::kVideo, lead_video_.value_or(0)}) {
         start = offset;
       }
     }
@@ -178,7 +179,7 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
     shared->tags++;
     shared->bad_pointers = reader_.bad_pointers();
     if (format_ == GST_FORMAT_BYTES) {
-      if (time && !has_video_) {
+      if (time && !lead_video_) {
         const auto last = shared->index.at_or_before(*time);
         start = !last || last->time + 1000 <= *time ? std::optional(offset) : start;
       }
@@ -259,7 +260,9 @@ void FlvUnchunk::take_format(DemuxItem& item) {
                    item.caps.get());
   auto tags = track_tags(demuxer_.track_info(item.track), item.caps.get());
   pads_.set_format(item.track, std::move(item.caps), std::move(tags));
-  has_video_ |= item.track.type == MediaType::kVideo;
+  if (item.track.type == MediaType::kVideo) {
+    lead_video_ = std::min(lead_video_.value_or(item.track.id), item.track.id);
+  }
   auto shared = shared_.lock();
   shared->tracks = pads_.size();
 }
@@ -407,13 +410,13 @@ bool FlvUnchunk::is_skipped_by_trick_mode(const DemuxItem& item) const {
   if (item.track.type == MediaType::kAudio) {
     return (segment_.flags &
             (GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO | GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS)) != 0 &&
-           has_video_;
+           lead_video_.has_value();
   }
   return (segment_.flags & GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS) != 0 && !item.key;
 }
 
 bool FlvUnchunk::is_past_stop(const DemuxItem& item) const {
-  if (!GST_CLOCK_TIME_IS_VALID(segment_.stop) || segment_.rate < 0) {
+  if (!GST_CLOCK_TIME_IS_VALID(segment_.stop)) {
     return false;
   }
   const GstClockTime decoded = GST_BUFFER_DTS_OR_PTS(item.buffer.get());
@@ -458,6 +461,9 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
 bool FlvUnchunk::post_if_nothing(const char* reason) {
   if (!pads_.empty()) {
     return false;
+  }
+  if (std::exchange(told_nothing_, true)) {
+    return true;
   }
   if (!reader_.found_any()) {
     GST_ELEMENT_ERROR(element_, STREAM, WRONG_TYPE, ("This is no FLV stream."), ("%s", reason));

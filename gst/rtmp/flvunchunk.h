@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <atomic>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -124,11 +124,13 @@ class FlvUnchunk {
   bool start_task();
   GstFlowReturn pull_step();
   GstFlowReturn carry_out(Seek seek);
+  template <typename Find>
+  GstFlowReturn ask_index(int64_t until, Find find, std::optional<IndexEntry>& out);
   GstFlowReturn find_start(int64_t time, bool snap_after, bool snap_nearest, IndexEntry& out);
   void restore_formats(uint64_t offset);
   void start_reading(const IndexEntry& entry);
   GstFlowReturn next_piece();
-  void skip_to_next_start();
+  GstFlowReturn skip_to_next_start();
   void learn_duration();
   void end_pulling(GstFlowReturn flow);
 
@@ -150,6 +152,9 @@ class FlvUnchunk {
   FlvDemuxer demuxer_;
   FlvTrackPads pads_;
   Guarded<Shared> shared_;
+  /// Held while flushes are begun and ended, never while the stream lock is waited for.
+  std::mutex flush_mutex_;
+  unsigned flushes_ = 0;  ///< seeks that have begun one and have not got the stream lock yet
 
   // The streaming thread's.
   std::vector<DemuxItem> items_;
@@ -166,7 +171,8 @@ class FlvUnchunk {
   std::vector<std::pair<GstPtr<GstBuffer>, bool>> held_scripts_;
   size_t held_script_octets_ = 0;
   bool warned_late_ = false;
-  bool has_video_ = false;
+  bool told_nothing_ = false;          ///< by an ERROR
+  std::optional<uint8_t> lead_video_;  ///< whose key frames are where decoding can begin
   std::optional<int64_t> first_time_;
   std::optional<Reverse> reverse_;
   bool skip_to_start_ = false;  ///< trick mode: the next tag of use is the next key frame

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <algorithm>
 #include <limits>
+#include <map>
 
 #include "rtmp/flvtimeline.h"
 #include "rtmp/flvunchunk.h"
@@ -72,7 +74,9 @@ GstFlowReturn FlvUnchunk::pull_step() {
     if (reverse_) {
       return next_piece();
     }
-    skip_to_next_start();
+    if (const GstFlowReturn flow = skip_to_next_start(); flow != GST_FLOW_OK) {
+      return flow;
+    }
   }
   const uint64_t before = reader_.position();
   if (reverse_ && before >= reverse_->end) {
@@ -87,7 +91,12 @@ GstFlowReturn FlvUnchunk::pull_step() {
     default:
       break;
   }
-  const GstFlowReturn flow = take_step(step, before);
+  GstFlowReturn flow = take_step(step, before);
+  if (flow == GST_FLOW_EOS && reverse_) {
+    // This piece is over, whoever says so.
+    pads_.reset_flow();
+    flow = next_piece();
+  }
   if (!duration_learnt_ && first_time_) {
     learn_duration();
   }
@@ -131,12 +140,12 @@ void FlvUnchunk::end_pulling(GstFlowReturn flow) {
     pads_.expose();
     pads_.no_more_pads();
     ensure_segment();
+    if (const GstClockTime end = segment_.rate < 0 ? segment_.start : segment_.stop;
+        GST_CLOCK_TIME_IS_VALID(end)) {
+      shared_.lock()->segment.position = end;
+    }
     if ((segment_.flags & GST_SEGMENT_FLAG_SEGMENT) != 0) {
-      GstClockTime end = segment_.rate < 0 ? segment_.start : segment_.stop;
-      if (!GST_CLOCK_TIME_IS_VALID(end)) {
-        end = shared_.lock()->segment.position;
-      }
-      const auto position = static_cast<gint64>(end);
+      const auto position = static_cast<gint64>(shared_.lock()->segment.position);
       GstMessage* message =
           gst_message_new_segment_done(GST_OBJECT(element_), GST_FORMAT_TIME, position);
       GstEvent* event = gst_event_new_segment_done(GST_FORMAT_TIME, position);
@@ -158,46 +167,70 @@ void FlvUnchunk::end_pulling(GstFlowReturn flow) {
   pads_.push_event(eos);
 }
 
+/// ask_index() asks the index by `find`, once it knows every place up to `until`. The metadata's is
+/// believed as far as what it answers is there.
+template <typename Find>
+GstFlowReturn FlvUnchunk::ask_index(int64_t until, Find find, std::optional<IndexEntry>& out) {
+  while (true) {
+    std::optional<FlvIndex> incomplete;
+    bool doubtful = false;
+    {
+      auto shared = shared_.lock();
+      if (shared->index.known_until() < until) {
+        incomplete = shared->index;
+      } else {
+        out = find(shared->index);
+        doubtful = shared->index.from_metadata() && out && out->offset != 0;
+      }
+    }
+    bool sound = !doubtful;
+    GstFlowReturn flow = GST_FLOW_OK;
+    if (incomplete) {
+      // The scan is this thread's, but others ask the index; so it works on a copy.
+      flow = file_.scan(*incomplete, until, lead_video_);
+      shared_.lock()->index = *std::move(incomplete);
+      sound = false;
+    } else if (doubtful) {
+      flow = file_.check_start(*out, sound);
+      if (flow == GST_FLOW_OK && !sound) {
+        GST_INFO_OBJECT(element_, "the metadata's index is wrong");
+        shared_.lock()->index.distrust();
+      }
+    }
+    if (flow != GST_FLOW_OK || sound) {
+      return flow;
+    }
+  }
+}
+
 /// find_start() finds where decoding has to begin to show `time`, in the stream's milliseconds.
 GstFlowReturn FlvUnchunk::find_start(int64_t time, bool snap_after, bool snap_nearest,
                                      IndexEntry& out) {
-  for (bool again = true; again;) {
-    again = false;
-    // The scan is this thread's, but others ask the index; so it works on a copy.
-    FlvIndex index = shared_.lock()->index;
-    const int64_t until = snap_after || snap_nearest ? time + 60'000 : time;
-    if (index.known_until() < until) {
-      const GstFlowReturn flow = file_.scan(index, until, has_video_);
-      if (flow != GST_FLOW_OK) {
-        return flow;
-      }
-    }
-    const auto before = index.at_or_before(time);
-    const auto after = index.at_or_after(time);
-    out = before ? *before : IndexEntry{demuxer_.origin(), 0};
-    if (after && (snap_after || (snap_nearest && after->time - time < time - out.time))) {
-      out = *after;
-    }
-    if (index.from_metadata() && out.offset != 0) {
-      bool sound = false;
-      if (const GstFlowReturn flow = file_.check_start(out, sound); flow != GST_FLOW_OK) {
-        return flow;
-      }
-      if (!sound) {
-        GST_INFO_OBJECT(element_, "the metadata's index is wrong");
-        index.distrust();
-        again = true;
-      }
-    }
-    shared_.lock()->index = std::move(index);
-  }
-  return GST_FLOW_OK;
+  std::optional<IndexEntry> found;
+  const GstFlowReturn flow = ask_index(
+      snap_after || snap_nearest ? time + 60'000 : time,
+      [=, this](const FlvIndex& index) -> std::optional<IndexEntry> {
+        const auto before = index.at_or_before(time).value_or(IndexEntry{demuxer_.origin(), 0});
+        const auto after = index.at_or_after(time);
+        return after && (snap_after || (snap_nearest && after->time - time < time - before.time))
+                   ? *after
+                   : before;
+      },
+      found);
+  out = found.value_or(IndexEntry{demuxer_.origin(), 0});
+  return flow;
 }
 
-/// restore_formats() brings the tracks to what they are at `offset`: their sequence headers lie in
-/// front of it, and need not be those that were read last.
+/// restore_formats() brings the tracks to what they are at `offset`, unless that is what they are:
+/// their sequence headers lie in front of it, and need not be those that were read last.
 void FlvUnchunk::restore_formats(uint64_t offset) {
   const std::vector<uint64_t> headers = shared_.lock()->index.headers();
+  const uint64_t now = reader_.position();
+  const auto between = std::ranges::lower_bound(headers, std::min(offset, now));
+  if (between == headers.end() || *between >= std::max(offset, now)) {
+    return;
+  }
+  std::map<TrackRef, DemuxItem> formats;
   for (const uint64_t header : headers) {
     DemuxTag tag;
     if (header >= offset || file_.read_tag(header, tag) != GST_FLOW_OK) {
@@ -207,8 +240,13 @@ void FlvUnchunk::restore_formats(uint64_t offset) {
     demuxer_.demux(std::move(tag), items_);
     for (DemuxItem& item : items_) {
       if (item.kind == DemuxItem::Kind::kCaps) {
-        take_format(item);
+        formats[item.track] = std::move(item);
       }
+    }
+  }
+  for (auto& [track, item] : formats) {
+    if (!pads_.has_caps(track, item.caps.get())) {
+      take_format(item);
     }
   }
 }
@@ -265,9 +303,15 @@ GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
 GstFlowReturn FlvUnchunk::next_piece() {
   const IndexEntry done = reverse_->begin;
   const auto start = static_cast<int64_t>(segment_.start / GST_MSECOND) + demuxer_.origin();
-  const auto before = shared_.lock()->index.before_offset(done.offset);
-  if (done.time <= start || !before) {
+  if (done.time <= start) {
     return GST_FLOW_EOS;
+  }
+  std::optional<IndexEntry> before;
+  const GstFlowReturn flow = ask_index(
+      done.time, [&done](const FlvIndex& index) { return index.before_offset(done.offset); },
+      before);
+  if (flow != GST_FLOW_OK || !before) {
+    return flow != GST_FLOW_OK ? flow : GST_FLOW_EOS;
   }
   reverse_ = Reverse{*before, done.offset};
   start_reading(*before);
@@ -275,11 +319,15 @@ GstFlowReturn FlvUnchunk::next_piece() {
 }
 
 /// skip_to_next_start() leaps to the next key frame; where it is not known, it is read towards.
-void FlvUnchunk::skip_to_next_start() {
-  const auto next = shared_.lock()->index.after_offset(reader_.position() - 1);
-  if (next) {
+GstFlowReturn FlvUnchunk::skip_to_next_start() {
+  std::optional<IndexEntry> next;
+  const GstFlowReturn flow = ask_index(
+      INT64_MIN,
+      [this](const FlvIndex& index) { return index.after_offset(reader_.position() - 1); }, next);
+  if (flow == GST_FLOW_OK && next) {
     start_reading(*next);
   }
+  return flow;
 }
 
 }  // namespace gstrtmp

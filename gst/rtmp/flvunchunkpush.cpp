@@ -118,7 +118,11 @@ void FlvUnchunk::take_segment(GstEvent* event) {
   {
     auto shared = shared_.lock();
     shared->upstream_format = format_;
-    seek = std::exchange(shared->seek, std::nullopt);
+    // What comes of a seek has its number, or begins where it was to.
+    if (shared->seek && (shared->seek->seqnum == seqnum ||
+                         (shared->seek->entry && shared->seek->entry->offset == segment.start))) {
+      seek = std::exchange(shared->seek, std::nullopt);
+    }
   }
   if (format_ == GST_FORMAT_TIME) {
     send_segment(segment, seqnum);

@@ -76,7 +76,6 @@ bool FlvUnchunk::set_segment(const Shared& shared, GstEvent* event, GstSegment& 
     if (!GST_CLOCK_TIME_IS_VALID(end)) {
       return false;
     }
-    segment.stop = stop_type == GST_SEEK_TYPE_NONE ? end : segment.stop;
     stop = static_cast<gint64>(end);
   }
   const GstClockTime begin =
@@ -86,6 +85,10 @@ bool FlvUnchunk::set_segment(const Shared& shared, GstEvent* event, GstSegment& 
   }
   // Decoding begins in front of a segment, and may end behind it.
   segment.position = clamp_to(segment, segment.position);
+  if (rate < 0 && stop_type == GST_SEEK_TYPE_NONE) {
+    segment.stop = end;
+    segment.position = std::min(segment.position, end);
+  }
   return gst_segment_do_seek(&segment, rate, format, flags, start_type, static_cast<guint64>(start),
                              stop_type, static_cast<guint64>(stop), nullptr) &&
          GST_CLOCK_TIME_IS_VALID(segment.position);
@@ -137,6 +140,8 @@ bool FlvUnchunk::seek_pulling(Seek seek, GstEvent* event) {
   const guint32 seqnum = seek.seqnum;
   const bool flush = (seek.flags & GST_SEEK_FLAG_FLUSH) != 0;
   if (flush) {
+    std::lock_guard lock(flush_mutex_);
+    flushes_++;
     gst_pad_push_event(sink_, numbered(gst_event_new_flush_start(), seqnum));
     push_to_all(element_, numbered(gst_event_new_flush_start(), seqnum));
   } else {
@@ -149,11 +154,19 @@ bool FlvUnchunk::seek_pulling(Seek seek, GstEvent* event) {
     set_segment(*shared, event, seek.segment);
     shared->seek = std::move(seek);
   }
-  if (flush) {
-    gst_pad_push_event(sink_, numbered(gst_event_new_flush_stop(TRUE), seqnum));
-    push_to_all(element_, numbered(gst_event_new_flush_stop(TRUE), seqnum));
+  bool started = true;
+  {
+    // Another thread's flush must not be stopped: it waits for the lock that we have.
+    std::lock_guard lock(flush_mutex_);
+    flushes_ -= flush ? 1 : 0;
+    if (flushes_ == 0) {
+      if (flush) {
+        gst_pad_push_event(sink_, numbered(gst_event_new_flush_stop(TRUE), seqnum));
+        push_to_all(element_, numbered(gst_event_new_flush_stop(TRUE), seqnum));
+      }
+      started = start_task();
+    }
   }
-  const bool started = start_task();
   GST_PAD_STREAM_UNLOCK(sink_);
   return started;
 }
@@ -171,7 +184,8 @@ bool FlvUnchunk::seek_pushing(Seek seek) {
     if (!seek.entry) {
       seek.entry = IndexEntry{shared->origin, 0};
     }
-    if ((flags & GST_SEEK_FLAG_KEY_UNIT) != 0) {
+    // What has not been read yet is read towards: which key frame lies there is not known.
+    if ((flags & GST_SEEK_FLAG_KEY_UNIT) != 0 && shared->index.known_until() >= time) {
       const int64_t snapped = std::max<int64_t>(seek.entry->time - shared->origin, 0);
       seek.segment.position = static_cast<GstClockTime>(snapped) * GST_MSECOND;
       seek.segment.start = seek.segment.time = seek.segment.position;

@@ -97,6 +97,17 @@ TEST(Av1, ReadsReducedStillPictureHeaders) {
   EXPECT_EQ(Buffer(record->begin(), record->begin() + 4), (Buffer{0x81, 0x09, 0x0d, 0x00}));
 }
 
+TEST(Av1, TellsATemporalUnitFromOtherOctets) {
+  const Buffer unit = {0x12, 0x00, 0x0A, 0x01, 0x00, 0x32, 0x02, 0x11, 0x22};
+  EXPECT_TRUE(rtmp::av1::is_temporal_unit(unit));
+  EXPECT_TRUE(rtmp::av1::is_temporal_unit(Buffer{0x30, 0x11})) << "the last one needs no size";
+  EXPECT_FALSE(rtmp::av1::is_temporal_unit({}));
+  EXPECT_FALSE(rtmp::av1::is_temporal_unit(rtmp::Bytes(unit).first(unit.size() - 1)));
+  EXPECT_FALSE(rtmp::av1::is_temporal_unit(Buffer{0x02, 0x00})) << "type 0";
+  EXPECT_FALSE(rtmp::av1::is_temporal_unit(Buffer{0x92, 0x00})) << "the forbidden bit";
+  EXPECT_FALSE(rtmp::av1::is_temporal_unit(Buffer{0x4A, 0x00})) << "type 9";
+}
+
 TEST(Av1, CountsTemporalDelimiters) {
   const Buffer unit = joined(joined(kDelimiter, kDelimiter), kFrame);
   EXPECT_EQ(rtmp::av1::temporal_delimiter_size(unit), 4u);

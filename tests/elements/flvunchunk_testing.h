@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,7 @@ struct Track {
   std::vector<GstPtr<GstEvent>> events;
   GstPtr<GstPad> pad;
   GstPtr<GstPad> sink;
+  bool flushing = false;
 
   Octets payload(size_t i) const { return octets_of(buffers.at(i).get()); }
   GstClockTime pts(size_t i) const { return GST_BUFFER_PTS(buffers.at(i).get()); }
@@ -305,6 +307,14 @@ class Unchunk {
     }
   }
 
+  /// hold() keeps the streaming thread in the next buffer, as a sink that has prerolled does, until
+  /// it is let go of or flushed.
+  void hold(bool hold) {
+    std::lock_guard<std::mutex> lock(mutex);
+    hold_ = hold;
+    news.notify_all();
+  }
+
   std::mutex mutex;
   std::condition_variable news;
   std::map<std::string, Track> tracks;
@@ -326,15 +336,19 @@ class Unchunk {
   using Context = std::pair<Unchunk*, Track*>;
   static GstFlowReturn chain(GstPad* pad, GstObject*, GstBuffer* buffer) {
     auto& [self, track] = *static_cast<Context*>(gst_pad_get_element_private(pad));
-    std::lock_guard<std::mutex> lock(self->mutex);
+    std::unique_lock<std::mutex> lock(self->mutex);
     track->buffers.push_back(adopt(buffer));
     self->news.notify_all();
-    return GST_FLOW_OK;
+    self->news.wait(lock, [&] { return !self->hold_ || track->flushing; });
+    return track->flushing ? GST_FLOW_FLUSHING : GST_FLOW_OK;
   }
   static gboolean take_event(GstPad* pad, GstObject*, GstEvent* event) {
     auto& [self, track] = *static_cast<Context*>(gst_pad_get_element_private(pad));
     std::lock_guard<std::mutex> lock(self->mutex);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
+    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START) {
+      track->flushing = true;
+    } else if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
+      track->flushing = false;
       track->buffers.clear();
       track->events.clear();
     }
@@ -368,10 +382,53 @@ class Unchunk {
   GstPtr<GstBus> bus_;
   GstPtr<GstPad> src_;
   std::vector<std::unique_ptr<Context>> contexts_;
+  bool hold_ = false;
 };
 
 inline std::string caps_text(const GstPtr<GstCaps>& caps) {
   return caps ? gstrtmp::GCharPtr(gst_caps_to_string(caps.get())).get() : "";
+}
+
+// ---- seeks ----
+
+inline constexpr unsigned kFrames = 100;  // 4 s, a key frame each 400 ms
+inline constexpr GstClockTime kMs = GST_MSECOND;
+
+/// indexed_film() is film() with a `keyframes` index, whose positions are `wrong_by` off, or only
+/// that of one key frame.
+inline Octets indexed_film(int wrong_by, std::optional<unsigned> only = {}) {
+  const Octets plain = film(kFrames, 0, false);
+  const auto index = [wrong_by, only](size_t shift) {
+    Octets positions = Octets{0x0A} + big_endian(kFrames / 10, 4);
+    Octets times = positions;
+    size_t at = 13 + 15 + avc_header().size() + 15 + aac_header().size() + shift;
+    for (unsigned i = 0; i < kFrames; i++) {
+      if (i % 10 == 0) {
+        positions = positions +
+                    amf_number(static_cast<double>(at) + (only.value_or(i) == i ? wrong_by : 0));
+        times = times + amf_number(i * 0.04);
+      }
+      at += 15 + 5 + 28 + 2 * (15 + 5);
+    }
+    return tag(kScript, 0,
+               metadata(amf_key("duration", amf_number(4.0)) + amf_key("width", amf_number(64)) +
+                        amf_key("audiosamplerate", amf_number(44100)) +
+                        amf_key("keyframes", amf_object(amf_key("filepositions", positions) +
+                                                        amf_key("times", times)))));
+  };
+  const Octets info = index(index(0).size());
+  return file_header() + info + Octets(plain.begin() + 13, plain.end());
+}
+
+inline constexpr int kFlush = GST_SEEK_FLAG_FLUSH;
+inline constexpr int kAccurate = GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE;
+inline constexpr int kKey = GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_KEY_UNIT;
+
+/// send_seek() is a seek to a set start, and stop.
+inline bool send_seek(GstPad* pad, double rate, int flags, gint64 start, gint64 stop = -1) {
+  return gst_pad_send_event(
+      pad, gst_event_new_seek(rate, GST_FORMAT_TIME, static_cast<GstSeekFlags>(flags),
+                              GST_SEEK_TYPE_SET, start, GST_SEEK_TYPE_SET, stop));
 }
 
 }  // namespace unchunktest

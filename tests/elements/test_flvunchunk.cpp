@@ -207,6 +207,8 @@ TEST(FlvUnchunk, WhatIsNoFlvIsAnError) {
     flow = demux.push(Octets(1 << 20, 0x55));
   }
   EXPECT_EQ(flow, GST_FLOW_ERROR);
+  demux.event(gst_event_new_eos());
+  EXPECT_EQ(demux.count_messages(GST_MESSAGE_ERROR), 1u) << "once";
 }
 
 TEST(FlvUnchunk, FlvWithNothingToPlayIsAnError) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // flvunchunk and files: pull mode, duration, seeks of all kinds, files that grow or are cut off.
 #include <fstream>
+#include <future>
+#include <optional>
 
 #include <unistd.h>
 
@@ -9,33 +11,6 @@
 namespace {
 
 using namespace unchunktest;  // NOLINT: the tests' own vocabulary
-
-constexpr unsigned kFrames = 100;  // 4 s, a key frame each 400 ms
-constexpr GstClockTime kMs = GST_MSECOND;
-
-/// indexed_film() is film() with a `keyframes` index, whose positions are `wrong_by` off.
-Octets indexed_film(int wrong_by) {
-  const Octets plain = film(kFrames, 0, false);
-  const auto index = [wrong_by](size_t shift) {
-    Octets positions = Octets{0x0A} + big_endian(kFrames / 10, 4);
-    Octets times = positions;
-    size_t at = 13 + 15 + avc_header().size() + 15 + aac_header().size() + shift;
-    for (unsigned i = 0; i < kFrames; i++) {
-      if (i % 10 == 0) {
-        positions = positions + amf_number(static_cast<double>(at) + wrong_by);
-        times = times + amf_number(i * 0.04);
-      }
-      at += 15 + 5 + 28 + 2 * (15 + 5);
-    }
-    return tag(kScript, 0,
-               metadata(amf_key("duration", amf_number(4.0)) + amf_key("width", amf_number(64)) +
-                        amf_key("audiosamplerate", amf_number(44100)) +
-                        amf_key("keyframes", amf_object(amf_key("filepositions", positions) +
-                                                        amf_key("times", times)))));
-  };
-  const Octets info = index(index(0).size());
-  return file_header() + info + Octets(plain.begin() + 13, plain.end());
-}
 
 class Film {
  public:
@@ -99,10 +74,6 @@ std::vector<unsigned> range(unsigned begin, unsigned end) {
   return out;
 }
 
-constexpr int kFlush = GST_SEEK_FLAG_FLUSH;
-constexpr int kAccurate = GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE;
-constexpr int kKey = GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_KEY_UNIT;
-
 TEST(FlvUnchunkSeek, AFileIsReadWhole) {
   Film film_(film(kFrames));
   Player player(film_.path());
@@ -161,6 +132,9 @@ TEST(FlvUnchunkSeek, StopsWhereItIsTold) {
   EXPECT_GE(pictures.back(), 39u) << "all that is to be shown";
   EXPECT_LE(pictures.back(), 42u);
   EXPECT_EQ(player.video().segment().stop, 1600 * kMs);
+  gint64 position = 0;
+  EXPECT_TRUE(gst_pad_query_position(player.video().pad.get(), GST_FORMAT_TIME, &position));
+  EXPECT_EQ(position, static_cast<gint64>(1600 * kMs));
 }
 
 TEST(FlvUnchunkSeek, SegmentsGoOnWithoutAFlush) {
@@ -180,15 +154,16 @@ TEST(FlvUnchunkSeek, BackwardsInPieces) {
     Film file(content);
     Player player(file.path());
     ASSERT_TRUE(player.seek(-1, kAccurate, 400 * kMs, 1400 * kMs));
-    std::vector<unsigned> expected;
-    for (unsigned begin : {30u, 20u, 10u}) {
+    // Of the last one what the segment has.
+    std::vector<unsigned> expected = range(30, 36);
+    for (unsigned begin : {20u, 10u}) {
       for (unsigned frame : range(begin, begin + 10)) {
         expected.push_back(frame);
       }
     }
-    EXPECT_EQ(player.pictures(), expected);
+    ASSERT_EQ(player.pictures(), expected);
     for (size_t i = 0; i < expected.size(); i++) {
-      EXPECT_EQ(player.video().has(i, GST_BUFFER_FLAG_DISCONT), i % 10 == 0) << i;
+      EXPECT_EQ(player.video().has(i, GST_BUFFER_FLAG_DISCONT), i == 0 || i == 6 || i == 16) << i;
     }
     EXPECT_EQ(player.video().segment().rate, -1.0);
     // The whole of it.
@@ -196,6 +171,81 @@ TEST(FlvUnchunkSeek, BackwardsInPieces) {
     EXPECT_EQ(player.pictures().size(), kFrames);
     EXPECT_EQ(player.pictures().front(), 90u);
     EXPECT_EQ(player.pictures().back(), 9u);
+  }
+}
+
+TEST(FlvUnchunkSeek, BackwardsPastAWrongPlaceInTheIndex) {
+  Film file(indexed_film(7, 20));
+  Player player(file.path());
+  ASSERT_TRUE(player.seek(-1, kAccurate, 400 * kMs, 1400 * kMs));
+  std::vector<unsigned> expected = range(30, 36);
+  for (unsigned begin : {20u, 10u}) {
+    const auto piece = range(begin, begin + 10);
+    expected.insert(expected.end(), piece.begin(), piece.end());
+  }
+  EXPECT_EQ(player.pictures(), expected);
+  EXPECT_EQ(player.demux.stat("octets-skipped"), 0u);
+}
+
+TEST(FlvUnchunkSeek, BackwardsWithoutReadingWhatIsBehind) {
+  Film file(film(3000));
+  Unchunk demux(file.path());
+  demux.hold(true);
+  demux.set_state(GST_STATE_PLAYING);
+  ASSERT_TRUE(demux.wait_for([&demux] { return !demux.tracks["video"].buffers.empty(); }));
+  demux.clear();
+  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), -1, kAccurate, 0, 1000 * kMs));
+  demux.hold(false);
+  ASSERT_TRUE(demux.wait_eos());
+  EXPECT_EQ(demux.track("video").pts(0), 800 * kMs);
+  EXPECT_LT(demux.stat("tags"), 600u) << "of 9,000";
+}
+
+TEST(FlvUnchunkSeek, TwoThreadsAtOnce) {
+  Film file(film(kFrames));
+  Unchunk demux(file.path());
+  demux.hold(true);
+  demux.set_state(GST_STATE_PLAYING);
+  ASSERT_TRUE(demux.wait_for([&demux] { return !demux.tracks["video"].buffers.empty(); }));
+  const auto seek_often = [&demux](const char* name) {
+    auto pad = share(demux.tracks[name].pad.get());
+    for (int i = 0; i < 300; i++) {
+      // A pad that is being flushed refuses events by itself.
+      send_seek(pad.get(), 1, kAccurate, i * 10 * static_cast<gint64>(kMs));
+    }
+  };
+  auto one = std::async(std::launch::async, seek_often, "video");
+  auto other = std::async(std::launch::async, seek_often, "audio");
+  EXPECT_EQ(one.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  EXPECT_EQ(other.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  demux.hold(false);
+  EXPECT_TRUE(demux.wait_eos());
+}
+
+TEST(FlvUnchunkSeek, KeyFramesAreThoseOfTheDefaultTrack) {
+  const auto second = [](const Octets& front, const Octets& payload) {
+    return front + text("avc1") + Octets{1} + payload;
+  };
+  Octets content = file_header() + tag(kVideo, 0, avc_header()) +
+                   tag(kVideo, 0, second({0x96, 0x00}, kAvcRecord));
+  for (unsigned i = 0; i < 30; i++) {
+    content = content + tag(kVideo, i * 40, avc_frame(i % 10 == 0, 0, picture(9, 1))) +
+              tag(kVideo, i * 40, second({0x96, 0x03}, picture(9, 2)));
+  }
+  Film file(content);
+  for (const bool read_before : {true, false}) {
+    Unchunk demux(file.path());
+    demux.hold(!read_before);
+    demux.set_state(GST_STATE_PLAYING);
+    ASSERT_TRUE(read_before ? demux.wait_eos() : demux.wait_for([&demux] {
+      return !demux.tracks["video"].buffers.empty();
+    }));
+    demux.clear();
+    ASSERT_TRUE(send_seek(demux.track("video").pad.get(), 1, kKey, 760 * kMs));
+    demux.hold(false);
+    ASSERT_TRUE(demux.wait_eos());
+    EXPECT_EQ(demux.track("video").segment().start, 400 * kMs) << read_before;
+    EXPECT_TRUE(demux.has("video_1"));
   }
 }
 
@@ -320,6 +370,25 @@ TEST(FlvUnchunkSeek, FormatsAreThoseOfThePlace) {
   }
 }
 
+TEST(FlvUnchunkSeek, OnlyFormatsThatAreOtherThanBeforeAreTold) {
+  Octets record = kAvcRecord;
+  record[3] = 0x28;
+  const auto part = [](uint32_t begin) {
+    Octets out = film(25, begin, false);
+    out.erase(out.begin(), out.begin() + 13 + 15 + static_cast<ptrdiff_t>(avc_header().size()));
+    return out;
+  };
+  Film file(film(25) + tag(kVideo, 1000, avc_header(record)) + part(1000) +
+            tag(kVideo, 2000, avc_header()) + part(2000));
+  Player player(file.path());
+  ASSERT_TRUE(player.seek(1, kAccurate, 2900 * kMs));
+  EXPECT_EQ(player.video().count(GST_EVENT_CAPS), 0u);
+  ASSERT_TRUE(player.seek(1, kAccurate, 1900 * kMs, 1950 * kMs));
+  EXPECT_EQ(player.video().count(GST_EVENT_CAPS), 1u);
+  ASSERT_TRUE(player.seek(1, kAccurate, 2900 * kMs));
+  EXPECT_EQ(player.video().count(GST_EVENT_CAPS), 1u);
+}
+
 TEST(FlvUnchunkSeek, AFileThatIsCutOff) {
   Octets content = film(kFrames);
   content.resize(content.size() - 30);
@@ -373,102 +442,6 @@ TEST(FlvUnchunkSeek, WhatIsNoFlv) {
     }
     EXPECT_TRUE(message);
   }
-}
-
-// ---- upstream that pushes, and can be sent elsewhere ----
-
-TEST(FlvUnchunkSeek, PushedOctetsAreSoughtUpstream) {
-  const Octets content = indexed_film(0);
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push({content.begin(), content.begin() + 3000});
-  gint64 offset = -1;
-  demux.on_upstream_event = [&offset](GstEvent* event) {
-    if (GST_EVENT_TYPE(event) == GST_EVENT_SEEK) {
-      GstFormat format = GST_FORMAT_UNDEFINED;
-      gst_event_parse_seek(event, nullptr, &format, nullptr, nullptr, &offset, nullptr, nullptr);
-      EXPECT_EQ(format, GST_FORMAT_BYTES);
-    }
-    return true;
-  };
-  auto pad = share(demux.track("video").pad.get());
-  ASSERT_TRUE(gst_pad_send_event(
-      pad.get(), gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kAccurate),
-                                    GST_SEEK_TYPE_SET, 2500 * kMs, GST_SEEK_TYPE_SET, -1)));
-  ASSERT_GT(offset, 0);
-  demux.event(gst_event_new_flush_start());
-  demux.event(gst_event_new_flush_stop(TRUE));
-  demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(offset));
-  demux.push_all({content.begin() + offset, content.end()}, 700);
-  Track& video = demux.track("video");
-  EXPECT_EQ(video.segment().start, 2500 * kMs);
-  ASSERT_EQ(video.buffers.size(), 40u);
-  EXPECT_EQ(video.pts(0), 2400 * kMs);
-  EXPECT_EQ(demux.stat("octets-skipped"), 0u);
-}
-
-TEST(FlvUnchunkSeek, WhoCannotBeSoughtSaysSo) {
-  Unchunk demux;
-  demux.open();
-  demux.push(film(5));
-  auto pad = share(demux.track("video").pad.get());
-  EXPECT_FALSE(gst_pad_send_event(
-      pad.get(), gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kFlush),
-                                    GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_SET, -1)));
-  auto query = adopt(gst_query_new_seeking(GST_FORMAT_TIME));
-  ASSERT_TRUE(gst_pad_query(pad.get(), query.get()));
-  gboolean seekable = TRUE;
-  gst_query_parse_seeking(query.get(), nullptr, &seekable, nullptr, nullptr);
-  EXPECT_FALSE(seekable);
-}
-
-TEST(FlvUnchunkSeek, ATimelineOfUpstreamsIsSoughtByUpstream) {
-  Unchunk demux;
-  demux.open(GST_FORMAT_TIME);
-  demux.push(film(5));
-  auto pad = share(demux.track("video").pad.get());
-  EXPECT_TRUE(gst_pad_send_event(
-      pad.get(), gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kFlush),
-                                    GST_SEEK_TYPE_SET, 7 * GST_SECOND, GST_SEEK_TYPE_SET, -1)));
-  GstEvent* seek = nullptr;
-  for (auto& event : demux.upstream_events) {
-    seek = GST_EVENT_TYPE(event.get()) == GST_EVENT_SEEK ? event.get() : seek;
-  }
-  ASSERT_NE(seek, nullptr);
-  gint64 start = 0;
-  gst_event_parse_seek(seek, nullptr, nullptr, nullptr, nullptr, &start, nullptr, nullptr);
-  EXPECT_EQ(start, static_cast<gint64>(7 * GST_SECOND));
-}
-
-TEST(FlvUnchunkSeek, ASeekThatComesOnceForEachSinkIsOne) {
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push(film(20));
-  const auto seeks = [&demux] {
-    return std::ranges::count_if(demux.upstream_events, [](const auto& event) {
-      return GST_EVENT_TYPE(event.get()) == GST_EVENT_SEEK;
-    });
-  };
-  auto seek = adopt(gst_event_new_seek(1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET,
-                                       400 * kMs, GST_SEEK_TYPE_NONE, -1));
-  for (const char* name : {"video", "audio"}) {
-    EXPECT_TRUE(gst_pad_send_event(demux.track(name).pad.get(), gst_event_ref(seek.get())));
-  }
-  EXPECT_EQ(seeks(), 1);
-}
-
-TEST(FlvUnchunkSeek, SegmentsWhoseEndCannotBeToldAreRefused) {
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push(film(20));
-  EXPECT_FALSE(gst_pad_send_event(
-      demux.track("video").pad.get(),
-      gst_event_new_seek(1.0, GST_FORMAT_TIME,
-                         static_cast<GstSeekFlags>(GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_SEGMENT),
-                         GST_SEEK_TYPE_SET, 400 * kMs, GST_SEEK_TYPE_NONE, -1)));
 }
 
 }  // namespace

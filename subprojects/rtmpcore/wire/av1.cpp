@@ -13,33 +13,40 @@ struct Obu {
   Bytes payload;
 };
 
+constexpr uint8_t kHasSize = 0x02;
+
+/// read_leb128() is leb128() (4.10.5).
+std::optional<uint64_t> read_leb128(Cursor& in) {
+  constexpr int kMostOctets = 8;
+  uint64_t value = 0;
+  for (int i = 0; i < kMostOctets; i++) {
+    const auto octet = in.u8();
+    if (!octet) {
+      return std::nullopt;
+    }
+    value |= static_cast<uint64_t>(*octet & 0x7F) << (7 * i);
+    if ((*octet & 0x80) == 0) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
 /// read_obu() consumes one OBU (5.3). Nothing at the end, and for one that does not tell its size.
 std::optional<Obu> read_obu(Cursor& in) {
   constexpr uint8_t kHasExtension = 0x04;
-  constexpr uint8_t kHasSize = 0x02;
-  constexpr int kLeb128Octets = 8;
   const Bytes begin = in.rest();
   const auto header = in.u8();
   if (!header || (*header & kHasSize) == 0 || ((*header & kHasExtension) != 0 && !in.skip(1))) {
     return std::nullopt;
   }
-  uint64_t size = 0;
-  for (int i = 0; i < kLeb128Octets; i++) {
-    const auto octet = in.u8();
-    if (!octet) {
-      return std::nullopt;
-    }
-    size |= static_cast<uint64_t>(*octet & 0x7F) << (7 * i);
-    if ((*octet & 0x80) == 0) {
-      const auto payload = in.take(size);
-      if (!payload) {
-        return std::nullopt;
-      }
-      return Obu{static_cast<uint8_t>(*header >> 3 & 0x0F),
-                 begin.first(begin.size() - in.remaining()), *payload};
-    }
+  const auto size = read_leb128(in);
+  const auto payload = size ? in.take(*size) : std::nullopt;
+  if (!payload) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  return Obu{static_cast<uint8_t>(*header >> 3 & 0x0F), begin.first(begin.size() - in.remaining()),
+             *payload};
 }
 
 /// BitReader reads f(n) and uvlc() (4.10). Past the end all bits are 0, and ended() is true.
@@ -235,6 +242,26 @@ std::optional<Buffer> make_configuration_record(Bytes temporal_unit) {
     return record;
   }
   return std::nullopt;
+}
+
+bool is_temporal_unit(Bytes unit) {
+  constexpr uint8_t kForbiddenAndReserved = 0x81;
+  Cursor in(unit);
+  while (!in.empty()) {
+    const uint8_t header = in.rest().front();
+    const uint8_t type = header >> 3 & 0x0F;
+    // 0 and 9 to 14 are reserved, 15 is padding.
+    if ((header & kForbiddenAndReserved) != 0 || type == 0 || (type > 8 && type < 15)) {
+      return false;
+    }
+    if ((header & kHasSize) == 0) {
+      return true;
+    }
+    if (!read_obu(in)) {
+      return false;
+    }
+  }
+  return !unit.empty();
 }
 
 size_t temporal_delimiter_size(Bytes temporal_unit) {

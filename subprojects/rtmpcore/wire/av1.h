@@ -14,6 +14,10 @@ namespace rtmp::av1 {
 /// octets and that OBU. Nothing if there is no sequence header, or if it cannot be read.
 std::optional<Buffer> make_configuration_record(Bytes temporal_unit);
 
+/// is_temporal_unit() walks the OBUs of what may be a temporal unit: all but the last must tell
+/// their sizes, and fill it, and be of known types.
+bool is_temporal_unit(Bytes unit);
+
 /// temporal_delimiter_size() is how many octets of temporal delimiters stand in front of a temporal
 /// unit: containers leave them out.
 size_t temporal_delimiter_size(Bytes temporal_unit);
