@@ -95,8 +95,8 @@ GstFlowReturn FlvFile::read(uint64_t offset, size_t size, GstPtr<GstBuffer>& out
 
 GstFlowReturn FlvFile::fill(FlvTagReader& reader, size_t wanted) {
   // What is held would be the front of a buffer in two memories, which decoders have to merge:
-  // reading it again costs less, but for a search, which has looked at it.
-  if (!reader.searching()) {
+  // reading it again costs less, but for a search that has looked at much of it.
+  if (!reader.searching() || (reader.doubting() && reader.held() <= kBlock)) {
     reader.drop_input();
   }
   const uint64_t offset = reader.position() + reader.held();

@@ -67,13 +67,15 @@ class FlvTagReader final : private FlvWindow {
   /// restart() forgets what is held and reads on at `position` of the stream.
   void restart(uint64_t position);
   /// drop_input() forgets what is held, but not where in the stream it stands: the caller will push
-  /// the same octets again, in a better form. Not while searching().
+  /// the same octets again, in a better form. Not while searching(), unless it is doubting().
   void drop_input() { held_.clear(); }
   /// expect_stream() says what stream id another reader of the same stream has found.
   void expect_stream(uint32_t id) { stream_id_ = id; }
   /// stream() is the stream id of the first tag.
   std::optional<uint32_t> stream() const { return stream_id_; }
   bool searching() const { return searching_; }
+  /// doubting() is true of a search that has not given up the tag at position().
+  bool doubting() const { return searching_ && damage_.octets == 0; }
   size_t held() const { return available(); }
   /// position() is the stream's offset of the first octet that was not passed on.
   uint64_t position() const { return position_; }

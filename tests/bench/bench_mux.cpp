@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What muxing costs: flvchunk against an empty GstAggregator that queues as much, and against
-// flvmux, all in one run. Prints time a buffer, ratios, and whether payloads went through uncopied;
-// then how long a live muxer holds a video frame: 60 frames/s beside AAC, in real time.
+// flvmux, all in one run, and every codec that flvchunk takes. Prints time a buffer, ratios, and
+// whether payloads went through uncopied; then
+// how long a live muxer holds a video frame: 60 frames/s beside AAC, in real time.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
 #include <mutex>
 #include <string>
@@ -15,7 +17,8 @@
 
 #include <gst/base/gstaggregator.h>
 #include <gst/gst.h>
-#include <sys/resource.h>
+
+#include "bench_support.h"
 
 namespace {
 
@@ -105,13 +108,6 @@ gboolean see_event(GstPad* pad, GstObject*, GstEvent* event) {
   return TRUE;
 }
 
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + t.tv_usec / 1e6; };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 void open_pad(GstPad* src, const char* caps_text) {
   gst_pad_push_event(src, gst_event_new_stream_start("bench"));
   GstCaps* caps = gst_caps_from_string(caps_text);
@@ -122,7 +118,7 @@ void open_pad(GstPad* src, const char* caps_text) {
   gst_pad_push_event(src, gst_event_new_segment(&segment));
 }
 
-Result run(GstElement* element, const char* pad_name, size_t num_buffers) {
+Result run(GstElement* element, const char* pad_name, const char* caps, size_t num_buffers) {
   Output output;
   GstPad* sink = gst_pad_new("sink", GST_PAD_SINK);
   gst_pad_set_element_private(sink, &output);
@@ -137,15 +133,16 @@ Result run(GstElement* element, const char* pad_name, size_t num_buffers) {
   gst_pad_link(out, sink);
   gst_element_set_state(element, GST_STATE_PLAYING);
 
-  open_pad(src, kAvcCaps);
+  open_pad(src, caps);
 
   GstMemory* payload = gst_allocator_alloc(nullptr, kPayloadSize, nullptr);
   GstMapInfo map;
-  gst_memory_map(payload, &map, GST_MAP_READ);
+  gst_memory_map(payload, &map, GST_MAP_WRITE);
+  std::memset(map.data, 0x21, map.size);
   output.payload = map.data;
   gst_memory_unmap(payload, &map);
 
-  const double cpu = cpu_seconds();
+  const double cpu = rtmpbench::cpu_seconds();
   const auto start = std::chrono::steady_clock::now();
   for (size_t i = 0; i < num_buffers; i++) {
     GstBuffer* buffer = gst_buffer_new();
@@ -166,7 +163,8 @@ Result run(GstElement* element, const char* pad_name, size_t num_buffers) {
   }
   const std::chrono::duration<double, std::micro> wall = std::chrono::steady_clock::now() - start;
   Result result{wall.count() / static_cast<double>(num_buffers),
-                (cpu_seconds() - cpu) * 1e6 / static_cast<double>(num_buffers), output.copied};
+                (rtmpbench::cpu_seconds() - cpu) * 1e6 / static_cast<double>(num_buffers),
+                output.copied};
 
   gst_element_set_state(element, GST_STATE_NULL);
   gst_pad_set_active(src, FALSE);
@@ -336,6 +334,67 @@ Result quietest(const std::vector<Result>& results) {
           std::ranges::max(results, {}, &Result::copied).copied};
 }
 
+// ---- every codec ----
+
+struct Codec {
+  const char* name;
+  const char* pad;
+  const char* caps;
+};
+constexpr Codec kCodecs[] = {
+    {"H.264", "video", kAvcCaps},
+    {"H.264, extended", "video_1", kAvcCaps},
+    {"H.265", "video",
+     "video/x-h265, stream-format = hvc1, alignment = au, width = 1280, height = 720, "
+     "codec_data = (buffer) 0101600000009000000000003cf000fcfdf8f800000f00"},
+    {"H.266", "video",
+     "video/x-h266, stream-format = vvc1, alignment = au, codec_data = (buffer) ff00650a"},
+    {"AV1", "video",
+     "video/x-av1, stream-format = obu-stream, alignment = tu, "
+     "codec_data = (buffer) 81004c000a0b000000"},
+    {"VP9", "video", "video/x-vp9, profile = (string) 0, width = 1280, height = 720"},
+    {"VP8", "video", "video/x-vp8, width = 1280, height = 720"},
+    {"Sorenson H.263", "video", "video/x-flash-video, flvversion = 1"},
+    {"VP6", "video", "video/x-vp6-flash, width = 1280, height = 720"},
+    {"AAC", "audio", kAacCaps},
+    {"MP3", "audio",
+     "audio/mpeg, mpegversion = 1, layer = 3, parsed = true, rate = 44100, channels = 2"},
+    {"Opus", "audio",
+     "audio/x-opus, rate = 48000, channels = 2, channel-mapping-family = 0, stream-count = 1, "
+     "coupled-count = 1"},
+    {"FLAC", "audio",
+     "audio/x-flac, framed = true, rate = 44100, channels = 1, streamheader = (buffer) < "
+     "7f464c414301000002664c614300000022120012000000000000000ac44070"
+     "0000000000000000000000000000000000000000, 84000000 >"},
+    {"AC-3", "audio", "audio/x-ac3, framed = true, alignment = frame, rate = 48000, channels = 2"},
+    {"E-AC-3", "audio",
+     "audio/x-eac3, framed = true, alignment = frame, rate = 48000, channels = 2"},
+    {"Speex", "audio", "audio/x-speex, rate = 16000, channels = 1"},
+    {"PCM", "audio",
+     "audio/x-raw, format = S16LE, layout = interleaved, rate = 44100, channels = 2"},
+    {"A-law", "audio", "audio/x-alaw, rate = 8000, channels = 1"},
+};
+
+/// measure_codecs() has each codec beside an empty aggregator in every round.
+void measure_codecs(size_t num_buffers) {
+  constexpr int kRounds = 3;
+  std::vector<Result> empty;
+  std::vector<std::vector<Result>> results(std::size(kCodecs));
+  for (int round = 0; round < kRounds; round++) {
+    empty.push_back(run(make_empty(550 * GST_MSECOND), "sink_%u", kAvcCaps, num_buffers));
+    for (size_t i = 0; i < std::size(kCodecs); i++) {
+      results[i].push_back(run(make("flvchunk"), kCodecs[i].pad, kCodecs[i].caps, num_buffers));
+    }
+  }
+  std::printf("\n%-36s %10s %10s %s\n", "flvchunk, each codec", "CPU us", "of empty",
+              "payloads copied");
+  for (size_t i = 0; i < std::size(kCodecs); i++) {
+    const Result result = quietest(results[i]);
+    std::printf("%-36s %10.2f %10.2f %zu\n", kCodecs[i].name, result.cpu_us,
+                result.cpu_us / quietest(empty).cpu_us, result.copied);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -353,7 +412,8 @@ int main(int argc, char** argv) {
   constexpr int kRounds = 7;
   for (int round = 0; round < kRounds; round++) {
     for (Contender& contender : contenders) {
-      contender.results.push_back(run(contender.make(), contender.pad, contender.num_buffers));
+      contender.results.push_back(
+          run(contender.make(), contender.pad, kAvcCaps, contender.num_buffers));
     }
   }
   std::printf("%-36s %10s %10s %s\n", "mux", "wall us", "CPU us", "payloads copied");
@@ -369,6 +429,8 @@ int main(int argc, char** argv) {
               ours.cpu_us - empty.cpu_us, ours.wall_us - empty.wall_us);
   std::printf("flvchunk / flvmux: %.2f CPU, %.2f wall\n", ours.cpu_us / mux.cpu_us,
               ours.wall_us / mux.wall_us);
+
+  measure_codecs(scale / 8);
 
   std::printf("\n%-36s %10s %10s %10s %8s\n", "live: a video frame is held for", "p50 us", "p99 us",
               "max us", "frames");

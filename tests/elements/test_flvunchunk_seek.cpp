@@ -92,6 +92,16 @@ TEST(FlvUnchunkSeek, AFileIsReadWhole) {
   EXPECT_EQ(position, static_cast<gint64>(3980 * kMs));
 }
 
+TEST(FlvUnchunkSeek, ALargePictureComesInOneMemory) {
+  const Octets large = picture(1'500'000, 3);
+  Film file(film(3) + tag(kVideo, 120, avc_frame(true, 0, large)) +
+            tag(kVideo, 160, avc_frame(false, 0, picture(9, 1))));
+  Player player(file.path());
+  ASSERT_EQ(player.video().buffers.size(), 5u);
+  EXPECT_EQ(player.video().payload(3), large);
+  EXPECT_EQ(gst_buffer_n_memory(player.video().buffers[3].get()), 1u);
+}
+
 /// The seek matrix: with the metadata's index, without, with a wrong one.
 TEST(FlvUnchunkSeek, Matrix) {
   for (const Octets& content : {film(kFrames), indexed_film(0), indexed_film(7)}) {
