@@ -179,8 +179,8 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
   }
   // The header is all that has to be read, if it says that what follows is one frame.
   const auto whole = tag.body.contiguous();
-  const Front<64> front(tag.body);
-  const Bytes begin = whole.value_or(front.bytes());
+  std::optional<Front<64>> front;
+  const Bytes begin = whole ? *whole : front.emplace(tag.body).bytes();
   if (auto packet = PacketReader(type, begin).next();
       packet && *packet && (*packet)->kind == PacketKind::kCodedFrames && is_one_track(**packet)) {
     const Bytes payload = (*packet)->payload;
@@ -437,11 +437,13 @@ TrackCodec FlvDemuxer::codec_of(const MediaPacket& packet, TrackRef ref, const T
 bool FlvDemuxer::is_strange(const MediaPacket& packet, TrackRef ref, Track& track,
                             FlvOctets& payload, Items& out) {
   const TrackCodec codec = codec_of(packet, ref, track);
+  const bool usual = !track.caps || codec == track.description.codec;
+  if (usual && !track.strange) {
+    return false;
+  }
   std::optional<Track::Strange> strange = std::exchange(track.strange, std::nullopt);
-  if (!track.caps || codec == track.description.codec) {
-    if (strange) {
-      notice(DemuxNotice::kMalformed, ref, "A frame of another codec was left out.", out);
-    }
+  if (usual) {
+    notice(DemuxNotice::kMalformed, ref, "A frame of another codec was left out.", out);
     return false;
   }
   if (strange && codec == codec_of(strange->packet, ref, track)) {

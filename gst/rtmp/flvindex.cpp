@@ -85,6 +85,9 @@ int64_t FlvIndex::known_until() const {
 // Times rise with offsets but for files that were put together; then the last one in the file is
 // as good as any.
 std::optional<IndexEntry> FlvIndex::at_or_before(int64_t time) const {
+  if (!entries_.empty() && entries_.back().time <= time) {
+    return entries_.back();
+  }
   auto it = std::ranges::upper_bound(entries_, time, {}, &IndexEntry::time);
   return it == entries_.begin() ? std::nullopt : std::optional(*std::prev(it));
 }

@@ -6,21 +6,30 @@
 
 namespace gstrtmp {
 
+void FlvOctets::add(Piece piece) {
+  size_ += piece.size;
+  if (count_++ == 0) {
+    one_ = std::move(piece);
+  } else {
+    more_.push_back(std::move(piece));
+  }
+}
+
 void FlvOctets::append(GstBuffer* buffer) {
   const unsigned count = gst_buffer_n_memory(buffer);
   for (unsigned i = 0; i < count; i++) {
     auto memory = std::make_shared<MappedMemory>(share(gst_buffer_peek_memory(buffer, i)));
     const rtmp::Bytes bytes = memory->bytes();
     if (!bytes.empty()) {
-      pieces_.push_back({std::move(memory), bytes.data(), bytes.size()});
-      size_ += bytes.size();
+      add({std::move(memory), bytes.data(), bytes.size()});
     }
   }
 }
 
 void FlvOctets::clear() {
-  pieces_.clear();
-  first_ = 0;
+  one_ = {};
+  more_.clear();
+  first_ = count_ = 0;
   size_ = 0;
 }
 
@@ -29,12 +38,12 @@ bool FlvOctets::copy(size_t offset, std::span<uint8_t> to) const {
     return false;
   }
   size_t i = first_;
-  while (!to.empty() && offset >= pieces_[i].size) {
-    offset -= pieces_[i++].size;
+  while (!to.empty() && offset >= piece(i).size) {
+    offset -= piece(i++).size;
   }
   for (; !to.empty(); i++) {
-    const size_t part = std::min(to.size(), pieces_[i].size - offset);
-    std::memcpy(to.data(), pieces_[i].begin + offset, part);
+    const size_t part = std::min(to.size(), piece(i).size - offset);
+    std::memcpy(to.data(), piece(i).begin + offset, part);
     to = to.subspan(part);
     offset = 0;
   }
@@ -44,34 +53,35 @@ bool FlvOctets::copy(size_t offset, std::span<uint8_t> to) const {
 void FlvOctets::skip(size_t octets) {
   size_ -= octets;
   while (octets > 0) {
-    Piece& piece = pieces_[first_];
-    const size_t part = std::min(octets, piece.size);
-    piece.begin += part;
-    piece.size -= part;
+    Piece& front = piece(first_);
+    const size_t part = std::min(octets, front.size);
+    front.begin += part;
+    front.size -= part;
     octets -= part;
-    if (piece.size == 0) {
-      piece.memory.reset();
+    if (front.size == 0) {
+      front.memory.reset();
       first_++;
     }
   }
   if (size_ == 0) {
     clear();
-  } else if (first_ > pieces_.size() / 2) {
-    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<ptrdiff_t>(first_));
+  } else if (first_ > count_ / 2) {
+    one_ = std::move(piece(first_));
+    more_.erase(more_.begin(), more_.begin() + static_cast<ptrdiff_t>(first_));
+    count_ -= first_;
     first_ = 0;
   }
 }
 
 FlvOctets FlvOctets::part(size_t offset, size_t size) const {
   FlvOctets out;
-  out.size_ = size;
   size_t i = first_;
-  while (size > 0 && offset >= pieces_[i].size) {
-    offset -= pieces_[i++].size;
+  while (size > 0 && offset >= piece(i).size) {
+    offset -= piece(i++).size;
   }
   for (; size > 0; i++, offset = 0) {
-    const size_t octets = std::min(size, pieces_[i].size - offset);
-    out.pieces_.push_back({pieces_[i].memory, pieces_[i].begin + offset, octets});
+    const size_t octets = std::min(size, piece(i).size - offset);
+    out.add({piece(i).memory, piece(i).begin + offset, octets});
     size -= octets;
   }
   return out;
@@ -81,8 +91,8 @@ std::optional<rtmp::Bytes> FlvOctets::contiguous() const {
   if (size_ == 0) {
     return rtmp::Bytes();
   }
-  const Piece& piece = pieces_[first_];
-  return piece.size == size_ ? std::optional(rtmp::Bytes(piece.begin, size_)) : std::nullopt;
+  const Piece& front = piece(first_);
+  return front.size == size_ ? std::optional(rtmp::Bytes(front.begin, size_)) : std::nullopt;
 }
 
 FlvOctets FlvOctets::joined() const {
@@ -109,12 +119,12 @@ GstMemory* FlvOctets::share_piece(const Piece& piece) {
 }
 
 GstPtr<GstBuffer> FlvOctets::buffer() const {
-  if (pieces_.size() - first_ > gst_buffer_get_max_memory()) {
+  if (count_ - first_ > gst_buffer_get_max_memory()) {
     return joined().buffer();
   }
   auto out = adopt(gst_buffer_new());
-  for (size_t i = first_; i < pieces_.size(); i++) {
-    gst_buffer_append_memory(out.get(), share_piece(pieces_[i]));
+  for (size_t i = first_; i < count_; i++) {
+    gst_buffer_append_memory(out.get(), share_piece(piece(i)));
   }
   return out;
 }

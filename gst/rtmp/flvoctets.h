@@ -46,8 +46,15 @@ class FlvOctets {
   };
   static GstMemory* share_piece(const Piece& piece);
 
-  std::vector<Piece> pieces_;
+  const Piece& piece(size_t i) const { return i == 0 ? one_ : more_[i - 1]; }
+  Piece& piece(size_t i) { return i == 0 ? one_ : more_[i - 1]; }
+  void add(Piece piece);
+
+  // Nearly always there is one, which takes no allocation.
+  Piece one_;
+  std::vector<Piece> more_;
   size_t first_ = 0;  ///< those in front of it are used up
+  size_t count_ = 0;
   size_t size_ = 0;
 };
 

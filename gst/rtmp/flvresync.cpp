@@ -25,6 +25,8 @@ bool is_known(uint8_t type) {
   return false;
 }
 
+}  // namespace
+
 std::optional<TagHeader> judge_header(rtmp::Bytes octets, std::optional<uint32_t> stream_id) {
   constexpr uint8_t kReserved = 0xC0;
   rtmp::Cursor in(octets);
@@ -35,8 +37,6 @@ std::optional<TagHeader> judge_header(rtmp::Bytes octets, std::optional<uint32_t
   }
   return *header;
 }
-
-}  // namespace
 
 std::optional<TagHeader> could_be_first_header(const FlvWindow& window, size_t offset) {
   std::array<uint8_t, kTagHeaderSize> octets;

@@ -25,6 +25,9 @@ class FlvWindow {
 /// could_be_header() is the tag header at `offset` if it could be one: a type of media or script
 /// data, reserved bits zero, and the window's stream id.
 std::optional<rtmp::flv::TagHeader> could_be_header(const FlvWindow& window, size_t offset);
+/// judge_header() is the same of the octets of a header; any stream id will do without `stream_id`.
+std::optional<rtmp::flv::TagHeader> judge_header(rtmp::Bytes octets,
+                                                 std::optional<uint32_t> stream_id);
 /// could_be_first_header() takes any stream id: that of the first tag is what all have.
 std::optional<rtmp::flv::TagHeader> could_be_first_header(const FlvWindow& window, size_t offset);
 /// is_file_header() looks for a whole one as everybody writes it.

@@ -160,7 +160,7 @@ FlvReadStep FlvTagReader::next() {
       lose();
       continue;
     }
-    if (auto header = could_be_header(*this, 0)) {
+    if (auto header = judge_header(octets, stream_id())) {
       switch (check_tag(*this, 0, *header, ended_)) {
         case TagCheck::kBadPointer:
           bad_pointers_++;

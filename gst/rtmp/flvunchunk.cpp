@@ -344,10 +344,12 @@ GstFlowReturn FlvUnchunk::see_frame(int64_t time) {
   }
   pads_.expose();
   GstFlowReturn flow = GST_FLOW_OK;
-  held_script_octets_ = 0;
-  for (auto& [buffer, amf3] : std::exchange(held_scripts_, {})) {
-    if (flow == GST_FLOW_OK) {
-      flow = take_script(std::move(buffer), amf3);
+  if (!held_scripts_.empty()) {
+    held_script_octets_ = 0;
+    for (auto& [buffer, amf3] : std::exchange(held_scripts_, {})) {
+      if (flow == GST_FLOW_OK) {
+        flow = take_script(std::move(buffer), amf3);
+      }
     }
   }
   if (pads_.said_no_more_pads()) {
