@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace gstrtmp {
 namespace {
@@ -17,15 +18,16 @@ constexpr size_t kHeadRoom = 64;
 // A stream of so many codecs is none; what is beyond is not listed.
 constexpr size_t kMaxListed = 32;
 
-std::vector<uint8_t> first_octets(const rtmp::GatherPayload& body, size_t most) {
-  std::vector<uint8_t> octets;
-  for (size_t i = 0; i < body.piece_count() && octets.size() < most; i++) {
-    const rtmp::Bytes piece = body.piece(i);
-    octets.insert(
-        octets.end(), piece.begin(),
-        piece.begin() + static_cast<std::ptrdiff_t>(std::min(piece.size(), most - octets.size())));
+/// copy_front() copies as much of the body as there is room for, and answers how much that is.
+size_t copy_front(const rtmp::GatherPayload& body, std::span<uint8_t> room) {
+  size_t copied = 0;
+  for (size_t i = 0; i < body.piece_count() && copied < room.size(); i++) {
+    const rtmp::Bytes piece =
+        body.piece(i).first(std::min(body.piece(i).size(), room.size() - copied));
+    std::ranges::copy(piece, room.begin() + static_cast<std::ptrdiff_t>(copied));
+    copied += piece.size();
   }
-  return octets;
+  return copied;
 }
 
 /// is_extended() is the first octet's: E.4.2.1 and E.4.3.1, and Enhanced RTMP's bits in them.
@@ -38,7 +40,9 @@ bool is_extended(MediaType type, uint8_t first) {
 /// extended_codecs() is the FourCCs in an extended body, none where it cannot be read: then it is
 /// for the server to judge.
 std::vector<FourCc> extended_codecs(MediaType type, const rtmp::GatherPayload& body) {
-  const std::vector<uint8_t> start = first_octets(body, kHeadRoom);
+  // For each message, of which nearly all are not extended, or have one codec.
+  std::array<uint8_t, kHeadRoom> room;
+  const rtmp::Bytes start = rtmp::Bytes(room).first(copy_front(body, room));
   if (start.empty() || !is_extended(type, start[0])) {
     return {};
   }
@@ -47,7 +51,8 @@ std::vector<FourCc> extended_codecs(MediaType type, const rtmp::GatherPayload& b
     return {head->codec};
   }
   // Each track has its own, or a long modifier leads.
-  const std::vector<uint8_t> whole = first_octets(body, body.size());
+  std::vector<uint8_t> whole(body.size());
+  copy_front(body, whole);
   PacketReader reader(type, whole);
   std::vector<FourCc> codecs;
   while (true) {

@@ -115,6 +115,9 @@ void TagQueue::keep_lead(Tag&& tag) {
 }
 
 void TagQueue::pass_lead(int64_t key_ms, std::deque<Tag>::iterator key) {
+  if (lead_tags_.empty()) {
+    return;  // as for nearly all: an empty deque of moments would be an allocation
+  }
   std::erase_if(lead_tags_, [&](const Tag& tag) { return tag.timestamp < key_ms - lead_.count(); });
   if (!lead_tags_.empty()) {
     lead_tags_.front().discont |= std::exchange(discont_, false);
