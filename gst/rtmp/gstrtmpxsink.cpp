@@ -104,8 +104,9 @@
  *   ! flvchunk ! rtmpsink sync=false location=rtmp://localhost/live/test
  * ]| Publish a test picture.
  * |[
- * gst-launch-1.0 -m videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 ! h264parse
- * \ ! flvchunk ! rtmpsink sync=false auto-reconnect=true location=rtmp://localhost/live/test
+ * gst-launch-1.0 -m videotestsrc is-live=true ! x264enc tune=zerolatency key-int-max=60 \
+ *   ! h264parse ! flvchunk ! rtmpsink sync=false auto-reconnect=true \
+ *   location=rtmp://localhost/live/test
  * ]| The same, for as long as it takes: kill the server, and start it again.
  * |[
  * gst-launch-1.0 filesrc location=film.flv ! rtmpsink sync=false \
