@@ -84,11 +84,16 @@ class Watched:
                           "Gst.init(None)\n" + WATCH)
         self.child = procs.Child([sys.executable, script, url], env=pipelines.PLAIN)
 
+    def lines(self, kind):
+        """Those of the whole lines so far that begin with that word, without it."""
+        whole = self.child.output().rpartition("\n")[0].splitlines()
+        return [line.split()[1] for line in whole if line.startswith(kind + " ")]
+
     def said(self):
-        return [line.split()[1] for line in self.child.output().splitlines() if line.startswith("said")]
+        return self.lines("said")
 
     def frames(self):
-        counts = [line.split()[1] for line in self.child.output().splitlines() if line.startswith("count")]
+        counts = self.lines("count")
         return int(counts[-1]) if counts else 0
 
     def wait(self, condition, what, timeout=15):
