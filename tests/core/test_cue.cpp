@@ -112,6 +112,42 @@ TEST(Cue, OctetsOfOnCuePoint) {
   EXPECT_EQ(*object.find("parameters"), expected);
 }
 
+TEST(Cue, OnCuePointHasDurationsOnlyWhereABreakBegins) {
+  const auto parameters = [](const Cue& cue) {
+    auto out = parse_script_data(written(CueDialect::kOnCuePoint, cue, 1000));
+    const Value* found = out ? out->arguments.at(0).find("parameters") : nullptr;
+    return found != nullptr ? *found : Value();
+  };
+  Cue cue = break_cue();
+  EXPECT_EQ(parameters(cue).find_number("break_duration"), 30000.0);
+  for (std::optional<bool> out : {std::optional(false), std::optional<bool>()}) {
+    cue.out = out;
+    EXPECT_EQ(parameters(cue).find("duration"), nullptr);
+    EXPECT_EQ(parameters(cue).find("break_duration"), nullptr);
+    EXPECT_EQ(parameters(cue).find_number("pre_roll_time"), 4040.0);
+  }
+}
+
+TEST(Cue, OnCuePointOfASectionWithoutAnEventHasNoId) {
+  Buffer section;
+  scte35::write_time_signal(section, 90'000);
+  auto cue = describe_section(section);
+  ASSERT_TRUE(cue);
+  cue->pre_roll = 2 * kSecond;
+  const Buffer body = written(CueDialect::kOnCuePoint, *cue, 1000);
+  auto out = parse_script_data(body);
+  ASSERT_TRUE(out);
+  const Value* parameters = out->arguments.at(0).find("parameters");
+  ASSERT_NE(parameters, nullptr);
+  EXPECT_EQ(parameters->find("id"), nullptr);
+  EXPECT_EQ(parameters->find("splice_event_id"), nullptr);
+  EXPECT_EQ(parameters->find_number("splice_command_type"), 6.0);
+  auto back = parse_cue(body, 1000);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->id, "");
+  EXPECT_EQ(back->pre_roll, 2 * kSecond);
+}
+
 TEST(Cue, EachDialectComesBack) {
   for (CueDialect dialect : kDialects) {
     for (uint32_t timestamp : {0u, 1u, 90'000'000u, 0xFFFFFFFFu}) {
@@ -183,6 +219,18 @@ TEST(Cue, ReadsOthersOnAdCue) {
   const auto again = scte35::parse_section(section_of(*simple, 99))->insert;
   EXPECT_EQ(again->event_id, number);
   EXPECT_FALSE(again->duration);
+  // Without `cue`, as later versions of the document have it.
+  for (bool out : {true, false}) {
+    auto later = parse_cue(message("onAdCue", {{"type", out ? "SpliceOut" : "SpliceIn"},
+                                               {"id", "break-8"},
+                                               {"duration", 30.0},
+                                               {"time", 12.0}}),
+                           8'000);
+    ASSERT_TRUE(later);
+    EXPECT_EQ(later->out, out);
+    EXPECT_EQ(later->id, "break-8");
+    EXPECT_EQ(later->pre_roll, 4 * kSecond);
+  }
 
   // SCTE-35 mode; a duration that is not known is 0. Timestamps have wrapped, `time` has not.
   auto scte = parse_cue(message("onAdCue", {{"cue", kInsertExample},
@@ -216,6 +264,12 @@ TEST(Cue, ReadsOthersOnCuePoint) {
   EXPECT_EQ(parse_cue(avail(1, "avail_out"), 600'000)->out, false);
   // Counted from the stream's beginning, as Adobe does.
   EXPECT_EQ(parse_cue(avail(604, "avail_in"), 600'000)->pre_roll, 4 * kSecond);
+  EXPECT_EQ(parse_cue(avail(1200, "avail_in"), 600'000)->pre_roll, 600 * kSecond);
+  // Half of all timestamps have small times ahead of them, since timestamps wrap.
+  for (uint32_t timestamp : {3'000'000'000u, 2'200'000'000u, 4'000'000'000u}) {
+    EXPECT_EQ(parse_cue(avail(4, "avail_in"), timestamp)->pre_roll, 4 * kSecond) << timestamp;
+  }
+  EXPECT_EQ(parse_cue(avail(3'000'004, "avail_in"), 3'000'000'000u)->pre_roll, 4 * kSecond);
 
   // A section under any name.
   auto data = parse_cue(
@@ -283,6 +337,7 @@ TEST(Cue, OtherMessagesAreNone) {
       message("onAdCue", {}),
       message("onAdCue", {{"cue", "hello"}}),
       message("onAdCue", {{"cue", 5.0}}),
+      message("onAdCue", {{"type", "scte35"}, {"id", "1"}, {"time", 2.0}}),
       message("onCuePoint", {{"name", "chapter"}, {"type", "navigation"}, {"time", 2.0}}),
       message("onCuePoint", {{"name", "scte35"}, {"type", "event"}}),
       message("onCuePoint", {{"name", "scte35-bin64"}, {"data", "/DAvAAAA"}}),

@@ -33,6 +33,8 @@ constexpr double kNsPerSecond = 1e9;
 constexpr int64_t kMsPerWrap = int64_t{1} << 32;
 // More than that is no time of a break.
 constexpr double kLongestSeconds = 1e8;
+// Up to so far ahead of the message a cue point's time is taken for a place in the stream.
+constexpr int64_t kLongestLead = 600 * int64_t{1'000'000'000};
 
 /// A cue message has a dozen values; what is larger is none.
 constexpr size_t kMaxBody = size_t{64} << 10;
@@ -177,6 +179,9 @@ void take_section(Cue& cue, Buffer section) {
 std::optional<Cue> parse_ad_cue(const Value& object, uint32_t timestamp) {
   auto what = object.find_text("cue");
   if (!what) {
+    what = object.find_text("type");  // simple mode, as later versions of the document have it
+  }
+  if (!what) {
     return std::nullopt;
   }
   Cue cue;
@@ -248,10 +253,12 @@ std::optional<Cue> parse_cue_point(const Value& object, uint32_t timestamp) {
   cue.pre_roll = from_milliseconds(number_of(parameters, kPreRollTime));
   if (!cue.pre_roll) {
     // Elemental counts from the message, Adobe's cue points from the stream's beginning. A break
-    // is announced ahead, so what lies behind the message is not the latter.
+    // is announced some time ahead, so what lies behind the message, or far ahead, is not the
+    // latter: half of all times are ahead of a timestamp, since timestamps wrap.
     const auto time = number_of(object, "time");
     const auto position = from_position(time, timestamp);
-    cue.pre_roll = position && *position >= 0 ? position : nanoseconds(time);
+    const bool is_position = position && *position >= 0 && *position <= kLongestLead;
+    cue.pre_roll = is_position ? position : nanoseconds(time);
   }
   Buffer section = find_section(object);
   if (section.empty()) {
@@ -299,21 +306,27 @@ Value cue_point(const Cue& cue, const Buffer& bytes) {
   if (cue.out) {
     parameters.emplace_back("type", *cue.out ? kAvailIn : kAvailOut);
   }
-  parameters.emplace_back("id", cue.id);
-  if (cue.duration) {
-    parameters.emplace_back("duration", seconds(*cue.duration));
+  if (!cue.id.empty()) {
+    parameters.emplace_back("id", cue.id);
+  }
+  // Only where a break begins: there are readers to whom a duration alone says so.
+  const auto duration = cue.out == true ? cue.duration : std::nullopt;
+  if (duration) {
+    parameters.emplace_back("duration", seconds(*duration));
   }
   const bool is_insert = section && section->insert;
   parameters.emplace_back("messageType", is_insert ? "splice_insert" : "time_signal");
   parameters.emplace_back("splice_command_type",
                           section ? static_cast<uint32_t>(section->command) : 0u);
-  parameters.emplace_back("splice_event_id", event_number(cue.id));
+  if (!cue.id.empty()) {
+    parameters.emplace_back("splice_event_id", event_number(cue.id));
+  }
   parameters.emplace_back("splice_event_cancel_indicator", is_insert && insert.cancel);
   parameters.emplace_back("out_of_network_indicator", cue.out.value_or(false));
   parameters.emplace_back("splice_immediate", !cue.pre_roll);
   parameters.emplace_back(kPreRollTime, milliseconds(pre_roll));
-  if (cue.duration) {
-    parameters.emplace_back("break_duration", milliseconds(*cue.duration));
+  if (duration) {
+    parameters.emplace_back("break_duration", milliseconds(*duration));
   }
   parameters.emplace_back("unique_program_id", uint32_t{insert.unique_program_id});
   parameters.emplace_back("avail_num", uint32_t{insert.avail_num});
