@@ -34,7 +34,8 @@ void initialize() {
 
 /// to_ticks() rounds down, as mpegtsmux does with the times of frames.
 uint64_t to_ticks(int64_t ns) {
-  const guint64 ticks = gst_util_uint64_scale(static_cast<guint64>(std::abs(ns)), 9, 100'000);
+  const auto size = ns < 0 ? -static_cast<guint64>(ns) : static_cast<guint64>(ns);
+  const guint64 ticks = gst_util_uint64_scale(size, 9, 100'000);
   return (ns < 0 ? ~ticks + 1 : ticks) & kTimeMask;
 }
 
@@ -76,41 +77,83 @@ rtmp::Buffer descriptors_of(const GstMpegtsSCTESIT& sit) {
   return out;
 }
 
-/// compose() writes what an application has put together, in running times.
-std::optional<CueSection> compose(const GstMpegtsSCTESIT& sit, GstClockTimeDiff offset) {
-  CueSection out;
-  const auto take_time = [&](guint64 time) {
-    out.splice = static_cast<int64_t>(time) + offset;
-    return to_ticks(*out.splice);
-  };
-  if (sit.splice_command_type == GST_MTS_SCTE_SPLICE_COMMAND_TIME) {
-    std::optional<uint64_t> time;
-    if (sit.splice_time_specified) {
-      time = take_time(sit.splice_time);
-    }
-    rtmp::scte35::write_time_signal(out.section, time, descriptors_of(sit));
-    return out;
-  }
-  if (sit.splice_command_type != GST_MTS_SCTE_SPLICE_COMMAND_INSERT || sit.splices == nullptr ||
-      sit.splices->len == 0) {
+using Reading = rtmp::Result<CueSection, const char*>;
+const char kNoTime[] = "a time is beyond all running times";
+
+/// shifted() is `time` moved by a pad's offset; nothing if either is so large that what is
+/// calculated with them could overflow.
+std::optional<int64_t> shifted(guint64 time, GstClockTimeDiff offset) {
+  constexpr int64_t kMost = G_MAXINT64 / 2;
+  if (time > static_cast<guint64>(kMost) || offset > kMost || offset < -kMost ||
+      static_cast<int64_t>(time) + offset > kMost) {
     return std::nullopt;
   }
-  const auto& splice = *static_cast<GstMpegtsSCTESpliceEvent*>(g_ptr_array_index(sit.splices, 0));
+  return static_cast<int64_t>(time) + offset;
+}
+
+/// time_of() is when an application has something spliced; nothing = at once. Of components that
+/// are spliced each at its own time it is the first one's, as of sections that are read.
+std::optional<guint64> time_of(const GstMpegtsSCTESpliceEvent& splice) {
+  if (splice.splice_event_cancel_indicator || splice.splice_immediate_flag) {
+    return std::nullopt;
+  }
+  for (guint i = 0;
+       !splice.program_splice_flag && splice.components != nullptr && i < splice.components->len;
+       i++) {
+    const auto* component =
+        static_cast<const GstMpegtsSCTESpliceComponent*>(g_ptr_array_index(splice.components, i));
+    if (component->splice_time_specified) {
+      return component->splice_time;
+    }
+  }
+  return splice.program_splice_time_specified ? std::optional(splice.program_splice_time)
+                                              : std::nullopt;
+}
+
+/// compose() writes what an application has put together, in running times.
+Reading compose(const GstMpegtsSCTESIT& sit, GstClockTimeDiff offset) {
+  CueSection out;
+  const rtmp::scte35::Labels labels{sit.cw_index, sit.tier};
+  std::optional<guint64> time;
+  std::optional<uint64_t> ticks;
+  const GstMpegtsSCTESpliceEvent* splice = nullptr;
+  if (sit.splice_command_type == GST_MTS_SCTE_SPLICE_COMMAND_TIME) {
+    time = sit.splice_time_specified ? std::optional(sit.splice_time) : std::nullopt;
+  } else if (sit.splice_command_type == GST_MTS_SCTE_SPLICE_COMMAND_INSERT &&
+             sit.splices != nullptr && sit.splices->len != 0) {
+    splice = static_cast<const GstMpegtsSCTESpliceEvent*>(g_ptr_array_index(sit.splices, 0));
+    time = time_of(*splice);
+  } else {
+    return "no splice_insert or time_signal: it cannot be written";
+  }
+  if (time) {
+    out.splice = shifted(*time, offset);
+    if (!out.splice) {
+      return kNoTime;
+    }
+    ticks = to_ticks(*out.splice);
+  }
+  if (splice == nullptr) {
+    rtmp::scte35::write_time_signal(out.section, ticks, descriptors_of(sit), labels);
+    return out;
+  }
   rtmp::scte35::SpliceInsert insert;
-  insert.event_id = splice.splice_event_id;
-  insert.cancel = splice.splice_event_cancel_indicator;
-  insert.out = splice.out_of_network_indicator;
-  if (splice.program_splice_time_specified && !splice.splice_immediate_flag) {
-    insert.time = take_time(splice.program_splice_time);
+  insert.event_id = splice->splice_event_id;
+  insert.cancel = splice->splice_event_cancel_indicator;
+  insert.out = splice->out_of_network_indicator;
+  insert.time = ticks;
+  if (splice->duration_flag) {
+    const auto duration = shifted(splice->break_duration, 0);
+    if (!duration) {
+      return kNoTime;
+    }
+    insert.duration = to_ticks(*duration);
   }
-  if (splice.duration_flag) {
-    insert.duration = to_ticks(static_cast<int64_t>(splice.break_duration));
-  }
-  insert.auto_return = splice.break_duration_auto_return;
-  insert.unique_program_id = splice.unique_program_id;
-  insert.avail_num = splice.avail_num;
-  insert.avails_expected = splice.avails_expected;
-  rtmp::scte35::write_splice_insert(out.section, insert, descriptors_of(sit));
+  insert.auto_return = splice->break_duration_auto_return;
+  insert.unique_program_id = splice->unique_program_id;
+  insert.avail_num = splice->avail_num;
+  insert.avails_expected = splice->avails_expected;
+  rtmp::scte35::write_splice_insert(out.section, insert, descriptors_of(sit), labels);
   return out;
 }
 
@@ -124,14 +167,19 @@ bool is_cue_event(GstEvent* event) {
   return GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM && section_of(event);
 }
 
-std::optional<CueSection> read_cue_event(GstEvent* event, int64_t position) {
+Reading read_cue_event(GstEvent* event, int64_t position) {
   auto section = section_of(event);
   const GstMpegtsSCTESIT* sit = section ? gst_mpegts_section_get_scte_sit(section.get()) : nullptr;
-  if (sit == nullptr ||
-      (sit->splice_command_type == GST_MTS_SCTE_SPLICE_COMMAND_NULL && !sit->encrypted_packet)) {
-    return std::nullopt;
+  if (sit == nullptr) {
+    return "its section cannot be read";
+  }
+  if (sit->splice_command_type == GST_MTS_SCTE_SPLICE_COMMAND_NULL && !sit->encrypted_packet) {
+    return CueSection();
   }
   const GstClockTimeDiff offset = gst_event_get_running_time_offset(event);
+  if (!shifted(0, offset)) {
+    return kNoTime;
+  }
   if (sit->is_running_time) {
     return compose(*sit, offset);
   }
@@ -141,7 +189,7 @@ std::optional<CueSection> read_cue_event(GstEvent* event, int64_t position) {
   out.section.assign(octets, octets + size);
   const auto parsed = rtmp::scte35::parse_section(out.section);
   if (!parsed) {
-    return std::nullopt;
+    return parsed.error().text;
   }
   const GstStructure* s = gst_event_get_structure(event);
   guint64 pts_offset = 0;
@@ -156,9 +204,8 @@ std::optional<CueSection> read_cue_event(GstEvent* event, int64_t position) {
   if (map != nullptr && GST_VALUE_HOLDS_STRUCTURE(map)) {
     gst_structure_get_uint64(gst_value_get_structure(map), map_field(*parsed).c_str(), &time);
   }
-  if (GST_CLOCK_TIME_IS_VALID(time)) {
-    out.splice = static_cast<int64_t>(time) + offset;
-  } else {
+  out.splice = shifted(time, offset);
+  if (!out.splice) {
     out.splice = to_time((*parsed->time + adjustment) & kTimeMask, position - offset) + offset;
   }
   return out;
@@ -205,8 +252,8 @@ bool cue_events_supported() {
 bool is_cue_event(GstEvent*) {
   return false;
 }
-std::optional<CueSection> read_cue_event(GstEvent*, int64_t) {
-  return std::nullopt;
+rtmp::Result<CueSection, const char*> read_cue_event(GstEvent*, int64_t) {
+  return kNoCueEvents;
 }
 GstPtr<GstEvent> make_cue_event(rtmp::Buffer, int64_t, std::optional<int64_t>) {
   return nullptr;

@@ -99,12 +99,14 @@ void FlvChunk::reset() {
   sent_cues_.lock()->clear();
   cues_.clear();
   seen_cues_.clear();
+  cue_key_frames_ = {};
   for_each_pad([](FlvChunkPad& pad) { pad.reset_aggregation(); });
 }
 
 void FlvChunk::flush() {
   batch_.clear();
   cues_.clear();
+  cue_key_frames_ = {};
   flow_ = GST_FLOW_OK;
   if (writer_) {
     writer_->restart();

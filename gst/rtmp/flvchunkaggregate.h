@@ -12,6 +12,7 @@
 #include "common/glue.h"
 #include "common/locked.h"
 #include "rtmp/cueevents.h"
+#include "rtmp/cuekeyframes.h"
 #include "rtmp/flvchunksettings.h"
 #include "rtmp/flvdownstream.h"
 #include "rtmp/flvwriter.h"
@@ -49,8 +50,9 @@ class FlvChunk : private FlvOutput {
   /// see_reconfigure() says that downstream may take something else from now on, and has the peers
   /// of those pads choose again for which it does.
   void see_reconfigure();
-  /// send_cue() takes an event with an SCTE 35 section from an application. False if it is none, or
-  /// cues have no format.
+  /// send_cue() takes an event with an SCTE 35 section from an application. It is written with the
+  /// next frame, and forgotten where the element starts or stops before. One too many is left out
+  /// with a WARNING message. False if the event is none, or cues have no format.
   bool send_cue(GstEvent* event);
 
   // ---- source pad's thread ----
@@ -66,7 +68,7 @@ class FlvChunk : private FlvOutput {
   void see_event(GstFlvChunkPad* pad, GstEvent* event);
   /// see_cue() takes an SCTE 35 section in, in order with the buffers. False if the event has none,
   /// or cues have no format.
-  bool see_cue(GstFlvChunkPad* pad, GstEvent* event);
+  bool see_cue(GstEvent* event);
 
  private:
   /// Candidate is a pad as choose() sees it.
@@ -107,7 +109,7 @@ class FlvChunk : private FlvOutput {
                       bool is_raw);
   // flvchunkcues.cpp
   bool takes_cue(GstEvent* event);
-  void take_cue(GstEvent* event, int64_t position);
+  void take_cue(GstEvent* event);
   void take_sent_cues();
   void write_cues();
   void write_cue(const CueSection& section);
@@ -179,6 +181,7 @@ class FlvChunk : private FlvOutput {
   Guarded<std::vector<GstPtr<GstEvent>>> sent_cues_;  ///< by applications
   std::vector<CueSection> cues_;                      ///< from before the first frame
   std::deque<guint32> seen_cues_;  ///< seqnums: one event comes on several pads, soon or late
+  CueKeyFrames cue_key_frames_;
 };
 
 template <typename F>

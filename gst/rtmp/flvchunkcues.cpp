@@ -57,28 +57,26 @@ bool FlvChunk::send_cue(GstEvent* event) {
   if (!takes_cue(event)) {
     return false;
   }
-  auto sent = sent_cues_.lock();
-  if (sent->size() < kMostWaiting) {
-    sent->push_back(share(event));
+  {
+    auto sent = sent_cues_.lock();
+    if (sent->size() < kMostWaiting) {
+      sent->push_back(share(event));
+      return true;
+    }
   }
+  // No FALSE: gst_mpegts_section_send_event() would free the event a second time (1.22).
+  GST_ELEMENT_WARNING(element_, STREAM, MUX, ("A cue is left out."),
+                      ("%zu were sent and wait for the next frame", kMostWaiting));
   return true;
 }
 
 void FlvChunk::take_sent_cues() {
-  const auto sent = std::exchange(*sent_cues_.lock(), {});
-  if (sent.empty()) {
-    return;
-  }
-  int64_t position = 0;
-  for_each_pad([&position](const FlvChunkPad& pad) {
-    position = std::max(position, pad.last_time.value_or(0));
-  });
-  for (const auto& event : sent) {
-    take_cue(event.get(), position);
+  for (const auto& event : std::exchange(*sent_cues_.lock(), {})) {
+    take_cue(event.get());
   }
 }
 
-bool FlvChunk::see_cue(GstFlvChunkPad* pad, GstEvent* event) {
+bool FlvChunk::see_cue(GstEvent* event) {
   if (!takes_cue(event)) {
     return false;
   }
@@ -90,15 +88,27 @@ bool FlvChunk::see_cue(GstFlvChunkPad* pad, GstEvent* event) {
     if (seen_cues_.size() > kMostRemembered) {
       seen_cues_.pop_front();
     }
-    take_cue(event, pad->priv->last_time.value_or(0));
+    take_cue(event);
   }
   return true;
 }
 
-void FlvChunk::take_cue(GstEvent* event, int64_t position) {
+void FlvChunk::take_cue(GstEvent* event) {
+  // Any pad's: the one that brings the event may have had no frame for long, or never.
+  int64_t position = 0;
+  for_each_pad([&position](const FlvChunkPad& pad) {
+    position = std::max(position, pad.last_time.value_or(0));
+  });
   auto section = read_cue_event(event, position);
-  if (!section || cues_.size() == kMostWaiting) {
-    GST_DEBUG_OBJECT(element_, "left out: %" GST_PTR_FORMAT, event);
+  if (!section) {
+    GST_WARNING_OBJECT(element_, "a cue is left out: %s", section.error());
+    return;
+  }
+  if (section->section.empty()) {
+    return;
+  }
+  if (cues_.size() == kMostWaiting) {
+    GST_WARNING_OBJECT(element_, "a cue is left out: %zu wait for the first frame", kMostWaiting);
     return;
   }
   cues_.push_back(*std::move(section));
@@ -152,8 +162,15 @@ void FlvChunk::ask_for_key_frame(std::optional<int64_t> time) {
   if (!settings.lock()->key_unit_requests) {
     return;
   }
-  const GstClockTime at =
-      time && *time >= 0 ? static_cast<GstClockTime>(*time) : GST_CLOCK_TIME_NONE;
+  using Request = CueKeyFrames::Request;
+  const int64_t now = (writer().position() - writer().position_of(0)) * kNsPerMs;
+  const Request request = cue_key_frames_.request(time, now);
+  if (request == Request::kNone) {
+    return;
+  }
+  const GstClockTime at = request == Request::kAtSplice && *time >= 0
+                              ? static_cast<GstClockTime>(*time)
+                              : GST_CLOCK_TIME_NONE;
   std::vector<GstPtr<GstPad>> pads;
   for_each_pad([&pads](FlvChunkPad& pad) {
     if (pad.kind() == PadKind::kVideo) {

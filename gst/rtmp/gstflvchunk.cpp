@@ -94,11 +94,13 @@
  * With #GstFlvChunk:cue-format events with SCTE 35 sections, which announce breaks for advertisements,
  * go out as script messages of a service's dialect. They come from tsdemux and flvunchunk with
  * send-scte35-events, on any sink pad and once however many bring them, or from an application by
- * gst_mpegts_section_send_event(), in running time. The message has the timestamp of the frame before
+ * gst_mpegts_section_send_event(), in running time; what is sent before the element has started, or
+ * waits for a frame when it stops, is forgotten. The message has the timestamp of the frame before
  * it; the splice that it names has the presentation time of the frame of its running time, to the
  * precision that the stream has. A section goes out as it came, but for pts_adjustment, which makes
  * the timestamps of the stream of its times. Encoders are asked for a key frame where a break begins
- * and ends. Script messages at `data_%u` pass unchanged, cues among them: who relays cues takes one
+ * and ends, if that is within the next ten minutes, and for one a second on average whatever the cues
+ * are. Script messages at `data_%u` pass unchanged, cues among them: who relays cues takes one
  * way or the other.
  *
  * ## Pieces
@@ -240,7 +242,7 @@ GstClockTime get_next_time(GstAggregator* aggregator) {
 }
 
 gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event) {
-  if (chunk_of(aggregator).see_cue(GST_FLV_CHUNK_PAD(pad), event)) {
+  if (chunk_of(aggregator).see_cue(event)) {
     gst_event_unref(event);
     return TRUE;
   }

@@ -89,6 +89,13 @@ TEST(Scte35, WritesWhatTheStandardHas) {
   EXPECT_EQ(to_base64(signal), kTimeSignalExample);
 }
 
+TEST(Scte35, WritesLabels) {
+  Buffer signal;
+  write_time_signal(signal, std::nullopt, {}, {0x5A, 0x123});
+  EXPECT_TRUE(parse_section(Exact(signal)));
+  EXPECT_EQ(to_hex(Bytes(signal).subspan(9, 4)), "5a123001");
+}
+
 TEST(Scte35, WritesAndReadsAllOfASpliceInsert) {
   SpliceInsert now;
   now.event_id = 7;

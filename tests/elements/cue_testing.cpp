@@ -3,6 +3,8 @@
 
 #ifdef HAVE_GST_MPEGTS
 
+#include <initializer_list>
+
 #include <gst/mpegts/mpegts.h>
 
 namespace cuetest {
@@ -29,6 +31,32 @@ GstEvent* heartbeat() {
   return event_of(gst_mpegts_scte_null_new());
 }
 
+GstEvent* splice_of_components(guint32 id, GstClockTime first, GstClockTime second) {
+  GstMpegtsSCTESIT* sit = gst_mpegts_scte_splice_out_new(id, first, GST_SECOND);
+  auto* splice = static_cast<GstMpegtsSCTESpliceEvent*>(g_ptr_array_index(sit->splices, 0));
+  splice->program_splice_flag = FALSE;
+  splice->program_splice_time_specified = FALSE;
+  guint8 tag = 1;
+  for (GstClockTime time : {first, second}) {
+    GstMpegtsSCTESpliceComponent* component = gst_mpegts_scte_splice_component_new(tag++);
+    component->splice_time_specified = TRUE;
+    component->splice_time = time;
+    g_ptr_array_add(splice->components, component);
+  }
+  return event_of(sit);
+}
+GstEvent* labelled(guint8 cw_index, guint16 tier) {
+  GstMpegtsSCTESIT* sit = gst_mpegts_scte_splice_out_new(1, GST_SECOND, GST_SECOND);
+  sit->cw_index = cw_index;
+  sit->tier = tier;
+  return event_of(sit);
+}
+GstEvent* command(guint8 type) {
+  GstMpegtsSCTESIT* sit = gst_mpegts_scte_sit_new();
+  sit->splice_command_type = static_cast<GstMpegtsSCTESpliceCommandType>(type);
+  return event_of(sit);
+}
+
 }  // namespace cuetest
 
 #else
@@ -42,6 +70,15 @@ GstEvent* splice_in(guint32, GstClockTime) {
   return nullptr;
 }
 GstEvent* heartbeat() {
+  return nullptr;
+}
+GstEvent* splice_of_components(guint32, GstClockTime, GstClockTime) {
+  return nullptr;
+}
+GstEvent* labelled(guint8, guint16) {
+  return nullptr;
+}
+GstEvent* command(guint8) {
   return nullptr;
 }
 

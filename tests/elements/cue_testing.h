@@ -11,5 +11,11 @@ namespace cuetest {
 GstEvent* splice_out(guint32 id, GstClockTime time, GstClockTime duration);
 GstEvent* splice_in(guint32 id, GstClockTime time);
 GstEvent* heartbeat();
+/// splice_of_components() has no time of the program, but one of each of two components.
+GstEvent* splice_of_components(guint32 id, GstClockTime first, GstClockTime second);
+/// labelled() is a splice_out() with these.
+GstEvent* labelled(guint8 cw_index, guint16 tier);
+/// command() is a section with nothing but a splice_command_type.
+GstEvent* command(guint8 type);
 
 }  // namespace cuetest

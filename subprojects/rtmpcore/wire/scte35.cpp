@@ -230,18 +230,19 @@ void put_crc(uint8_t* at, Bytes before) {
   put(at, crc32(before), kCrcSize);
 }
 
-void write_section(Buffer& buffer, Command command, Bytes body, Bytes descriptors) {
+void write_section(Buffer& buffer, Command command, Bytes body, Bytes descriptors,
+                   const Labels& labels) {
   constexpr size_t kAfterLength = 11;  // up to the command
   constexpr size_t kLoopLength = 2;
   const size_t begin = buffer.size();
   const size_t length = kAfterLength + body.size() + kLoopLength + descriptors.size() + kCrcSize;
   Builder out(buffer);
   out.u8(kTableId);
-  out.u16(static_cast<uint16_t>(0x3000 | length));         // no SAP type told
-  out.u8(0);                                               // protocol_version
-  put_time(out, 0, 0);                                     // not encrypted, pts_adjustment 0
-  out.u8(0xFF);                                            // cw_index
-  out.u24(static_cast<uint32_t>(0xFFF000 | body.size()));  // tier, splice_command_length
+  out.u16(static_cast<uint16_t>(0x3000 | length));  // no SAP type told
+  out.u8(0);                                        // protocol_version
+  put_time(out, 0, 0);                              // not encrypted, pts_adjustment 0
+  out.u8(labels.cw_index);
+  out.u24(static_cast<uint32_t>((labels.tier & 0xFFFu) << 12 | body.size()));
   out.u8(static_cast<uint8_t>(command));
   out.bytes(body);
   out.u16(static_cast<uint16_t>(descriptors.size()));
@@ -318,7 +319,8 @@ Result<Section> parse_section(Bytes bytes) {
   return section;
 }
 
-void write_splice_insert(Buffer& buffer, const SpliceInsert& insert, Bytes descriptors) {
+void write_splice_insert(Buffer& buffer, const SpliceInsert& insert, Bytes descriptors,
+                         const Labels& labels) {
   Buffer body;
   Builder out(body);
   out.u32(insert.event_id);
@@ -338,14 +340,15 @@ void write_splice_insert(Buffer& buffer, const SpliceInsert& insert, Bytes descr
     out.u8(insert.avail_num);
     out.u8(insert.avails_expected);
   }
-  write_section(buffer, Command::kInsert, body, descriptors);
+  write_section(buffer, Command::kInsert, body, descriptors, labels);
 }
 
-void write_time_signal(Buffer& buffer, std::optional<uint64_t> time, Bytes descriptors) {
+void write_time_signal(Buffer& buffer, std::optional<uint64_t> time, Bytes descriptors,
+                       const Labels& labels) {
   Buffer body;
   Builder out(body);
   put_splice_time(out, time);
-  write_section(buffer, Command::kTimeSignal, body, descriptors);
+  write_section(buffer, Command::kTimeSignal, body, descriptors, labels);
 }
 
 void set_adjustment(Buffer& section, uint64_t adjustment) {

@@ -64,10 +64,18 @@ struct Section {
 /// early (kTruncated).
 Result<Section> parse_section(Bytes bytes);
 
+/// Labels are what a section has for those that hand it on, whatever its command.
+struct Labels {
+  uint8_t cw_index = 0xFF;
+  uint16_t tier = 0xFFF;  ///< 12 bits; all set = for everybody
+};
+
 /// write_splice_insert() and write_time_signal() append a section; `descriptors` is a whole
 /// splice_descriptor loop of at most 4000 octets, passed on as it is.
-void write_splice_insert(Buffer& out, const SpliceInsert& insert, Bytes descriptors = {});
-void write_time_signal(Buffer& out, std::optional<uint64_t> time, Bytes descriptors = {});
+void write_splice_insert(Buffer& out, const SpliceInsert& insert, Bytes descriptors = {},
+                         const Labels& labels = {});
+void write_time_signal(Buffer& out, std::optional<uint64_t> time, Bytes descriptors = {},
+                       const Labels& labels = {});
 
 /// set_adjustment() moves all of a section's times by its pts_adjustment, which can be told even of
 /// an encrypted one, and renews the CRC. `section` is one that parse_section() read.
