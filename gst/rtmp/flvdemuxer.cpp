@@ -143,17 +143,24 @@ void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
       expected_.reset();
     }
     now_ = time + epoch_ - origin_;
+    raw_now_ = timestamp;
     return;
   }
   // The timestamps of headers and scripts are often 0 in mid-stream: no clock should hear them.
   constexpr int64_t kNear = 10'000;
   if (!time_.last()) {
-    now_ = expected_ ? *expected_ - origin_ : static_cast<int64_t>(timestamp) - origin_;
+    const int64_t time = expected_.value_or(timestamp);
+    now_ = time - origin_;
+    raw_now_ = static_cast<uint32_t>(time);
     return;
   }
+  // Behind another file's header no timestamp of that file is known: the first may be anything.
   const int64_t last = *time_.last();
-  const int64_t step = static_cast<int32_t>(timestamp - static_cast<uint32_t>(last));
-  now_ = last + (std::abs(step) < kNear ? step : 0) + epoch_ - origin_;
+  const uint32_t raw_last = raw_.last.value_or(timestamp);
+  const int64_t step = static_cast<int32_t>(timestamp - raw_last);
+  const bool is_near = std::abs(step) < kNear;
+  now_ = last + (is_near ? step : 0) + epoch_ - origin_;
+  raw_now_ = is_near ? timestamp : raw_last;
 }
 
 void FlvDemuxer::demux(DemuxTag tag, Items& out) {
@@ -580,6 +587,7 @@ void FlvDemuxer::demux_script(DemuxTag tag, Items& out) {
   DemuxItem item;
   item.kind = Kind::kScript;
   item.time = now_;
+  item.timestamp = raw_now_;
   tag.body.skip(octets.size() - body.size());
   item.buffer = tag.body.buffer();
   GST_BUFFER_PTS(item.buffer.get()) = static_cast<GstClockTime>(clamped(now_) * kNsPerMs);

@@ -38,6 +38,8 @@ struct DemuxItem {
   GstPtr<GstCaps> caps;
   GstPtr<GstBuffer> buffer;
   int64_t time = 0;  ///< kFrame, kScript, kSilent: DTS in milliseconds
+  /// timestamp is what the sender's count stands at then, which may have begun anew. kScript only.
+  uint32_t timestamp = 0;
   bool key = false;  ///< kFrame: decoding can begin here
   DemuxNotice notice = DemuxNotice::kMalformed;
   const char* text = "";  ///< kNotice: static
@@ -135,7 +137,8 @@ class FlvDemuxer {
   std::optional<int64_t> expected_;
   int64_t epoch_ = 0;  ///< multiples of 2^32
   int64_t origin_ = 0;
-  int64_t now_ = 0;  ///< DTS of the tag under way
+  int64_t now_ = 0;       ///< DTS of the tag under way
+  uint32_t raw_now_ = 0;  ///< the timestamp that belongs to it
   uint64_t notices_[kDemuxNotices] = {};
 };
 

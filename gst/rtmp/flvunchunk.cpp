@@ -221,7 +221,8 @@ GstFlowReturn FlvUnchunk::take_items() {
         take_media_info();
         break;
       case Item::kScript:
-        flow = take_script(std::move(item.buffer), script_amf3_);
+        flow = take_script(
+            {std::move(item.buffer), script_amf3_, item.time + demuxer_.origin(), item.timestamp});
         break;
       case Item::kNotice:
         take_notice(item);
@@ -346,9 +347,13 @@ GstFlowReturn FlvUnchunk::see_frame(int64_t time) {
   GstFlowReturn flow = GST_FLOW_OK;
   if (!held_scripts_.empty()) {
     held_script_octets_ = 0;
-    for (auto& [buffer, amf3] : std::exchange(held_scripts_, {})) {
+    for (Script& script : std::exchange(held_scripts_, {})) {
       if (flow == GST_FLOW_OK) {
-        flow = take_script(std::move(buffer), amf3);
+        // The first frame may have moved the origin.
+        GST_BUFFER_PTS(script.buffer.get()) =
+            static_cast<GstClockTime>(std::max<int64_t>(script.time - demuxer_.origin(), 0)) *
+            GST_MSECOND;
+        flow = take_script(std::move(script));
       }
     }
   }
@@ -362,17 +367,18 @@ GstFlowReturn FlvUnchunk::see_frame(int64_t time) {
   return flow;
 }
 
-GstFlowReturn FlvUnchunk::take_script(GstPtr<GstBuffer> buffer, bool amf3) {
+GstFlowReturn FlvUnchunk::take_script(Script script) {
   if (!first_time_) {
     constexpr size_t kMostHeld = 64;
     constexpr size_t kMostOctetsHeld = 1 << 20;
-    const size_t size = gst_buffer_get_size(buffer.get());
+    const size_t size = gst_buffer_get_size(script.buffer.get());
     const FlvUnchunkSettings wanted = settings.copy();
     if ((wanted.data_pads || wanted.send_scte35_events) && held_scripts_.size() < kMostHeld &&
         size <= kMostOctetsHeld - held_script_octets_) {
       held_script_octets_ += size;
       // A copy, as the message may be a small part of a large memory.
-      held_scripts_.emplace_back(adopt(gst_buffer_copy_deep(buffer.get())), amf3);
+      script.buffer = adopt(gst_buffer_copy_deep(script.buffer.get()));
+      held_scripts_.push_back(std::move(script));
     }
     return GST_FLOW_OK;
   }
@@ -381,9 +387,9 @@ GstFlowReturn FlvUnchunk::take_script(GstPtr<GstBuffer> buffer, bool amf3) {
   }
   ensure_segment();
   if (chosen_.send_scte35_events) {
-    take_cue(buffer.get());
+    take_cue(script);
   }
-  return pads_.push_script(std::move(buffer), amf3 ? "amf3" : "amf0");
+  return pads_.push_script(std::move(script.buffer), script.amf3 ? "amf3" : "amf0");
 }
 
 void FlvUnchunk::send_segment(const GstSegment& segment, guint32 seqnum) {

@@ -83,6 +83,13 @@ class FlvUnchunk {
     uint64_t notices[kDemuxNotices] = {};
     size_t tracks = 0;
   };
+  /// Script is a message's body, with PTS.
+  struct Script {
+    GstPtr<GstBuffer> buffer;
+    bool amf3 = false;
+    int64_t time = 0;        ///< ms on the stream's timeline, the origin not taken off
+    uint32_t timestamp = 0;  ///< as the sender counts
+  };
   /// Reverse is the piece of the file that is played while the rate is negative.
   struct Reverse {
     IndexEntry begin;
@@ -95,8 +102,8 @@ class FlvUnchunk {
   GstFlowReturn take_tag(DemuxTag tag, uint64_t before);
   GstFlowReturn take_items();
   GstFlowReturn take_frame(DemuxItem& item);
-  GstFlowReturn take_script(GstPtr<GstBuffer> buffer, bool amf3);
-  void take_cue(GstBuffer* script);  // flvunchunkcues.cpp
+  GstFlowReturn take_script(Script script);
+  void take_cue(const Script& script);  // flvunchunkcues.cpp
   bool is_late(TrackRef track);
   void take_format(DemuxItem& item);
   void take_media_info();
@@ -166,9 +173,8 @@ class FlvUnchunk {
   bool duration_learnt_ = false;
   bool file_header_seen_ = false;
   std::set<TrackRef> unplayable_;
-  FlvUnchunkSettings chosen_;  ///< as of the first frame
-  /// Script messages from before the first frame, and whether they are AMF3.
-  std::vector<std::pair<GstPtr<GstBuffer>, bool>> held_scripts_;
+  FlvUnchunkSettings chosen_;         ///< as of the first frame
+  std::vector<Script> held_scripts_;  ///< from before the first frame
   size_t held_script_octets_ = 0;
   bool warned_late_ = false;
   bool told_nothing_ = false;          ///< by an ERROR

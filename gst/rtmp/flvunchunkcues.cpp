@@ -21,13 +21,12 @@ int64_t running_time_of(const GstSegment& segment, int64_t time) {
 
 }  // namespace
 
-void FlvUnchunk::take_cue(GstBuffer* script) {
-  const auto time = static_cast<int64_t>(GST_BUFFER_PTS(script));
-  // As the message itself counts.
-  const auto timestamp = static_cast<uint32_t>(time / kNsPerMs + demuxer_.origin());
+void FlvUnchunk::take_cue(const Script& script) {
+  const int64_t time = (script.time - demuxer_.origin()) * kNsPerMs;
+  const uint32_t timestamp = script.timestamp;
   std::optional<rtmp::Cue> cue;
   {
-    const MappedBuffer map(script);
+    const MappedBuffer map(script.buffer.get());
     cue = rtmp::parse_cue(map.bytes(), timestamp);
   }
   if (!cue) {
