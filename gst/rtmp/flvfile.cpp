@@ -95,8 +95,10 @@ GstFlowReturn FlvFile::read(uint64_t offset, size_t size, GstPtr<GstBuffer>& out
 
 GstFlowReturn FlvFile::fill(FlvTagReader& reader, size_t wanted) {
   // What is held would be the front of a buffer in two memories, which decoders have to merge:
-  // reading it again costs less, but for a search that has looked at much of it.
-  if (!reader.searching() || (reader.doubting() && reader.held() <= kBlock)) {
+  // reading it again costs less. But not for each header that proves false, nor for a search that
+  // has looked at much of it.
+  if (!reader.lost_since_push() &&
+      (!reader.searching() || (reader.doubting() && reader.held() <= kBlock))) {
     reader.drop_input();
   }
   const uint64_t offset = reader.position() + reader.held();
@@ -110,7 +112,9 @@ GstFlowReturn FlvFile::fill(FlvTagReader& reader, size_t wanted) {
   }
   if (flow == GST_FLOW_OK) {
     const bool short_read = gst_buffer_get_size(buffer.get()) < missing;
-    reader.push(buffer.get());
+    if (!reader.push(buffer.get())) {
+      return kFlowUnreadable;
+    }
     if (short_read) {
       reader.end();
     }
@@ -161,7 +165,9 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
   if (read(from, static_cast<size_t>(size - from), buffer) != GST_FLOW_OK) {
     return std::nullopt;
   }
-  reader.push(buffer.get());
+  if (!reader.push(buffer.get())) {
+    return std::nullopt;
+  }
   reader.end();
   std::optional<uint32_t> last;
   while (true) {
@@ -178,18 +184,22 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
 
 GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, std::optional<uint8_t> lead) {
   Scan scan(index, lead);
+  // For what headers alone do not tell: a file header, or damage. As long as it has something,
+  // since what it holds would otherwise be read again for each place of that kind.
+  std::optional<FlvTagReader> reader;
+  bool found = false;  // by it
   while (index.known_until() < time) {
-    const uint64_t offset = index.next_offset();
-    GstPtr<GstBuffer> buffer;
-    GstFlowReturn flow = read(offset, kTagFront, buffer);
-    if (flow == GST_FLOW_EOS) {
-      index.set_complete(true);
-      return GST_FLOW_OK;
-    }
-    if (flow != GST_FLOW_OK) {
-      return flow;
-    }
-    {
+    if (!reader) {
+      const uint64_t offset = index.next_offset();
+      GstPtr<GstBuffer> buffer;
+      const GstFlowReturn flow = read(offset, kTagFront, buffer);
+      if (flow == GST_FLOW_EOS) {
+        index.set_complete(true);
+        return GST_FLOW_OK;
+      }
+      if (flow != GST_FLOW_OK) {
+        return flow;
+      }
       const MappedBuffer map(buffer.get());
       rtmp::Cursor in(map.bytes());
       auto header = rtmp::flv::parse_tag_header(in);
@@ -199,35 +209,33 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, std::optional<uint8_t
                   in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
         continue;
       }
+      reader.emplace();
+      reader->restart(offset);
+      reader->expect_stream(stream_id_);
+      found = false;
     }
-    // A file header, or damage: what comes next is the reader's to find.
-    FlvTagReader reader;
-    reader.restart(offset);
-    reader.expect_stream(stream_id_);
-    bool found = false;
-    while (!found) {
-      FlvReadStep step = reader.next();
-      switch (step.kind) {
-        case FlvReadStep::Kind::kTag: {
-          std::array<uint8_t, kClassOctets> octets;
-          const auto front = std::span(octets).first(std::min(octets.size(), step.tag.body.size()));
-          step.tag.body.copy(0, front);
-          scan.note(step.tag.header, offset, step.tag.offset, front);
-          found = true;
-          break;
-        }
-        case FlvReadStep::Kind::kWant:
-          flow = fill(reader, step.wanted);
-          if (flow != GST_FLOW_OK) {
-            return flow;
-          }
-          break;
-        case FlvReadStep::Kind::kEnd:
-          index.set_complete(true);
-          return GST_FLOW_OK;
-        default:
-          break;
+    const FlvReadStep step = reader->next();
+    switch (step.kind) {
+      case FlvReadStep::Kind::kTag: {
+        std::array<uint8_t, kClassOctets> octets;
+        const auto front = std::span(octets).first(std::min(octets.size(), step.tag.body.size()));
+        step.tag.body.copy(0, front);
+        scan.note(step.tag.header, index.next_offset(), step.tag.offset, front);
+        found = true;
+        break;
       }
+      case FlvReadStep::Kind::kWant:
+        if (found && (!reader->searching() || reader->doubting())) {
+          reader.reset();
+        } else if (const GstFlowReturn flow = fill(*reader, step.wanted); flow != GST_FLOW_OK) {
+          return flow;
+        }
+        break;
+      case FlvReadStep::Kind::kEnd:
+        index.set_complete(true);
+        return GST_FLOW_OK;
+      default:
+        break;
     }
   }
   return GST_FLOW_OK;

@@ -10,6 +10,9 @@
 
 namespace gstrtmp {
 
+/// kFlowUnreadable is the flow of memory that cannot be mapped.
+inline constexpr GstFlowReturn kFlowUnreadable = GST_FLOW_CUSTOM_ERROR;
+
 /// FlvFile is an upstream that can be read anywhere: pull mode.
 class FlvFile {
  public:

@@ -3,11 +3,36 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace gstrtmp {
 
-void FlvOctets::add(Piece piece) {
-  size_ += piece.size;
+namespace {
+
+// Up to so many pieces their number does no harm.
+constexpr size_t kManyPieces = 64;
+// What is smaller costs about as much to keep as to copy.
+constexpr size_t kSmallPiece = 1024;
+constexpr size_t kSmallestBlock = 4096;
+constexpr size_t kLargestBlock = 64 * 1024;
+
+/// wants_to_know() is true of a buffer whose memory is somebody's again once it is gone.
+bool wants_to_know(GstBuffer* buffer) {
+  return buffer->pool != nullptr || gst_buffer_get_parent_buffer_meta(buffer) != nullptr;
+}
+
+/// is_worth_copying() is true of little in a memory, or of what pins much more than it has.
+bool is_worth_copying(rtmp::Bytes octets, const GstMemory* memory) {
+  return octets.size() < std::max(kSmallPiece, memory->maxsize / 4);
+}
+
+}  // namespace
+
+void FlvOctets::add(std::shared_ptr<Memory> memory, rtmp::Bytes octets) {
+  const size_t place = count_ == 0 ? 0 : piece(count_ - 1).place + piece(count_ - 1).size;
+  borrows_ = borrows_ || memory->source;
+  Piece piece{std::move(memory), octets.data(), octets.size(), place};
+  size_ += octets.size();
   if (count_++ == 0) {
     one_ = std::move(piece);
   } else {
@@ -15,15 +40,63 @@ void FlvOctets::add(Piece piece) {
   }
 }
 
-void FlvOctets::append(GstBuffer* buffer) {
+/// add_copy() fills the block that the last piece lies in, and further ones.
+void FlvOctets::add_copy(rtmp::Bytes octets) {
+  while (!octets.empty()) {
+    Piece* const last = count_ > first_ ? &piece(count_ - 1) : nullptr;
+    // Another FlvOctets may have shared the block and gone on in it.
+    if (last != nullptr && last->memory->writable != nullptr &&
+        last->begin + last->size == last->memory->writable + last->memory->used &&
+        last->memory->used < last->memory->map.bytes().size()) {
+      Memory& block = *last->memory;
+      const size_t part = std::min(octets.size(), block.map.bytes().size() - block.used);
+      std::memcpy(block.writable + block.used, octets.data(), part);
+      block.used += part;
+      last->size += part;
+      size_ += part;
+      octets = octets.subspan(part);
+      continue;
+    }
+    const size_t size = std::clamp(size_, kSmallestBlock, kLargestBlock);
+    auto* const room = static_cast<uint8_t*>(g_malloc(size));
+    auto block = std::make_shared<Memory>();
+    // Mapped for writing it could not be shared.
+    block->map = MappedMemory(adopt(
+        gst_memory_new_wrapped(static_cast<GstMemoryFlags>(0), room, size, 0, size, room, g_free)));
+    block->writable = room;
+    block->used = std::min(octets.size(), size);
+    std::memcpy(room, octets.data(), block->used);
+    const rtmp::Bytes copied(room, block->used);
+    add(std::move(block), copied);
+    octets = octets.subspan(copied.size());
+  }
+}
+
+bool FlvOctets::append(GstBuffer* buffer) {
+  const bool tell = wants_to_know(buffer);
   const unsigned count = gst_buffer_n_memory(buffer);
   for (unsigned i = 0; i < count; i++) {
-    auto memory = std::make_shared<MappedMemory>(share(gst_buffer_peek_memory(buffer, i)));
-    const rtmp::Bytes bytes = memory->bytes();
-    if (!bytes.empty()) {
-      add({std::move(memory), bytes.data(), bytes.size()});
+    GstMemory* const shared = gst_buffer_peek_memory(buffer, i);
+    if (shared->size == 0) {
+      continue;
     }
+    MappedMemory map(share(shared));
+    if (!map) {
+      return false;
+    }
+    const rtmp::Bytes octets = map.bytes();
+    if (count_ - first_ >= kManyPieces && is_worth_copying(octets, shared)) {
+      add_copy(octets);
+      continue;
+    }
+    auto memory = std::make_shared<Memory>();
+    memory->map = std::move(map);
+    if (tell) {
+      memory->source = share(buffer);
+    }
+    add(std::move(memory), octets);
   }
+  return true;
 }
 
 void FlvOctets::clear() {
@@ -31,16 +104,42 @@ void FlvOctets::clear() {
   more_.clear();
   first_ = count_ = 0;
   size_ = 0;
+  borrows_ = false;
+}
+
+void FlvOctets::give_back() {
+  if (!std::exchange(borrows_, false)) {
+    return;
+  }
+  FlvOctets kept;
+  for (size_t i = first_; i < count_; i++) {
+    const rtmp::Bytes octets(piece(i).begin, piece(i).size);
+    if (piece(i).memory->source) {
+      kept.add_copy(octets);
+    } else {
+      kept.add(piece(i).memory, octets);
+    }
+  }
+  *this = std::move(kept);
+}
+
+size_t FlvOctets::find(size_t offset) const {
+  const size_t place = piece(first_).place + offset;
+  const auto begin = more_.begin() + static_cast<ptrdiff_t>(std::max<size_t>(first_, 1) - 1);
+  const auto behind = std::upper_bound(
+      begin, more_.end(), place, [](size_t at, const Piece& piece) { return at < piece.place; });
+  return static_cast<size_t>(behind - more_.begin());
 }
 
 bool FlvOctets::copy(size_t offset, std::span<uint8_t> to) const {
   if (size_ < to.size() || size_ - to.size() < offset) {
     return false;
   }
-  size_t i = first_;
-  while (!to.empty() && offset >= piece(i).size) {
-    offset -= piece(i++).size;
+  if (to.empty()) {
+    return true;
   }
+  size_t i = find(offset);
+  offset -= piece(i).place - piece(first_).place;
   for (; !to.empty(); i++) {
     const size_t part = std::min(to.size(), piece(i).size - offset);
     std::memcpy(to.data(), piece(i).begin + offset, part);
@@ -56,6 +155,7 @@ void FlvOctets::skip(size_t octets) {
     Piece& front = piece(first_);
     const size_t part = std::min(octets, front.size);
     front.begin += part;
+    front.place += part;
     front.size -= part;
     octets -= part;
     if (front.size == 0) {
@@ -75,13 +175,14 @@ void FlvOctets::skip(size_t octets) {
 
 FlvOctets FlvOctets::part(size_t offset, size_t size) const {
   FlvOctets out;
-  size_t i = first_;
-  while (size > 0 && offset >= piece(i).size) {
-    offset -= piece(i++).size;
+  if (size == 0) {
+    return out;
   }
+  size_t i = find(offset);
+  offset -= piece(i).place - piece(first_).place;
   for (; size > 0; i++, offset = 0) {
     const size_t octets = std::min(size, piece(i).size - offset);
-    out.add({piece(i).memory, piece(i).begin + offset, octets});
+    out.add(piece(i).memory, rtmp::Bytes(piece(i).begin + offset, octets));
     size -= octets;
   }
   return out;
@@ -107,8 +208,8 @@ FlvOctets FlvOctets::joined() const {
 }
 
 GstMemory* FlvOctets::share_piece(const Piece& piece) {
-  GstMemory* const memory = piece.memory->memory();
-  const rtmp::Bytes whole = piece.memory->bytes();
+  GstMemory* const memory = piece.memory->map.memory();
+  const rtmp::Bytes whole = piece.memory->map.bytes();
   if (piece.size == whole.size()) {
     return gst_memory_ref(memory);
   }
@@ -123,8 +224,14 @@ GstPtr<GstBuffer> FlvOctets::buffer() const {
     return joined().buffer();
   }
   auto out = adopt(gst_buffer_new());
+  const GstBuffer* told = nullptr;
   for (size_t i = first_; i < count_; i++) {
     gst_buffer_append_memory(out.get(), share_piece(piece(i)));
+    GstBuffer* const source = piece(i).memory->source.get();
+    if (source != nullptr && source != told) {
+      gst_buffer_add_parent_buffer_meta(out.get(), source);
+      told = source;
+    }
   }
   return out;
 }

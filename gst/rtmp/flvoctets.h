@@ -13,14 +13,22 @@
 namespace gstrtmp {
 
 /// FlvOctets is a run of octets where upstream's buffers have them: their memories, each mapped
-/// once for as long as any part of it is held. Memory that cannot be mapped is left out.
+/// once for as long as any part of it is held. A buffer that wants to be told when its memory is
+/// free again, one of a pool or with a parent, is held as well, by what buffer() makes, too.
+///
+/// Small memories are copied once there are many, so that what is held is not much more than
+/// size(), and to find a place in it takes a few steps.
 class FlvOctets {
  public:
   FlvOctets() = default;
   explicit FlvOctets(GstBuffer* buffer) { append(buffer); }
 
-  void append(GstBuffer* buffer);
+  /// append() is false if there is memory that cannot be mapped: it and what follows are left out.
+  bool append(GstBuffer* buffer);
   void clear();
+  /// give_back() copies what lies in buffers that want to be told: for octets that wait for others,
+  /// which a pool with all its buffers here would never bring.
+  void give_back();
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
@@ -39,16 +47,27 @@ class FlvOctets {
   GstPtr<GstBuffer> buffer() const;
 
  private:
+  /// Memory is upstream's, or a block of copies, which grows.
+  struct Memory {
+    GstPtr<GstBuffer> source;  ///< if it wants to be told; so it outlives `map`
+    MappedMemory map;
+    uint8_t* writable = nullptr;  ///< a block's
+    size_t used = 0;              ///< of a block
+  };
   struct Piece {
-    std::shared_ptr<const MappedMemory> memory;
+    std::shared_ptr<Memory> memory;
     const uint8_t* begin = nullptr;
     size_t size = 0;
+    size_t place = 0;  ///< of `begin`, counted from what was appended first
   };
   static GstMemory* share_piece(const Piece& piece);
 
   const Piece& piece(size_t i) const { return i == 0 ? one_ : more_[i - 1]; }
   Piece& piece(size_t i) { return i == 0 ? one_ : more_[i - 1]; }
-  void add(Piece piece);
+  /// find() is the piece that has `offset`, which must be there.
+  size_t find(size_t offset) const;
+  void add(std::shared_ptr<Memory> memory, rtmp::Bytes octets);
+  void add_copy(rtmp::Bytes octets);
 
   // Nearly always there is one, which takes no allocation.
   Piece one_;
@@ -56,6 +75,7 @@ class FlvOctets {
   size_t first_ = 0;  ///< those in front of it are used up
   size_t count_ = 0;
   size_t size_ = 0;
+  bool borrows_ = false;  ///< some of it lies, or lay, in buffers that want to be told
 };
 
 }  // namespace gstrtmp

@@ -42,7 +42,8 @@ void FlvTagReader::skip(size_t octets) {
   position_ += octets;
 }
 
-FlvReadStep FlvTagReader::want(size_t octets) const {
+FlvReadStep FlvTagReader::want(size_t octets) {
+  held_.give_back();
   FlvReadStep step;
   step.kind = Kind::kWant;
   step.wanted = octets;
@@ -61,6 +62,7 @@ void FlvTagReader::restart(uint64_t position) {
 /// lose() begins a search at the second octet of what is there.
 void FlvTagReader::lose() {
   searching_ = true;
+  lost_since_push_ = true;
   search_ = {};
   damage_ = {position_, 1, false};
   skip(1);
@@ -77,6 +79,7 @@ std::optional<FlvReadStep> FlvTagReader::search() {
   const TagSearch::Result result = search_.search(*this, ended_);
   skip(result.discard);
   damage_.octets += result.discard;
+  lost_since_push_ = lost_since_push_ || result.discard > 0;
   if (!result.found && !ended_) {
     return want(result.wanted);
   }

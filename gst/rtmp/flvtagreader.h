@@ -59,7 +59,11 @@ struct FlvReadStep {
 /// the tag is large: a size that was damaged shall not hold a live stream up until it is there.
 class FlvTagReader final : private FlvWindow {
  public:
-  void push(GstBuffer* input) { held_.append(input); }
+  /// push() is false if it cannot be read; nothing sound comes after that.
+  bool push(GstBuffer* input) {
+    lost_since_push_ = false;
+    return held_.append(input);
+  }
   /// end() says that no more octets come. next() then decides with what is there.
   void end() { ended_ = true; }
   FlvReadStep next();
@@ -76,6 +80,8 @@ class FlvTagReader final : private FlvWindow {
   bool searching() const { return searching_; }
   /// doubting() is true of a search that has not given up the tag at position().
   bool doubting() const { return searching_ && damage_.octets == 0; }
+  /// lost_since_push() is true once octets of the last push() were skipped as damage.
+  bool lost_since_push() const { return lost_since_push_; }
   size_t held() const { return available(); }
   /// position() is the stream's offset of the first octet that was not passed on.
   uint64_t position() const { return position_; }
@@ -88,7 +94,7 @@ class FlvTagReader final : private FlvWindow {
   size_t available() const override { return held_.size(); }
   bool copy(size_t offset, std::span<uint8_t> to) const override { return held_.copy(offset, to); }
   void skip(size_t octets);
-  FlvReadStep want(size_t octets) const;
+  FlvReadStep want(size_t octets);
   void lose();
   void doubt(const rtmp::flv::TagHeader& header);
   std::optional<FlvReadStep> search();
@@ -103,6 +109,7 @@ class FlvTagReader final : private FlvWindow {
   bool searching_ = false;
   bool after_loss_ = false;
   bool found_any_ = false;
+  bool lost_since_push_ = false;
   TagSearch search_;
   FlvDamage damage_;
   uint64_t bad_pointers_ = 0;

@@ -120,6 +120,8 @@ class FlvUnchunk {
   bool post_if_nothing(const char* reason);
 
   // flvunchunkpush.cpp
+  void post_unreadable();
+  GstFlowReturn push(GstPtr<GstBuffer> buffer);
   GstFlowReturn drain();
   void take_stream_start(GstEvent* event);
   void take_caps(GstEvent* event);

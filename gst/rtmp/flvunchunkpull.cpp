@@ -157,6 +157,8 @@ void FlvUnchunk::end_pulling(GstFlowReturn flow) {
       pads_.push_event(event);
       return;
     }
+  } else if (flow == kFlowUnreadable) {
+    post_unreadable();
   } else if (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS) {
     GST_ELEMENT_FLOW_ERROR(element_, flow);
   }

@@ -37,6 +37,19 @@ GstFlowReturn FlvUnchunk::drain() {
   return GST_FLOW_OK;
 }
 
+void FlvUnchunk::post_unreadable() {
+  GST_ELEMENT_ERROR(element_, RESOURCE, READ, ("What upstream has read cannot be read here."),
+                    ("behind octet %" G_GUINT64_FORMAT, reader_.position() + reader_.held()));
+}
+
+GstFlowReturn FlvUnchunk::push(GstPtr<GstBuffer> buffer) {
+  if (!reader_.push(buffer.get())) {
+    post_unreadable();
+    return GST_FLOW_ERROR;
+  }
+  return GST_FLOW_OK;
+}
+
 GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
   if (GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT)) {
     if (reader_.held() > 0) {
@@ -59,8 +72,12 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
       const uint64_t position = reader_.position();
       for (guint i = 0; i < gst_value_array_get_size(headers); i++) {
         const GValue* header = gst_value_array_get_value(headers, i);
-        if (GST_VALUE_HOLDS_BUFFER(header)) {
-          reader_.push(gst_value_get_buffer(header));
+        if (!GST_VALUE_HOLDS_BUFFER(header)) {
+          continue;
+        }
+        if (const GstFlowReturn flow = push(share(gst_value_get_buffer(header)));
+            flow != GST_FLOW_OK) {
+          return flow;
         }
       }
       if (const GstFlowReturn flow = drain(); flow != GST_FLOW_OK) {
@@ -77,8 +94,9 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
     }
     expect_time_ = false;
   }
-  reader_.push(buffer.get());
-  buffer.reset();
+  if (const GstFlowReturn flow = push(std::move(buffer)); flow != GST_FLOW_OK) {
+    return flow;
+  }
   const GstFlowReturn flow = drain();
   if (flow == GST_FLOW_EOS && end_of_segment_) {
     GstEvent* eos = gst_event_new_eos();

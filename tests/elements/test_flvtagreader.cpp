@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Reading sound and damaged streams, and the octets that are held meanwhile.
+#include <chrono>
+
 #include "flvunchunk_testing.h"
 #include "rtmp/flvtagreader.h"
 
@@ -115,6 +117,85 @@ TEST(FlvOctets, CopyMemoryThatMayNotBeShared) {
   FlvOctets octets(buffer.get());
   octets.skip(5);
   EXPECT_EQ(octets_of(octets.buffer().get()), Octets(15, 7));
+}
+
+/// Lent is octets in memory that is counted while anybody has it.
+struct Lent {
+  GstPtr<GstBuffer> buffer(size_t at, size_t size) {
+    alive++;
+    auto out = adopt(gst_buffer_new());
+    gst_buffer_append_memory(
+        out.get(),
+        gst_memory_new_wrapped(GST_MEMORY_FLAG_READONLY, octets.data(), octets.size(), at, size,
+                               this, [](gpointer self) { static_cast<Lent*>(self)->alive--; }));
+    return out;
+  }
+  Octets octets;
+  int alive = 0;
+};
+
+TEST(FlvOctets, LittleInLargeMemoriesIsCopied) {
+  Lent lent;
+  for (size_t i = 0; i < 50'000; i++) {
+    lent.octets.push_back(static_cast<uint8_t>(i * 2654435761u >> 13));
+  }
+  FlvOctets octets;
+  for (size_t at = 0; at < lent.octets.size(); at++) {
+    octets.append(lent.buffer(at, 1).get());
+  }
+  EXPECT_LE(lent.alive, 64);
+  EXPECT_EQ(octets_of(octets.buffer().get()), lent.octets);
+  const FlvOctets part = octets.part(10'000, 30'000);
+  octets.skip(40'000);
+  EXPECT_EQ(lent.alive, 0);
+  octets.append(buffer_of({1, 2, 3}).get());
+  EXPECT_EQ(octets.size(), 10'003u);
+  EXPECT_EQ(octets_of(part.buffer().get()),
+            Octets(lent.octets.begin() + 10'000, lent.octets.begin() + 40'000));
+}
+
+TEST(FlvOctets, TwoThatShareABlockGoOnEachByItself) {
+  FlvOctets one;
+  for (uint8_t i = 0; i < 100; i++) {
+    one.append(buffer_of({i}).get());
+  }
+  FlvOctets other = one;
+  one.append(buffer_of({201}).get());
+  other.append(buffer_of({202}).get());
+  EXPECT_EQ(octets_of(one.buffer().get()).back(), 201);
+  EXPECT_EQ(octets_of(other.buffer().get()).back(), 202);
+}
+
+TEST(FlvOctets, APlaceAmongManyPiecesIsFoundAtOnce) {
+  constexpr size_t kPieces = 50'000;
+  Lent lent;
+  lent.octets = Octets(1024, 7);
+  lent.octets[1000] = 9;
+  FlvOctets octets;
+  for (size_t i = 0; i < kPieces; i++) {
+    octets.append(lent.buffer(0, 1024).get());
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < kPieces; i++) {
+    Octets found(1);
+    ASSERT_TRUE(octets.copy((kPieces - 1 - i % 100) * 1024 + 1000, found));
+    ASSERT_EQ(found[0], 9);
+  }
+  // Piece by piece these were billions of steps.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+}
+
+TEST(FlvOctets, SayWhatCannotBeMapped) {
+  auto buffer = buffer_of({1, 2, 3});
+  auto memory = adopt(gst_buffer_get_memory(buffer.get(), 0));
+  FlvOctets octets;
+  {
+    const gstrtmp::MappedMemory writing(memory, GST_MAP_WRITE);
+    ASSERT_TRUE(writing);
+    EXPECT_FALSE(octets.append(buffer.get()));
+    EXPECT_TRUE(octets.empty());
+  }
+  EXPECT_TRUE(octets.append(buffer.get()));
 }
 
 // ---- FlvTagReader ----
@@ -277,6 +358,72 @@ TEST(FlvTagReader, BodiesShareWhatWasPushed) {
   const auto buffer_of_body = step.tag.body.buffer();
   const gstrtmp::MappedBuffer body(buffer_of_body.get());
   EXPECT_EQ(body.bytes().data(), whole.bytes().data() + 11);
+}
+
+/// Pool is one of one buffer.
+class Pool {
+ public:
+  explicit Pool(guint size) : pool_(adopt(gst_buffer_pool_new())) {
+    GstStructure* config = gst_buffer_pool_get_config(pool_.get());
+    gst_buffer_pool_config_set_params(config, nullptr, size, 1, 1);
+    EXPECT_TRUE(gst_buffer_pool_set_config(pool_.get(), config));
+    EXPECT_TRUE(gst_buffer_pool_set_active(pool_.get(), TRUE));
+  }
+  ~Pool() { gst_buffer_pool_set_active(pool_.get(), FALSE); }
+  /// acquire() is none if somebody has it.
+  GstPtr<GstBuffer> acquire() {
+    GstBufferPoolAcquireParams params{};
+    params.flags = GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT;
+    GstBuffer* buffer = nullptr;
+    gst_buffer_pool_acquire_buffer(pool_.get(), &buffer, &params);
+    return adopt(buffer);
+  }
+  GstPtr<GstBuffer> acquire(const Octets& octets) {
+    auto buffer = acquire();
+    if (buffer) {
+      gst_buffer_fill(buffer.get(), 0, octets.data(), octets.size());
+    }
+    return buffer;
+  }
+
+ private:
+  GstPtr<GstBufferPool> pool_;
+};
+
+TEST(FlvTagReader, APoolGetsItsBufferBackWhenNobodyReadsIt) {
+  const Octets body = avc_frame(true, 0, picture(100, 1));
+  const Octets one = tag(kVideo, 0, body);
+  Pool pool(static_cast<guint>(one.size()));
+  FlvTagReader reader;
+  reader.push(pool.acquire(one).get());
+  FlvReadStep step = reader.next();
+  ASSERT_EQ(step.kind, FlvReadStep::Kind::kTag);
+  EXPECT_FALSE(pool.acquire());
+  auto out = step.tag.body.buffer();
+  step = {};
+  EXPECT_FALSE(pool.acquire()) << "what came out still has its memory";
+  EXPECT_EQ(octets_of(out.get()), body);
+  EXPECT_EQ(gst_buffer_n_memory(out.get()), 1u);
+  out.reset();
+  EXPECT_TRUE(pool.acquire());
+}
+
+TEST(FlvTagReader, APoolIsNotKeptWaitingForTheRestOfATag) {
+  const Octets body = avc_frame(true, 0, picture(100, 1));
+  const Octets one = tag(kVideo, 0, body);
+  const size_t half = one.size() / 2;
+  Pool pool(static_cast<guint>(half));
+  FlvTagReader reader;
+  for (size_t at = 0; at < one.size(); at += half) {
+    const auto begin = one.begin() + static_cast<ptrdiff_t>(at);
+    ASSERT_EQ(reader.next().kind, FlvReadStep::Kind::kWant);
+    auto buffer = pool.acquire(Octets(begin, begin + static_cast<ptrdiff_t>(half)));
+    ASSERT_TRUE(buffer) << at;
+    reader.push(buffer.get());
+  }
+  const FlvReadStep step = reader.next();
+  ASSERT_EQ(step.kind, FlvReadStep::Kind::kTag);
+  EXPECT_EQ(octets_of(step.tag.body.buffer().get()), body);
 }
 
 }  // namespace

@@ -180,6 +180,16 @@ TEST(FlvUnchunkOdd, UpstreamsDiscontinuityIsPassedOn) {
   EXPECT_TRUE(demux.track("video").has(2, GST_BUFFER_FLAG_DISCONT));
 }
 
+TEST(FlvUnchunkOdd, WhatCannotBeMappedIsAnError) {
+  Unchunk demux;
+  demux.open();
+  demux.push(film(2));
+  auto buffer = buffer_of(tag(kVideo, 80, avc_frame(false, 0, picture(10, 1))));
+  const gstrtmp::MappedMemory writing(adopt(gst_buffer_get_memory(buffer.get(), 0)), GST_MAP_WRITE);
+  EXPECT_EQ(demux.push_buffer(std::move(buffer)), GST_FLOW_ERROR);
+  EXPECT_TRUE(demux.message(GST_MESSAGE_ERROR));
+}
+
 TEST(FlvUnchunkOdd, ScriptsBeforeTheFirstFrameAreBounded) {
   const Octets cue = tag(kScript, 0, amf_string("onCuePoint") + Octets(600'000, 5));
   for (const bool wanted : {false, true}) {
