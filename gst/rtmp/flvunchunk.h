@@ -57,7 +57,16 @@ class FlvUnchunk {
     GstSegment segment;
     GstSeekFlags flags = GST_SEEK_FLAG_NONE;
     guint32 seqnum = GST_SEQNUM_INVALID;
-    std::optional<IndexEntry> entry;  ///< push mode: where upstream was sent
+    // Push mode: where upstream was sent, and whose flush has ended since, if any.
+    enum class Flush : uint8_t {
+      kNone,
+      kOwn,
+      kOthers,
+      kOthersDone,  ///< and its segment has come
+    };
+    std::optional<IndexEntry> entry;
+    Flush flush = Flush::kNone;
+    bool leads_to(uint64_t start, guint32 number) const;
   };
   /// Shared is what other threads may ask for. Its lock is the innermost: nothing is called with
   /// it.
@@ -94,7 +103,6 @@ class FlvUnchunk {
   struct Reverse {
     IndexEntry begin;
     uint64_t end = 0;
-    bool first = true;
   };
 
   // flvunchunk.cpp: from steps of the reader to pads.
@@ -127,7 +135,7 @@ class FlvUnchunk {
   void take_caps(GstEvent* event);
   void take_segment(GstEvent* event);
   void take_eos(GstEvent* event);
-  void take_flush_stop();
+  void take_flush_stop(guint32 seqnum);
 
   // flvunchunkpull.cpp
   bool start_task();

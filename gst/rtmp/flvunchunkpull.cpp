@@ -280,9 +280,8 @@ GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
   }
   reverse_.reset();
   if (segment.rate < 0) {
-    auto shared = shared_.lock();
-    const auto next = shared->index.after_offset(entry.offset);
-    reverse_ = Reverse{entry, next ? next->offset : std::numeric_limits<uint64_t>::max()};
+    // The segment's stop ends the first piece: what the metadata says comes next has not been seen.
+    reverse_ = Reverse{entry, std::numeric_limits<uint64_t>::max()};
   } else if (snaps) {
     const int64_t time = std::max<int64_t>(entry.time - demuxer_.origin(), 0);
     segment.position = static_cast<GstClockTime>(time) * GST_MSECOND;

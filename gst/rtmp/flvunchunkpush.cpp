@@ -136,10 +136,10 @@ void FlvUnchunk::take_segment(GstEvent* event) {
   {
     auto shared = shared_.lock();
     shared->upstream_format = format_;
-    // What comes of a seek has its number, or begins where it was to.
-    if (shared->seek && (shared->seek->seqnum == seqnum ||
-                         (shared->seek->entry && shared->seek->entry->offset == segment.start))) {
+    if (shared->seek && shared->seek->leads_to(segment.start, seqnum)) {
       seek = std::exchange(shared->seek, std::nullopt);
+    } else if (shared->seek && shared->seek->flush == Seek::Flush::kOthers) {
+      shared->seek->flush = Seek::Flush::kOthersDone;
     }
   }
   if (format_ == GST_FORMAT_TIME) {
@@ -181,7 +181,15 @@ void FlvUnchunk::take_segment(GstEvent* event) {
   }
 }
 
-void FlvUnchunk::take_flush_stop() {
+void FlvUnchunk::take_flush_stop(guint32 seqnum) {
+  {
+    auto shared = shared_.lock();
+    if (shared->seek && shared->seek->seqnum == seqnum) {
+      shared->seek->flush = Seek::Flush::kOwn;
+    } else if (shared->seek && shared->seek->flush != Seek::Flush::kOthersDone) {
+      shared->seek->flush = Seek::Flush::kOthers;
+    }
+  }
   reader_.restart(reader_.position() + reader_.held());
   pads_.reset_flow();
   pads_.set_discont();
@@ -223,8 +231,9 @@ bool FlvUnchunk::sink_event(GstEvent* event) {
       // Sent by another thread than the streaming one, whose list of pads this must not touch.
       return gst_pad_event_default(sink_, GST_OBJECT(element_), event);
     case GST_EVENT_FLUSH_STOP: {
+      const guint32 seqnum = gst_event_get_seqnum(event);
       const bool sent = gst_pad_event_default(sink_, GST_OBJECT(element_), event);
-      take_flush_stop();
+      take_flush_stop(seqnum);
       return sent;
     }
     case GST_EVENT_STREAM_COLLECTION:
@@ -235,6 +244,22 @@ bool FlvUnchunk::sink_event(GstEvent* event) {
   }
   gst_event_unref(event);
   return true;
+}
+
+/// leads_to() is whether a segment of octets comes of this seek.
+bool FlvUnchunk::Seek::leads_to(uint64_t start, guint32 number) const {
+  switch (flush) {
+    case Flush::kOwn:
+      // Wherever it begins: upstream may have had to choose another place.
+      return true;
+    case Flush::kOthersDone:
+      // Upstream gives numbers, or has been sent elsewhere since.
+      return seqnum == number;
+    case Flush::kNone:
+    case Flush::kOthers:
+      return seqnum == number || (entry && entry->offset == start);
+  }
+  return false;
 }
 
 bool FlvUnchunk::sink_query(GstQuery* query) {

@@ -151,7 +151,9 @@ bool FlvUnchunk::seek_pulling(Seek seek, GstEvent* event) {
   {
     // The position may have gone on until the thread stopped.
     auto shared = shared_.lock();
-    set_segment(*shared, event, seek.segment);
+    if (GstSegment again; set_segment(*shared, event, again)) {
+      seek.segment = again;
+    }
     shared->seek = std::move(seek);
   }
   bool started = true;
@@ -200,7 +202,11 @@ bool FlvUnchunk::seek_pushing(Seek seek) {
   if (gst_pad_push_event(sink_, numbered(upstream, seek.seqnum))) {
     return true;
   }
-  shared_.lock()->seek.reset();
+  auto shared = shared_.lock();
+  // Another thread's may have been accepted meanwhile.
+  if (shared->seek && shared->seek->seqnum == seek.seqnum) {
+    shared->seek.reset();
+  }
   return false;
 }
 

@@ -87,6 +87,85 @@ TEST(FlvUnchunkPushSeek, ASegmentThatIsNotTheSeeksLeavesItWaiting) {
   EXPECT_EQ(demux.track("video").segment().start, 2400 * kMs);
 }
 
+GstEvent* with_number(GstEvent* event, guint32 seqnum) {
+  gst_event_set_seqnum(event, seqnum);
+  return event;
+}
+
+TEST(FlvUnchunkPushSeek, BehindTheSeeksFlushAnySegmentIsIts) {
+  const Octets content = indexed_film(0);
+  Unchunk demux;
+  demux.upstream_seekable = true;
+  demux.open();
+  demux.push({content.begin(), content.begin() + 3000});
+  gint64 offset = -1;
+  guint32 seqnum = GST_SEQNUM_INVALID;
+  demux.on_upstream_event = [&](GstEvent* event) {
+    gst_event_parse_seek(event, nullptr, nullptr, nullptr, nullptr, &offset, nullptr, nullptr);
+    seqnum = gst_event_get_seqnum(event);
+    return true;
+  };
+  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), 1, kAccurate, 2500 * kMs));
+  ASSERT_GT(offset, 300);
+  demux.event(with_number(gst_event_new_flush_start(), seqnum));
+  demux.event(with_number(gst_event_new_flush_stop(TRUE), seqnum));
+  // It begins in front of what was asked for, and has another number.
+  demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(offset) - 300);
+  demux.push_all({content.begin() + offset - 300, content.end()}, 700);
+  EXPECT_EQ(demux.track("video").segment().start, 2500 * kMs);
+}
+
+TEST(FlvUnchunkPushSeek, ASeekThatWasNotCarriedOutIsNotTakenUpLater) {
+  const Octets content = indexed_film(0);
+  Unchunk demux;
+  demux.upstream_seekable = true;
+  demux.open();
+  demux.push({content.begin(), content.begin() + 3000});
+  gint64 offset = -1;
+  demux.on_upstream_event = [&offset](GstEvent* event) {
+    gst_event_parse_seek(event, nullptr, nullptr, nullptr, nullptr, &offset, nullptr, nullptr);
+    return true;
+  };
+  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), 1, kAccurate, 2500 * kMs));
+  // Upstream is sent elsewhere by others, twice, the second time to where that seek would have led.
+  for (const gint64 start : {gint64{0}, offset}) {
+    demux.event(gst_event_new_flush_start());
+    demux.event(gst_event_new_flush_stop(TRUE));
+    demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(start));
+  }
+  demux.push_all({content.begin() + offset, content.end()}, 700);
+  ASSERT_FALSE(demux.track("video").buffers.empty());
+  EXPECT_EQ(demux.track("video").segment().start, 0u);
+}
+
+TEST(FlvUnchunkPushSeek, ARefusedSeekLeavesALaterOneAlone) {
+  const Octets content = indexed_film(0);
+  Unchunk demux;
+  demux.upstream_seekable = true;
+  demux.open();
+  demux.push({content.begin(), content.begin() + 3000});
+  auto audio = share(demux.track("audio").pad.get());
+  gint64 offset = -1;
+  int asked = 0;
+  bool second = false;
+  demux.on_upstream_event = [&](GstEvent* event) {
+    if (asked++ == 0) {
+      // While upstream thinks about it another one comes.
+      second = send_seek(audio.get(), 1, kAccurate, 1300 * kMs);
+      return false;
+    }
+    gst_event_parse_seek(event, nullptr, nullptr, nullptr, nullptr, &offset, nullptr, nullptr);
+    return true;
+  };
+  EXPECT_FALSE(send_seek(demux.track("video").pad.get(), 1, kAccurate, 2500 * kMs));
+  ASSERT_TRUE(second);
+  demux.event(gst_event_new_flush_start());
+  demux.event(gst_event_new_flush_stop(TRUE));
+  demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(offset));
+  demux.push_all({content.begin() + offset, content.end()}, 700);
+  EXPECT_EQ(demux.track("video").segment().start, 1300 * kMs);
+}
+
 TEST(FlvUnchunkPushSeek, WhoCannotBeSoughtSaysSo) {
   Unchunk demux;
   demux.open();

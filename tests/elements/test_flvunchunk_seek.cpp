@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // flvunchunk and files: pull mode, duration, seeks of all kinds, files that grow or are cut off.
+#include <cstdlib>
 #include <fstream>
 #include <future>
 #include <optional>
@@ -197,6 +198,14 @@ TEST(FlvUnchunkSeek, BackwardsPastAWrongPlaceInTheIndex) {
   EXPECT_EQ(player.demux.stat("octets-skipped"), 0u);
 }
 
+TEST(FlvUnchunkSeek, BackwardsFromInFrontOfAWrongPlaceInTheIndex) {
+  // The place of picture 40 is told to be among those before it.
+  Film file(indexed_film(-600, 40));
+  Player player(file.path());
+  ASSERT_TRUE(player.seek(-1, kAccurate, 1200 * kMs, 1400 * kMs));
+  EXPECT_EQ(player.pictures(), range(30, 36));
+}
+
 TEST(FlvUnchunkSeek, BackwardsWithoutReadingWhatIsBehind) {
   Film file(film(3000));
   Unchunk demux(file.path());
@@ -217,19 +226,41 @@ TEST(FlvUnchunkSeek, TwoThreadsAtOnce) {
   demux.hold(true);
   demux.set_state(GST_STATE_PLAYING);
   ASSERT_TRUE(demux.wait_for([&demux] { return !demux.tracks["video"].buffers.empty(); }));
+  using Accepted = std::map<guint32, GstClockTime>;  // starts, by the events' numbers
   const auto seek_often = [&demux](const char* name) {
     auto pad = share(demux.tracks[name].pad.get());
-    for (int i = 0; i < 300; i++) {
+    Accepted accepted;  // the last one
+    for (unsigned i = 0; i < 300; i++) {
+      const GstClockTime start = (name[0] == 'v' ? 0 : 5 * kMs) + i * 10 * kMs;
+      auto event =
+          adopt(gst_event_new_seek(1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET,
+                                   static_cast<gint64>(start), GST_SEEK_TYPE_SET, -1));
       // A pad that is being flushed refuses events by itself.
-      send_seek(pad.get(), 1, kAccurate, i * 10 * static_cast<gint64>(kMs));
+      if (gst_pad_send_event(pad.get(), gst_event_ref(event.get()))) {
+        accepted = {{gst_event_get_seqnum(event.get()), start}};
+      }
     }
+    return accepted;
   };
   auto one = std::async(std::launch::async, seek_often, "video");
   auto other = std::async(std::launch::async, seek_often, "audio");
-  EXPECT_EQ(one.wait_for(std::chrono::seconds(60)), std::future_status::ready);
-  EXPECT_EQ(other.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  for (auto* each : {&one, &other}) {
+    if (each->wait_for(std::chrono::seconds(60)) != std::future_status::ready) {
+      ADD_FAILURE() << "a seek does not return";
+      std::_Exit(1);  // the futures would wait for it for ever
+    }
+  }
   demux.hold(false);
-  EXPECT_TRUE(demux.wait_eos());
+  ASSERT_TRUE(demux.wait_eos());
+  // Of all that were accepted the last is one thread's last.
+  Accepted last = one.get();
+  last.merge(other.get());
+  ASSERT_FALSE(last.empty());
+  for (const char* name : {"video", "audio"}) {
+    const guint32 number = gst_event_get_seqnum(demux.track(name).last(GST_EVENT_SEGMENT));
+    ASSERT_TRUE(last.contains(number)) << name;
+    EXPECT_EQ(demux.track(name).segment().start, last[number]) << name;
+  }
 }
 
 TEST(FlvUnchunkSeek, KeyFramesAreThoseOfTheDefaultTrack) {
