@@ -147,7 +147,6 @@ void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
     return;
   }
   // The timestamps of headers and scripts are often 0 in mid-stream: no clock should hear them.
-  constexpr int64_t kNear = 10'000;
   if (!time_.last()) {
     const int64_t time = expected_.value_or(timestamp);
     now_ = time - origin_;

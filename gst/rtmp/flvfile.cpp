@@ -234,6 +234,9 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, std::optional<uint8_t
       case FlvReadStep::Kind::kEnd:
         index.set_complete(true);
         return GST_FLOW_OK;
+      case FlvReadStep::Kind::kDamage:
+        found = false;  // what is behind it has not been seen yet
+        break;
       default:
         break;
     }

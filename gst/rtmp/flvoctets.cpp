@@ -40,33 +40,42 @@ void FlvOctets::add(std::shared_ptr<Memory> memory, rtmp::Bytes octets) {
   }
 }
 
+/// room() is how much the block that the last piece lies in can still take.
+size_t FlvOctets::room() {
+  if (count_ == first_) {
+    return 0;
+  }
+  const Piece& last = piece(count_ - 1);
+  const Memory& block = *last.memory;
+  // Another FlvOctets may have shared the block and gone on in it.
+  const bool ends_it =
+      block.writable != nullptr && last.begin + last.size == block.writable + block.used;
+  return ends_it ? block.map.bytes().size() - block.used : 0;
+}
+
 /// add_copy() fills the block that the last piece lies in, and further ones.
 void FlvOctets::add_copy(rtmp::Bytes octets) {
   while (!octets.empty()) {
-    Piece* const last = count_ > first_ ? &piece(count_ - 1) : nullptr;
-    // Another FlvOctets may have shared the block and gone on in it.
-    if (last != nullptr && last->memory->writable != nullptr &&
-        last->begin + last->size == last->memory->writable + last->memory->used &&
-        last->memory->used < last->memory->map.bytes().size()) {
-      Memory& block = *last->memory;
-      const size_t part = std::min(octets.size(), block.map.bytes().size() - block.used);
+    if (const size_t part = std::min(octets.size(), room()); part > 0) {
+      Piece& last = piece(count_ - 1);
+      Memory& block = *last.memory;
       std::memcpy(block.writable + block.used, octets.data(), part);
       block.used += part;
-      last->size += part;
+      last.size += part;
       size_ += part;
       octets = octets.subspan(part);
       continue;
     }
     const size_t size = std::clamp(size_, kSmallestBlock, kLargestBlock);
-    auto* const room = static_cast<uint8_t*>(g_malloc(size));
+    auto* const whole = static_cast<uint8_t*>(g_malloc(size));
     auto block = std::make_shared<Memory>();
     // Mapped for writing it could not be shared.
-    block->map = MappedMemory(adopt(
-        gst_memory_new_wrapped(static_cast<GstMemoryFlags>(0), room, size, 0, size, room, g_free)));
-    block->writable = room;
+    block->map = MappedMemory(adopt(gst_memory_new_wrapped(static_cast<GstMemoryFlags>(0), whole,
+                                                           size, 0, size, whole, g_free)));
+    block->writable = whole;
     block->used = std::min(octets.size(), size);
-    std::memcpy(room, octets.data(), block->used);
-    const rtmp::Bytes copied(room, block->used);
+    std::memcpy(whole, octets.data(), block->used);
+    const rtmp::Bytes copied(whole, block->used);
     add(std::move(block), copied);
     octets = octets.subspan(copied.size());
   }
@@ -85,7 +94,10 @@ bool FlvOctets::append(GstBuffer* buffer) {
       return false;
     }
     const rtmp::Bytes octets = map.bytes();
-    if (count_ - first_ >= kManyPieces && is_worth_copying(octets, shared)) {
+    // What fits a block that has begun goes there as well: or each little piece would begin
+    // another.
+    if (count_ - first_ >= kManyPieces &&
+        (is_worth_copying(octets, shared) || octets.size() <= room())) {
       add_copy(octets);
       continue;
     }

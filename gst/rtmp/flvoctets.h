@@ -67,6 +67,7 @@ class FlvOctets {
   /// find() is the piece that has `offset`, which must be there.
   size_t find(size_t offset) const;
   void add(std::shared_ptr<Memory> memory, rtmp::Bytes octets);
+  size_t room();
   void add_copy(rtmp::Bytes octets);
 
   // Nearly always there is one, which takes no allocation.
