@@ -147,14 +147,16 @@ TEST(FlvUnchunkOdd, CuesCountAsTheTimestampsOfTheirSender) {
     EXPECT_EQ(spliced_at(demux.track("audio")), int64_t{(3980 + 2390) * GST_MSECOND}) << now;
   }
   // A stream that was cut out of a longer one begins at its first frame.
-  Unchunk demux;
-  g_object_set(demux.element(), "send-scte35-events", TRUE, "data-pads", TRUE, nullptr);
-  demux.open();
-  const Octets cut = film(10, 7000, false);
-  demux.push_all(file_header() + ad_cue(6990, 7400) + Octets(cut.begin() + 13, cut.end()));
-  EXPECT_EQ(spliced_at(demux.track("video")), int64_t{400 * GST_MSECOND});
-  ASSERT_EQ(demux.track("data_0").buffers.size(), 1u);
-  EXPECT_EQ(demux.track("data_0").pts(0), 0u);
+  const Octets cut = film(10, 70'000, false);
+  for (uint32_t now : {69'990u, 0u}) {
+    Unchunk demux;
+    g_object_set(demux.element(), "send-scte35-events", TRUE, "data-pads", TRUE, nullptr);
+    demux.open();
+    demux.push_all(file_header() + ad_cue(now, 70'400) + Octets(cut.begin() + 13, cut.end()));
+    EXPECT_EQ(spliced_at(demux.track("video")), int64_t{400 * GST_MSECOND}) << now;
+    ASSERT_EQ(demux.track("data_0").buffers.size(), 1u);
+    EXPECT_EQ(demux.track("data_0").pts(0), 0u);
+  }
 }
 
 TEST(FlvUnchunkOdd, OneTimestampAloneIsNoNewBeginning) {
