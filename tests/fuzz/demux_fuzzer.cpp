@@ -17,6 +17,7 @@
 
 #include <gst/gst.h>
 
+#include "check.h"
 #include "common/glue.h"
 #include "rtmp/elements.h"
 #include "wire/flv.h"
@@ -29,14 +30,6 @@ using gstrtmp::share;
 using rtmp::Buffer;
 using rtmp::Bytes;
 using rtmp::Cursor;
-
-#define CHECK(condition)                                                   \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                        \
-    }                                                                      \
-  } while (false)
 
 constexpr uint8_t kFlush = 1;  ///< of SeekPlan::what
 struct SeekPlan {

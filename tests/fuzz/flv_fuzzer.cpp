@@ -2,11 +2,10 @@
 // FLV streams, and what stands in their tags. The first octet says how the stream is cut. However
 // it is cut, the same tags must be found; what is read from a header must be written as it was.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <vector>
 
+#include "check.h"
 #include "wire/aggregate.h"
 #include "wire/flv.h"
 #include "wire/media.h"
@@ -18,14 +17,6 @@ using rtmp::Buffer;
 using rtmp::Builder;
 using rtmp::Bytes;
 using rtmp::Cursor;
-
-#define CHECK(condition)                                                   \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                        \
-    }                                                                      \
-  } while (false)
 
 struct Scan {
   std::vector<rtmp::flv::ScannedTag> tags;

@@ -3,10 +3,9 @@
 // digests and how the input is cut. However it is cut, the same comes out, and nothing behind the
 // handshake's last octet is taken.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 #include "../support/hmac_sha256.h"
+#include "check.h"
 #include "session/handshake.h"
 
 namespace {
@@ -17,14 +16,6 @@ using rtmp::Handshake;
 using rtmp::HandshakeKind;
 using rtmp::handshake::DigestLayout;
 using rtmp::handshake::Role;
-
-#define CHECK(condition)                                                   \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                        \
-    }                                                                      \
-  } while (false)
 
 class CountingRandom final : public rtmp::Random {
  public:

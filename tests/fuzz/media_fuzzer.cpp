@@ -5,10 +5,9 @@
 // connect have them. What has been read is written and must read the same.
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
 
+#include "check.h"
 #include "wire/amf0.h"
 #include "wire/capabilities.h"
 #include "wire/colorinfo.h"
@@ -26,14 +25,6 @@ using namespace rtmp::media;  // NOLINT: what is under test
 using rtmp::Buffer;
 using rtmp::Builder;
 using rtmp::Bytes;
-
-#define CHECK(condition)                                                   \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                        \
-    }                                                                      \
-  } while (false)
 
 struct Reading {
   std::vector<MediaPacket> packets;
@@ -154,9 +145,6 @@ void check_tracks(const rtmp::amf::Value& metadata, MediaType type) {
   std::vector<TrackInfo> tracks;
   for (uint8_t track : TrackDescriptions(metadata, type).ids()) {
     const rtmp::amf::Value info = TrackDescriptions(metadata, type).of(track);
-    for (const auto& [name, value] : info.members()) {
-      codec_from_id(value, type);
-    }
     tracks.emplace_back(track, std::vector(info.members().begin(), info.members().end()));
   }
   if (tracks.empty()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Runs a fuzz target over the files of a corpus, with no fuzzer: `replay-NAME FOLDER...`.
-// A target ends the process on a defect, as under libFuzzer. An empty corpus is an error: it would prove nothing.
+// A target ends the process on a defect, as under libFuzzer. An empty corpus is an error: it would
+// prove nothing.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

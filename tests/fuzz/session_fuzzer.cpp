@@ -5,14 +5,13 @@
 // owner do.
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "../support/hmac_sha256.h"
+#include "check.h"
 #include "session/client.h"
 #include "session/server.h"
 #include "wire/amf0.h"
@@ -21,14 +20,6 @@
 namespace {
 
 using namespace rtmp;  // NOLINT: the fuzzer speaks of little else
-
-#define CHECK(condition)                                                   \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                        \
-    }                                                                      \
-  } while (false)
 
 class CountingRandom final : public Random {
  public:

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // URLs: what parses is written and parsed again to the same parts; masked, it shows no secret.
-#include <cstdio>
-#include <cstdlib>
 
+#include "check.h"
 #include "wire/bytes.h"
 #include "wire/url.h"
 
 namespace {
-
-#define CHECK(condition)                                                   \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                        \
-    }                                                                      \
-  } while (false)
 
 bool has_control(std::string_view text) {
   for (char c : text) {
