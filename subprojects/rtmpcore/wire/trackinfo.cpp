@@ -2,7 +2,6 @@
 #include "wire/trackinfo.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <string>
 #include <unordered_set>
@@ -53,27 +52,6 @@ std::optional<uint8_t> track_number(std::string_view key) {
   const char* end = key.data() + key.size();
   auto [last, error] = std::from_chars(key.data(), end, number);
   return error == std::errc() && last == end ? std::optional(number) : std::nullopt;
-}
-
-constexpr std::array kKnown = {FourCc::kVp8,  FourCc::kVp9, FourCc::kAv1,  FourCc::kAvc,
-                               FourCc::kHevc, FourCc::kVvc, FourCc::kAc3,  FourCc::kEac3,
-                               FourCc::kOpus, FourCc::kMp3, FourCc::kFlac, FourCc::kAac};
-
-bool is_known(uint32_t code) {
-  return std::ranges::count(kKnown, static_cast<FourCc>(code)) > 0;
-}
-
-FourCc legacy_codec(uint32_t id, MediaType type) {
-  if (type == MediaType::kVideo) {
-    return id == static_cast<uint8_t>(VideoCodec::kAvc)    ? FourCc::kAvc
-           : id == static_cast<uint8_t>(VideoCodec::kHevc) ? FourCc::kHevc
-                                                           : FourCc::kNone;
-  }
-  return id == static_cast<uint8_t>(AudioCodec::kAac) ? FourCc::kAac
-         : id == static_cast<uint8_t>(AudioCodec::kMp3) ||
-                 id == static_cast<uint8_t>(AudioCodec::kMp3At8k)
-             ? FourCc::kMp3
-             : FourCc::kNone;
 }
 
 }  // namespace
@@ -147,21 +125,6 @@ amf::Property track_info_map(MediaType type, std::span<const TrackInfo> tracks) 
 
 double codec_id_number(FourCc codec) {
   return static_cast<uint32_t>(codec);
-}
-
-FourCc codec_from_id(const amf::Value& value, MediaType type) {
-  if (auto text = value.text()) {
-    auto code = text->size() == 4 ? Cursor(as_bytes(*text)).u32() : std::nullopt;
-    return code && is_known(*code) ? static_cast<FourCc>(*code) : FourCc::kNone;
-  }
-  const uint32_t number = value.unsigned_integer().value_or(0);
-  uint8_t octets[4];
-  put(octets, number, sizeof octets);
-  const uint32_t reversed = *Cursor(octets).u32_le();
-  if (is_known(number) || is_known(reversed)) {
-    return static_cast<FourCc>(is_known(number) ? number : reversed);
-  }
-  return legacy_codec(number, type);
 }
 
 }  // namespace rtmp::media

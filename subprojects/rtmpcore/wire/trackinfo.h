@@ -57,9 +57,5 @@ amf::Property track_info_map(MediaType type, std::span<const TrackInfo> tracks);
 
 /// codec_id_number() is how onMetaData names a codec: its FourCC, big-endian, as a number.
 double codec_id_number(FourCc codec);
-/// codec_from_id() reads videocodecid or audiocodecid: FLV's own numbers, as far as such a codec
-/// has a FourCC; a FourCC as a number, big-endian or, as GStreamer's eflvmux has it, little-endian;
-/// a FourCC as text. kNone for all else.
-FourCc codec_from_id(const amf::Value& value, MediaType type);
 
 }  // namespace rtmp::media
