@@ -146,7 +146,7 @@ void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
     raw_now_ = timestamp;
     return;
   }
-  // The timestamps of headers and scripts are often 0 in mid-stream: no clock should hear them.
+  // The timestamp of a header or script is no time that a clock should hear.
   if (!time_.last()) {
     const int64_t time = expected_.value_or(timestamp);
     now_ = time - origin_;
@@ -156,10 +156,9 @@ void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
   // Behind another file's header no timestamp of that file is known: the first may be anything.
   const int64_t last = *time_.last();
   const uint32_t raw_last = raw_.last.value_or(timestamp);
-  const int64_t step = static_cast<int32_t>(timestamp - raw_last);
-  const bool is_near = std::abs(step) < kNear;
-  now_ = last + (is_near ? step : 0) + epoch_ - origin_;
-  raw_now_ = is_near ? timestamp : raw_last;
+  const auto step = near_step(timestamp, raw_last);
+  now_ = last + step.value_or(0) + epoch_ - origin_;
+  raw_now_ = step ? timestamp : raw_last;
 }
 
 void FlvDemuxer::demux(DemuxTag tag, Items& out) {

@@ -49,9 +49,6 @@ struct DemuxItem {
 /// the tags' memory.
 class FlvDemuxer {
  public:
-  /// A script message that is no further from the frames, milliseconds, has a time of its own.
-  static constexpr int64_t kNear = 10'000;
-
   /// demux() appends what is in `tag`. Times begin at `origin()`.
   void demux(DemuxTag tag, std::vector<DemuxItem>& out);
 

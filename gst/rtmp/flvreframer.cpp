@@ -24,9 +24,6 @@ bool is_known(uint8_t type) {
   return false;
 }
 
-// A script's timestamp counts if it is near, milliseconds: the frame behind may have the same.
-constexpr int32_t kNear = 10'000;
-
 // The timestamps of headers and scripts are often 0 in mid-stream: no clock should hear them.
 bool has_time(const FlvBody& body) {
   return body.is_media() && body.packet_class != PacketClass::kSequenceHeader &&
@@ -140,8 +137,7 @@ void FlvReframer::take(const ScannedTag& tag, std::vector<FlvBody>& out) {
   const int64_t last = time_.last().value_or(0);
   body.dts = timed ? time_.unwrap(tag.header.timestamp) : last;
   if (!body.is_media()) {
-    const auto step = static_cast<int32_t>(tag.header.timestamp - static_cast<uint32_t>(last));
-    body.dts += step > -kNear && step < kNear ? step : 0;
+    body.dts += near_step(tag.header.timestamp, static_cast<uint32_t>(last)).value_or(0);
   }
   body.pts = body.dts + (timed ? composition : 0);
   body.nanoseconds = timed ? body.nanoseconds : 0;

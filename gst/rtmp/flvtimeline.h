@@ -48,6 +48,14 @@ constexpr int64_t shift_for(int64_t dts_ns) {
   return dts_ns < 0 ? -floor_ms(dts_ns) : 0;
 }
 
+/// near_step() is how far the timestamp of a script message is from that of the frames around it.
+/// Nothing if it is far, milliseconds: encoders stamp many with 0 in mid-stream, which is no time.
+constexpr std::optional<int32_t> near_step(uint32_t timestamp, uint32_t frames) {
+  constexpr int32_t kNear = 10'000;
+  const auto step = static_cast<int32_t>(timestamp - frames);
+  return step > -kNear && step < kNear ? std::optional(step) : std::nullopt;
+}
+
 /// TimestampUnwrapper makes 64-bit times of FLV's 32-bit ones. A step of less than half the range
 /// is taken as it is, forwards or backwards.
 class TimestampUnwrapper {

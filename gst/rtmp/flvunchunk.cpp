@@ -350,11 +350,9 @@ GstFlowReturn FlvUnchunk::see_frame(int64_t time) {
     const int64_t first = time + demuxer_.origin();
     for (Script& script : std::exchange(held_scripts_, {})) {
       if (flow == GST_FLOW_OK) {
-        // As among frames: one that is far away has no time of its own.
-        const auto step = static_cast<int32_t>(script.timestamp - static_cast<uint32_t>(first));
-        const bool near = std::abs(int64_t{step}) < FlvDemuxer::kNear;
-        script.time = first + (near ? step : 0);
-        script.timestamp = near ? script.timestamp : static_cast<uint32_t>(first);
+        const auto step = near_step(script.timestamp, static_cast<uint32_t>(first));
+        script.time = first + step.value_or(0);
+        script.timestamp = step ? script.timestamp : static_cast<uint32_t>(first);
         // The first frame may have moved the origin.
         GST_BUFFER_PTS(script.buffer.get()) =
             static_cast<GstClockTime>(std::max<int64_t>(script.time - demuxer_.origin(), 0)) *
