@@ -69,7 +69,8 @@
  * * `offset` and `octets` (guint64): where and how much,
  * * `at-end` (gboolean): the stream ended within a tag; it is cut off or still being written,
  *
- * once by a WARNING, and in #GstFlvUnchunk:stats. Only what has no tag at all is an error.
+ * once by a WARNING unless it is at the end, and in #GstFlvUnchunk:stats. Only what has no tag at all
+ * is an error.
  *
  * ## Example launch lines
  * |[
