@@ -273,6 +273,29 @@ TEST(FlvChunkFlv, KeepsTheUnknownTheEmptyAndTheEncrypted) {
   EXPECT_EQ(types, (std::vector<int>{0, 18, 9, 8, 9, 8, 8, 9 | 0x20, 9, 9}));
 }
 
+// What no elementary stream brings: commands, and AV1's configuration as MPEG-2 TS has it.
+TEST(FlvChunkFlv, PassesExtendedCommandsAndDescriptorsOn) {
+  const auto av1 = [](uint8_t head, const Octets& body) {
+    return Octets{head} + octets("av01") + body;
+  };
+  const std::vector<Octets> bodies = {av1(0x95, {0x80, 4, 0x81, 4, 0x0C, 0}),
+                                      av1(0x93, {0x32, 1, 0}), Octets{0xD0, 0}, Octets{0xD0, 1},
+                                      av1(0xA3, {0x32, 1, 1})};
+  Octets header = kHeader;
+  header[4] = 1;
+  Octets input = header;
+  for (size_t i = 0; i < bodies.size(); i++) {
+    input = input + tag(kVideo, i < 2 ? 0 : static_cast<uint32_t>(20 * i), bodies[i]);
+  }
+  std::vector<Octets> passed;
+  for (const Tag& each : run({input})) {
+    if (each.type == kVideo) {
+      passed.push_back(each.body);
+    }
+  }
+  EXPECT_EQ(passed, bodies);
+}
+
 TEST(FlvChunkFlv, MergesInputs) {
   Mux mux;
   Input& pictures = mux.add("flv_%u");
