@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "cue_testing.h"
 
-#ifdef HAVE_GST_MPEGTS
-
 #include <initializer_list>
 
 #include <gst/mpegts/mpegts.h>
@@ -58,30 +56,3 @@ GstEvent* command(guint8 type) {
 }
 
 }  // namespace cuetest
-
-#else
-
-namespace cuetest {
-
-GstEvent* splice_out(guint32, GstClockTime, GstClockTime) {
-  return nullptr;
-}
-GstEvent* splice_in(guint32, GstClockTime) {
-  return nullptr;
-}
-GstEvent* heartbeat() {
-  return nullptr;
-}
-GstEvent* splice_of_components(guint32, GstClockTime, GstClockTime) {
-  return nullptr;
-}
-GstEvent* labelled(guint8, guint16) {
-  return nullptr;
-}
-GstEvent* command(guint8) {
-  return nullptr;
-}
-
-}  // namespace cuetest
-
-#endif

@@ -4,7 +4,7 @@
 #include <gst/gst.h>
 
 /// SCTE 35 events as applications make them, apart from the other tests, since it takes
-/// libgstmpegts. (transfer full) In a build without it they are nullptr.
+/// libgstmpegts. (transfer full)
 namespace cuetest {
 
 /// splice_out() and splice_in() count in running time, as gst_mpegts_scte_splice_out_new() has it.

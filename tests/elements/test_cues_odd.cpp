@@ -53,15 +53,6 @@ TEST(CueKeyFrames, AreOneASecondWhateverComes) {
   }
 }
 
-class CuesOdd : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!gstrtmp::cue_events_supported()) {
-      GTEST_SKIP() << "this build has no libgstmpegts";
-    }
-  }
-};
-
 /// splice_at() is what a demuxer sends for a splice_insert; nothing = at once.
 GstPtr<GstEvent> splice_at(std::optional<int64_t> splice, std::optional<uint64_t> duration = {}) {
   rtmp::scte35::SpliceInsert insert;
@@ -117,7 +108,7 @@ int asked_with(F make_cue) {
   return station.video.key_units() - before;
 }
 
-TEST_F(CuesOdd, HaveNoEncoderMakeNothingButKeyFrames) {
+TEST(CuesOdd, HaveNoEncoderMakeNothingButKeyFrames) {
   const uint64_t second = rtmp::scte35::kTicksPerSecond;
   // An old one again and again; one far ahead; one that is announced as often as can be.
   EXPECT_EQ(asked_with([](int64_t now) { return splice_at(now - 5 * kSecond); }), 0);
@@ -131,7 +122,7 @@ TEST_F(CuesOdd, HaveNoEncoderMakeNothingButKeyFrames) {
   EXPECT_EQ(ahead, 16);
 }
 
-TEST_F(CuesOdd, OfATrackWithoutFramesCountFromTheOthers) {
+TEST(CuesOdd, OfATrackWithoutFramesCountFromTheOthers) {
   Latency live;
   live.live = true;
   Station station(live);
@@ -155,7 +146,7 @@ TEST_F(CuesOdd, OfATrackWithoutFramesCountFromTheOthers) {
   EXPECT_LE(*cues[0].pre_roll, 4000 * kMs);
 }
 
-TEST_F(CuesOdd, TooManyFromAnApplicationAreLeftOutWithAWarning) {
+TEST(CuesOdd, TooManyFromAnApplicationAreLeftOutWithAWarning) {
   Station station;
   GstElement* element = station.mux.element();
   EXPECT_TRUE(gst_element_send_event(element, cuetest::splice_out(999, GST_SECOND, GST_SECOND)));
@@ -175,7 +166,7 @@ TEST_F(CuesOdd, TooManyFromAnApplicationAreLeftOutWithAWarning) {
   }
 }
 
-TEST_F(CuesOdd, OfComponentsHaveTheTimeOfTheFirst) {
+TEST(CuesOdd, OfComponentsHaveTheTimeOfTheFirst) {
   auto event = adopt(cuetest::splice_of_components(3, 7 * GST_SECOND, 8 * GST_SECOND));
   const auto read = gstrtmp::read_cue_event(event.get(), 0);
   ASSERT_TRUE(read) << read.error();
@@ -185,7 +176,7 @@ TEST_F(CuesOdd, OfComponentsHaveTheTimeOfTheFirst) {
   EXPECT_EQ(section->time, 7 * rtmp::scte35::kTicksPerSecond);
 }
 
-TEST_F(CuesOdd, KeepTierAndCwIndex) {
+TEST(CuesOdd, KeepTierAndCwIndex) {
   auto event = adopt(cuetest::labelled(0x5A, 0x123));
   const auto read = gstrtmp::read_cue_event(event.get(), 0);
   ASSERT_TRUE(read) << read.error();
@@ -193,7 +184,7 @@ TEST_F(CuesOdd, KeepTierAndCwIndex) {
   EXPECT_EQ(read->section.at(10) << 4 | read->section.at(11) >> 4, 0x123);
 }
 
-TEST_F(CuesOdd, OfOtherCommandsAreNotComposed) {
+TEST(CuesOdd, OfOtherCommandsAreNotComposed) {
   for (guint8 command : {guint8{0x04}, guint8{0x07}, guint8{0xFF}}) {
     auto event = adopt(cuetest::command(command));
     ASSERT_TRUE(gstrtmp::is_cue_event(event.get()));
@@ -205,7 +196,7 @@ TEST_F(CuesOdd, OfOtherCommandsAreNotComposed) {
   EXPECT_TRUE(read->section.empty());
 }
 
-TEST_F(CuesOdd, WithTimesBeyondAllAreRefused) {
+TEST(CuesOdd, WithTimesBeyondAllAreRefused) {
   constexpr auto kHalf = static_cast<GstClockTime>(G_MAXINT64 / 2);
   const auto reads = [](GstEvent* made, GstClockTimeDiff offset) {
     auto event = adopt(made);
