@@ -339,7 +339,7 @@ class Unchunk {
     std::unique_lock<std::mutex> lock(self->mutex);
     track->buffers.push_back(adopt(buffer));
     self->news.notify_all();
-    self->news.wait(lock, [&] { return !self->hold_ || track->flushing; });
+    self->news.wait(lock, [self = self, track = track] { return !self->hold_ || track->flushing; });
     return track->flushing ? GST_FLOW_FLUSHING : GST_FLOW_OK;
   }
   static gboolean take_event(GstPad* pad, GstObject*, GstEvent* event) {

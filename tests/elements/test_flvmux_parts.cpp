@@ -257,9 +257,9 @@ TEST(FlvMetadata, BoundsWhatTracksSay) {
 
 TEST(FlvReframer, KeepsNothingOfFileHeaders) {
   static const uint8_t kHeader[] = {'F', 'L', 'V', 1, 5, 0, 0, 0, 9, 0, 0, 0, 0};
+  int freed = 0;
   FlvReframer reframer;
   std::vector<FlvBody> bodies;
-  int freed = 0;
   for (int i = 0; i < 100; i++) {
     auto input = adopt(gst_buffer_new_wrapped_full(
         GST_MEMORY_FLAG_READONLY, const_cast<uint8_t*>(kHeader), sizeof kHeader, 0, sizeof kHeader,

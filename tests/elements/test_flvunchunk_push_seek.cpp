@@ -6,30 +6,51 @@ namespace {
 
 using namespace unchunktest;  // NOLINT: the tests' own vocabulary
 
-TEST(FlvUnchunkPushSeek, PushedOctetsAreSoughtUpstream) {
-  const Octets content = indexed_film(0);
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push({content.begin(), content.begin() + 3000});
-  gint64 offset = -1;
-  demux.on_upstream_event = [&offset](GstEvent* event) {
-    if (GST_EVENT_TYPE(event) == GST_EVENT_SEEK) {
-      GstFormat format = GST_FORMAT_UNDEFINED;
-      gst_event_parse_seek(event, nullptr, &format, nullptr, nullptr, &offset, nullptr, nullptr);
-      EXPECT_EQ(format, GST_FORMAT_BYTES);
+/// PushedFilm is a film of which the beginning has come; then upstream was sent to `offset`.
+class PushedFilm : public Unchunk {
+ public:
+  explicit PushedFilm(Octets octets) : content(std::move(octets)) {
+    upstream_seekable = true;
+    open();
+    push({content.begin(), content.begin() + 3000});
+    on_upstream_event = [this](GstEvent* event) { return note(event); };
+  }
+  /// note() is upstream's answer to a seek.
+  bool note(GstEvent* event) {
+    if (GST_EVENT_TYPE(event) != GST_EVENT_SEEK) {
+      return true;
     }
+    GstFormat format = GST_FORMAT_UNDEFINED;
+    gst_event_parse_seek(event, nullptr, &format, nullptr, nullptr, &offset, nullptr, nullptr);
+    EXPECT_EQ(format, GST_FORMAT_BYTES);
+    seqnum = gst_event_get_seqnum(event);
     return true;
-  };
-  auto pad = share(demux.track("video").pad.get());
-  ASSERT_TRUE(gst_pad_send_event(
-      pad.get(), gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kAccurate),
-                                    GST_SEEK_TYPE_SET, 2500 * kMs, GST_SEEK_TYPE_SET, -1)));
-  ASSERT_GT(offset, 0);
-  demux.event(gst_event_new_flush_start());
-  demux.event(gst_event_new_flush_stop(TRUE));
-  demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(offset));
-  demux.push_all({content.begin() + offset, content.end()}, 700);
+  }
+  bool seek(int flags, GstClockTime time) {
+    return send_seek(track("video").pad.get(), 1, flags, time);
+  }
+  /// flush() is upstream's, of the seek with that number, or of one that gives none.
+  void flush(guint32 number = gst_util_seqnum_next()) {
+    for (GstEvent* each : {gst_event_new_flush_start(), gst_event_new_flush_stop(TRUE)}) {
+      gst_event_set_seqnum(each, number);
+      event(each);
+    }
+  }
+  void segment_from(gint64 start) { segment(GST_FORMAT_BYTES, static_cast<guint64>(start)); }
+  void rest_from(gint64 start) { push_all({content.begin() + start, content.end()}, 700); }
+
+  const Octets content;
+  gint64 offset = -1;
+  guint32 seqnum = GST_SEQNUM_INVALID;
+};
+
+TEST(FlvUnchunkPushSeek, PushedOctetsAreSoughtUpstream) {
+  PushedFilm demux(indexed_film(0));
+  ASSERT_TRUE(demux.seek(kAccurate, 2500 * kMs));
+  ASSERT_GT(demux.offset, 0);
+  demux.flush();
+  demux.segment_from(demux.offset);
+  demux.rest_from(demux.offset);
   Track& video = demux.track("video");
   EXPECT_EQ(video.segment().start, 2500 * kMs);
   ASSERT_EQ(video.buffers.size(), 40u);
@@ -38,114 +59,60 @@ TEST(FlvUnchunkPushSeek, PushedOctetsAreSoughtUpstream) {
 }
 
 TEST(FlvUnchunkPushSeek, PushedOctetsAreReadTowardsWhatIsNotKnown) {
-  const Octets content = film(kFrames);
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push({content.begin(), content.begin() + 3000});
-  gint64 offset = -1;
-  guint32 seqnum = 0;
-  demux.on_upstream_event = [&](GstEvent* event) {
-    gst_event_parse_seek(event, nullptr, nullptr, nullptr, nullptr, &offset, nullptr, nullptr);
-    seqnum = gst_event_get_seqnum(event);
-    return true;
-  };
-  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), 1, kKey, 2500 * kMs));
-  demux.event(gst_event_new_flush_start());
-  demux.event(gst_event_new_flush_stop(TRUE));
+  PushedFilm demux(film(kFrames));
+  ASSERT_TRUE(demux.seek(kKey, 2500 * kMs));
+  demux.flush();
   // A segment that is not that of the seek, and that one, which says so by its number.
-  demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(offset) + 77);
+  demux.segment_from(demux.offset + 77);
   GstSegment segment;
   gst_segment_init(&segment, GST_FORMAT_BYTES);
-  segment.start = segment.time = static_cast<guint64>(offset);
+  segment.start = segment.time = static_cast<guint64>(demux.offset);
   GstEvent* event = gst_event_new_segment(&segment);
-  gst_event_set_seqnum(event, seqnum);
+  gst_event_set_seqnum(event, demux.seqnum);
   demux.event(event);
-  demux.push_all({content.begin() + offset, content.end()}, 700);
+  demux.rest_from(demux.offset);
   EXPECT_EQ(demux.track("video").segment().start, 2500 * kMs);
   EXPECT_EQ(demux.stat("octets-skipped"), 0u);
 }
 
 TEST(FlvUnchunkPushSeek, ASegmentThatIsNotTheSeeksLeavesItWaiting) {
-  const Octets content = indexed_film(0);
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push({content.begin(), content.begin() + 3000});
-  gint64 offset = -1;
-  demux.on_upstream_event = [&offset](GstEvent* event) {
-    gst_event_parse_seek(event, nullptr, nullptr, nullptr, nullptr, &offset, nullptr, nullptr);
-    return true;
-  };
-  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), 1, kKey, 2500 * kMs));
-  demux.segment(GST_FORMAT_BYTES, 3000);
+  PushedFilm demux(indexed_film(0));
+  ASSERT_TRUE(demux.seek(kKey, 2500 * kMs));
+  demux.segment_from(3000);
   EXPECT_EQ(demux.track("video").segment().start, 0u);
-  demux.event(gst_event_new_flush_start());
-  demux.event(gst_event_new_flush_stop(TRUE));
-  demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(offset));
-  demux.push_all({content.begin() + offset, content.end()}, 700);
+  demux.flush();
+  demux.segment_from(demux.offset);
+  demux.rest_from(demux.offset);
   EXPECT_EQ(demux.track("video").segment().start, 2400 * kMs);
 }
 
-GstEvent* with_number(GstEvent* event, guint32 seqnum) {
-  gst_event_set_seqnum(event, seqnum);
-  return event;
-}
-
 TEST(FlvUnchunkPushSeek, BehindTheSeeksFlushAnySegmentIsIts) {
-  const Octets content = indexed_film(0);
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push({content.begin(), content.begin() + 3000});
-  gint64 offset = -1;
-  guint32 seqnum = GST_SEQNUM_INVALID;
-  demux.on_upstream_event = [&](GstEvent* event) {
-    gst_event_parse_seek(event, nullptr, nullptr, nullptr, nullptr, &offset, nullptr, nullptr);
-    seqnum = gst_event_get_seqnum(event);
-    return true;
-  };
-  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), 1, kAccurate, 2500 * kMs));
-  ASSERT_GT(offset, 300);
-  demux.event(with_number(gst_event_new_flush_start(), seqnum));
-  demux.event(with_number(gst_event_new_flush_stop(TRUE), seqnum));
+  PushedFilm demux(indexed_film(0));
+  ASSERT_TRUE(demux.seek(kAccurate, 2500 * kMs));
+  ASSERT_GT(demux.offset, 300);
+  demux.flush(demux.seqnum);
   // It begins in front of what was asked for, and has another number.
-  demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(offset) - 300);
-  demux.push_all({content.begin() + offset - 300, content.end()}, 700);
+  demux.segment_from(demux.offset - 300);
+  demux.rest_from(demux.offset - 300);
   EXPECT_EQ(demux.track("video").segment().start, 2500 * kMs);
 }
 
 TEST(FlvUnchunkPushSeek, ASeekThatWasNotCarriedOutIsNotTakenUpLater) {
-  const Octets content = indexed_film(0);
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push({content.begin(), content.begin() + 3000});
-  gint64 offset = -1;
-  demux.on_upstream_event = [&offset](GstEvent* event) {
-    gst_event_parse_seek(event, nullptr, nullptr, nullptr, nullptr, &offset, nullptr, nullptr);
-    return true;
-  };
-  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), 1, kAccurate, 2500 * kMs));
+  PushedFilm demux(indexed_film(0));
+  ASSERT_TRUE(demux.seek(kAccurate, 2500 * kMs));
   // Upstream is sent elsewhere by others, twice, the second time to where that seek would have led.
-  for (const gint64 start : {gint64{0}, offset}) {
-    demux.event(gst_event_new_flush_start());
-    demux.event(gst_event_new_flush_stop(TRUE));
-    demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(start));
+  for (const gint64 start : {gint64{0}, demux.offset}) {
+    demux.flush();
+    demux.segment_from(start);
   }
-  demux.push_all({content.begin() + offset, content.end()}, 700);
+  demux.rest_from(demux.offset);
   ASSERT_FALSE(demux.track("video").buffers.empty());
   EXPECT_EQ(demux.track("video").segment().start, 0u);
 }
 
 TEST(FlvUnchunkPushSeek, ARefusedSeekLeavesALaterOneAlone) {
-  const Octets content = indexed_film(0);
-  Unchunk demux;
-  demux.upstream_seekable = true;
-  demux.open();
-  demux.push({content.begin(), content.begin() + 3000});
+  PushedFilm demux(indexed_film(0));
   auto audio = share(demux.track("audio").pad.get());
-  gint64 offset = -1;
   int asked = 0;
   bool second = false;
   demux.on_upstream_event = [&](GstEvent* event) {
@@ -154,15 +121,13 @@ TEST(FlvUnchunkPushSeek, ARefusedSeekLeavesALaterOneAlone) {
       second = send_seek(audio.get(), 1, kAccurate, 1300 * kMs);
       return false;
     }
-    gst_event_parse_seek(event, nullptr, nullptr, nullptr, nullptr, &offset, nullptr, nullptr);
-    return true;
+    return demux.note(event);
   };
-  EXPECT_FALSE(send_seek(demux.track("video").pad.get(), 1, kAccurate, 2500 * kMs));
+  EXPECT_FALSE(demux.seek(kAccurate, 2500 * kMs));
   ASSERT_TRUE(second);
-  demux.event(gst_event_new_flush_start());
-  demux.event(gst_event_new_flush_stop(TRUE));
-  demux.segment(GST_FORMAT_BYTES, static_cast<guint64>(offset));
-  demux.push_all({content.begin() + offset, content.end()}, 700);
+  demux.flush();
+  demux.segment_from(demux.offset);
+  demux.rest_from(demux.offset);
   EXPECT_EQ(demux.track("video").segment().start, 1300 * kMs);
 }
 

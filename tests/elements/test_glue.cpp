@@ -113,7 +113,8 @@ TEST(GstPtr, AssignmentDropsTheOldOne) {
   ASSERT_EQ(references(a), 2);
   b = adopt(gst_buffer_new());
   EXPECT_EQ(references(a), 1);
-  b = b;  // NOLINT: on purpose
+  const auto& same = b;
+  b = same;
   EXPECT_EQ(references(b), 1);
   b = nullptr;
   EXPECT_FALSE(b);

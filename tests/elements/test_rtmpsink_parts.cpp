@@ -64,8 +64,8 @@ TEST(FlvInput, SmallPiecesAreGathered) {
   const Message large = video_frame(1, 100'000);
   for (size_t size : {1u, 2u, 13u, 1000u}) {
     SCOPED_TRACE(size);
-    FlvInput input;
     CountedBuffers buffers;
+    FlvInput input;
     auto tags = cut(input, buffers, flv_of({large, video_frame(2)}), size, 2);
     ASSERT_EQ(tags.size(), 2u);
     EXPECT_EQ(body_of(tags[0]), large.body);
@@ -76,8 +76,8 @@ TEST(FlvInput, SmallPiecesAreGathered) {
 
 TEST(FlvInput, LargePiecesAreNotCopied) {
   const Message large = video_frame(1, 1'000'000);
-  FlvInput input;
   CountedBuffers buffers;
+  FlvInput input;
   auto tags = cut(input, buffers, flv_of({large}), 100'000, 20);
   ASSERT_EQ(tags.size(), 1u);
   EXPECT_EQ(body_of(tags[0]), large.body);
@@ -90,8 +90,8 @@ TEST(FlvInput, LargePiecesAreNotCopied) {
 TEST(FlvInput, SmallAndLargePiecesMix) {
   const Message large = video_frame(1, 300'000);
   const rtmp::Buffer stream = flv_of({large});
-  FlvInput input;
   CountedBuffers buffers;
+  FlvInput input;
   std::optional<FlvTag> found;
   rtmp::Bytes rest(stream);
   for (size_t i = 0; !rest.empty(); i++) {

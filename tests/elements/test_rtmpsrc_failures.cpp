@@ -54,7 +54,7 @@ TEST(RtmpSrcErrors, UnknownHost) {
 TEST(RtmpSrcErrors, SilenceAtEachStep) {
   for (auto [step, name] : kSteps) {
     SCOPED_TRACE(name);
-    TestServer server(scripted([&](Script& s) { s.silent_at = step; }));
+    TestServer server(scripted([step = step](Script& s) { s.silent_at = step; }));
     std::optional<ErrorMessage> error;
     auto took = time_of([&] { error = fails(server.url()); });
     expect_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "timeout", name);
@@ -66,7 +66,7 @@ TEST(RtmpSrcErrors, SilenceAtEachStep) {
 TEST(RtmpSrcErrors, ClosedAtEachStep) {
   for (auto [step, name] : kSteps) {
     SCOPED_TRACE(name);
-    TestServer server(scripted([&](Script& s) { s.close_at = step; }));
+    TestServer server(scripted([step = step](Script& s) { s.close_at = step; }));
     expect_error(fails(server.url()), GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_CLOSE, "closed-early",
                  name);
   }
