@@ -16,6 +16,12 @@ namespace gstrtmp {
 
 enum class TrackKind : uint8_t { kVideo, kAudio };
 
+/// media_type() is what the core calls it.
+constexpr rtmp::media::MediaType media_type(TrackKind kind) {
+  return kind == TrackKind::kVideo ? rtmp::media::MediaType::kVideo
+                                   : rtmp::media::MediaType::kAudio;
+}
+
 /// TrackKey names a track: ids count for each kind by itself, and 0 is the default track, the only
 /// one that FLV had before Enhanced RTMP v2.
 struct TrackKey {

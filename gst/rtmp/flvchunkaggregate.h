@@ -171,7 +171,9 @@ class FlvChunk : private FlvOutput {
   struct Owner {
     TrackKey key;
     const FlvChunkPad* pad;
-    bool taken = false;  ///< FLV inputs: downstream takes the codec, as it was last asked
+    // FLV inputs:
+    bool taken = false;            ///< downstream takes the codec, as it was last asked
+    bool needs_key_frame = false;  ///< another pad had the track
   };
   std::vector<Owner> owners_;
   GstPtr<GstTagList> tags_;

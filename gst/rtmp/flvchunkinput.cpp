@@ -22,11 +22,6 @@ namespace {
 using rtmp::media::FourCc;
 using rtmp::media::PacketKind;
 
-rtmp::media::MediaType media_type(TrackKind kind) {
-  return kind == TrackKind::kVideo ? rtmp::media::MediaType::kVideo
-                                   : rtmp::media::MediaType::kAudio;
-}
-
 /// header_slot() is nothing for packets that describe nothing we know: metadata of other names.
 std::optional<HeaderSlot> header_slot(const rtmp::media::MediaPacket& packet) {
   switch (packet.kind) {
@@ -158,6 +153,7 @@ void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<Gs
     return;
   }
   FlvChunkPad& priv = *candidate.pad->priv;
+  const bool is_key = tag.packet_class == rtmp::media::PacketClass::kKeyFrame;
   FlvFrame frame;
   frame.track = tag.key();
   if (tag.is_header() || tag.many) {
@@ -177,6 +173,11 @@ void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<Gs
     return;
   }
   Owner& owner = *std::ranges::find(owners_, frame.track, &Owner::key);
+  if (owner.needs_key_frame && !is_key) {
+    see_time(priv, candidate);
+    return;
+  }
+  owner.needs_key_frame = false;
   if (!owner.taken) {
     // Only several tracks reach further: mapping merges a body that came in pieces.
     constexpr size_t kHead = 64;
@@ -196,7 +197,7 @@ void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<Gs
   }
   frame.dts = static_cast<int64_t>(GST_BUFFER_DTS(body.get()));
   frame.pts = static_cast<int64_t>(GST_BUFFER_PTS(body.get()));
-  frame.is_key = tag.packet_class == rtmp::media::PacketClass::kKeyFrame;
+  frame.is_key = is_key;
   frame.is_whole = true;
   frame.filtered = tag.filtered;
   frame.payload = std::move(body);
@@ -218,21 +219,23 @@ bool FlvChunk::consume_headers(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes bod
       return !writer().has_begun();
     }
     const TrackKey key{kind, one.track_id};
-    if (owns(pad, key)) {
-      if (one.extended && !downstream_.takes(kind, one.codec)) {
-        refuse(pad, one.codec);
-        return true;
-      }
-      const bool alone =
-          !one.multitrack || one.multitrack == rtmp::media::MultitrackType::kOneTrack;
-      if (writer().set_header(key, *slot,
-                              alone ? rtmp::Buffer(body.begin(), body.end())
-                                    : one_track_body(kind, one)) != FlvWriter::Outcome::kWritten) {
-        GST_ELEMENT_ERROR(element_, STREAM, MUX, ("A decoder configuration is too large."),
-                          ("pad %s: track %u", GST_PAD_NAME(pad.pad()), key.id));
-        flow_ = GST_FLOW_ERROR;
-        return true;
-      }
+    const bool alone = !one.multitrack || one.multitrack == rtmp::media::MultitrackType::kOneTrack;
+    rtmp::Buffer header =
+        alone ? rtmp::Buffer(body.begin(), body.end()) : one_track_body(kind, one);
+    if (!owns(pad, key)) {
+      pad.keep_header(key, *slot, std::move(header));
+      continue;
+    }
+    if (one.extended && !downstream_.takes(kind, one.codec)) {
+      refuse(pad, one.codec);
+      return true;
+    }
+    pad.keep_header(key, *slot, header);
+    if (writer().set_header(key, *slot, std::move(header)) != FlvWriter::Outcome::kWritten) {
+      GST_ELEMENT_ERROR(element_, STREAM, MUX, ("A decoder configuration is too large."),
+                        ("pad %s: track %u", GST_PAD_NAME(pad.pad()), key.id));
+      flow_ = GST_FLOW_ERROR;
+      return true;
     }
   }
 }
@@ -341,96 +344,6 @@ void FlvChunk::refuse(const FlvChunkPad& pad, FourCc codec) {
                     ("pad %s brings %s; downstream takes %s", GST_PAD_NAME(pad.pad()),
                      codec_text(codec).c_str(), downstream_.text().c_str()));
   flow_ = GST_FLOW_NOT_NEGOTIATED;
-}
-
-// ---- tracks ----
-
-/// is_others() is true for a track that is taken from another pad, and warns of that once.
-bool FlvChunk::is_others(FlvChunkPad& pad, TrackKey key) {
-  auto it = std::ranges::find(owners_, key, &Owner::key);
-  if (it == owners_.end() || it->pad == &pad) {
-    return false;
-  }
-  if (!std::exchange(pad.warned_conflict, true)) {
-    GST_ELEMENT_WARNING(
-        element_, STREAM, MUX,
-        ("A second %s track is left out.", key.kind == TrackKind::kVideo ? "video" : "audio"),
-        ("several inputs bring one of the number %u", key.id));
-  }
-  return true;
-}
-
-/// owns() takes a track from a pad if nobody else brings it.
-bool FlvChunk::owns(FlvChunkPad& pad, TrackKey key) {
-  if (is_others(pad, key)) {
-    return false;
-  }
-  if (std::ranges::find(owners_, key, &Owner::key) == owners_.end()) {
-    owners_.push_back({key, &pad});
-  }
-  return true;
-}
-
-/// owned() are the tracks of a message of several, which goes out whole or not at all: none if one
-/// of them is another pad's, and then the message takes none of the others either.
-std::vector<TrackKey> FlvChunk::owned(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body) {
-  std::vector<TrackKey> keys;
-  rtmp::media::PacketReader reader(media_type(kind), body);
-  while (true) {
-    const auto packet = reader.next();
-    if (!packet || !*packet) {
-      break;
-    }
-    const TrackKey key{kind, (*packet)->track_id};
-    if (is_others(pad, key)) {
-      return {};
-    }
-    if (std::ranges::find(keys, key) == keys.end()) {
-      keys.push_back(key);
-    }
-  }
-  for (TrackKey key : keys) {
-    owns(pad, key);
-  }
-  return keys;
-}
-
-/// own() has a pad of one track own it, whoever else brings it. A pad may come and go between two
-/// see_pads(), which then ends the track.
-void FlvChunk::own(FlvChunkPad& pad) {
-  auto it = std::ranges::find(owners_, pad.key(), &Owner::key);
-  if (it == owners_.end()) {
-    owners_.push_back({pad.key(), &pad});
-  } else {
-    it->pad = &pad;
-  }
-}
-
-/// see_pads() notes the tracks of pads that came or went.
-void FlvChunk::see_pads() {
-  {
-    ObjectLock lock(element_);
-    if (pads_cookie_ == GST_ELEMENT_CAST(element_)->pads_cookie) {
-      return;
-    }
-    pads_cookie_ = GST_ELEMENT_CAST(element_)->pads_cookie;
-  }
-  std::vector<const FlvChunkPad*> there;
-  for_each_pad([&](FlvChunkPad& pad) {
-    there.push_back(&pad);
-    if (!pad.is_elementary()) {
-      return;
-    }
-    own(pad);
-    writer().expect(pad.key());
-  });
-  std::erase_if(owners_, [&](const Owner& owner) {
-    const bool gone = std::ranges::find(there, owner.pad) == there.end();
-    if (gone) {
-      writer().unexpect(owner.key);
-    }
-    return gone;
-  });
 }
 
 // ---- events ----

@@ -260,9 +260,7 @@ void FlvMetadata::add_track_map(TrackKind kind, Properties& out) const {
       infos.emplace_back(key.id, std::move(members));
     }
   }
-  auto [name, map] = rtmp::media::track_info_map(
-      kind == TrackKind::kVideo ? rtmp::media::MediaType::kVideo : rtmp::media::MediaType::kAudio,
-      infos);
+  auto [name, map] = rtmp::media::track_info_map(media_type(kind), infos);
   if (name.empty()) {
     return;  // An input's is passed on with the rest of what it says.
   }

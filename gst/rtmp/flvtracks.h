@@ -18,6 +18,9 @@ namespace gstrtmp {
 /// HeaderSlot is what decoders have to know of a track, in the order in which it is written.
 enum class HeaderSlot : uint8_t { kColorInfo, kSequenceStart, kMultichannelConfig };
 inline constexpr size_t kHeaderSlots = 3;
+/// kMaxHeaderBytes is what all headers may have together: each change of one has the caps carry all
+/// of them anew.
+inline constexpr size_t kMaxHeaderBytes = size_t{8} << 20;
 
 struct FlvTrack {
   explicit FlvTrack(TrackKey named) : key(named) {}

@@ -21,8 +21,6 @@ constexpr size_t kMaxIndex = 16 * kIndexRoom;
 // Without video there are no key frames; readers that seek want some points nevertheless.
 constexpr int64_t kAudioIndexMs = 1000;
 
-// Of all tracks: each change of one has the caps carry all of them anew.
-constexpr size_t kMaxHeaderBytes = size_t{8} << 20;
 // Sound goes on a little longer than the pictures at every end: that is none to begin pieces in.
 constexpr int64_t kSoundTailMs = 1000;
 constexpr size_t kMaxEarlyScripts = 64;

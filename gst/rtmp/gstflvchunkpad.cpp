@@ -248,6 +248,26 @@ void FlvChunkPad::reset_aggregation() {
   last_time.reset();
   warned_conflict = false;
   is_amf3 = false;
+  input_tracks_.clear();
+}
+
+FlvChunkPad::InputTrack& FlvChunkPad::input_track(TrackKey key) {
+  auto it = std::ranges::find(input_tracks_, key, &InputTrack::key);
+  return it != input_tracks_.end() ? *it : input_tracks_.emplace_back(key);
+}
+
+void FlvChunkPad::keep_header(TrackKey key, HeaderSlot slot, rtmp::Buffer header) {
+  rtmp::Buffer& place = input_track(key).headers[static_cast<size_t>(slot)];
+  place.clear();
+  size_t kept = 0;
+  for (const InputTrack& track : input_tracks_) {
+    for (const rtmp::Buffer& each : track.headers) {
+      kept += each.size();
+    }
+  }
+  if (kept + header.size() <= kMaxHeaderBytes) {
+    place = std::move(header);
+  }
 }
 
 }  // namespace gstrtmp

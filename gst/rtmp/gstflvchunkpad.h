@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include "common/glue.h"
 #include "common/locked.h"
 #include "rtmp/flvreframer.h"
+#include "rtmp/flvtracks.h"
+#include "wire/bytes.h"
 
 G_BEGIN_DECLS
 
@@ -109,6 +112,17 @@ class FlvChunkPad {
   bool warned_conflict = false;
   bool is_amf3 = false;  ///< kScript: the values are AMF3's
 
+  /// InputTrack is a track that an FLV input has, taken or not.
+  struct InputTrack {
+    explicit InputTrack(TrackKey named) : key(named) {}
+    TrackKey key;
+    std::array<rtmp::Buffer, kHeaderSlots> headers;  ///< bodies of tags
+    bool left_out = false;                           ///< another pad brought it
+  };
+  InputTrack& input_track(TrackKey key);
+  /// keep_header() keeps `header` for when the track is taken; not if all would be too large.
+  void keep_header(TrackKey key, HeaderSlot slot, rtmp::Buffer header);
+
   void reset_aggregation();
 
   GstPadChainFunction parent_chain = nullptr;
@@ -127,6 +141,7 @@ class FlvChunkPad {
   std::vector<FlvBody> stream_header_;  ///< from caps, to be queued before the first tag
   bool malformed_ = false;
   bool asked_latency_ = false;
+  std::vector<InputTrack> input_tracks_;
 };
 
 /// QueuedTag is a buffer of a `flv_%u` pad as chain() queued it: the body of a tag, DTS and PTS its

@@ -102,6 +102,60 @@ TEST(FlvChunkInputs, AMessageLeftOutOwnsNothing) {
             "v0 end@0");
 }
 
+Octets legacy(uint8_t head, uint8_t kind, uint8_t value) {
+  return Octets{head, kind, 0, 0, 0, value};
+}
+const Octets kLegacyStart = flv_tag(kVideo, 0, legacy(0x17, 0, 0xcc));
+Octets legacy_key(uint32_t timestamp) {
+  return flv_tag(kVideo, timestamp, legacy(0x17, 1, 9));
+}
+Octets legacy_delta(uint32_t timestamp) {
+  return flv_tag(kVideo, timestamp, legacy(0x27, 1, 8));
+}
+
+// The pad that had the track is gone: what follows is decoded with the input's own header, which
+// came when nobody wanted it.
+TEST(FlvChunkInputs, TakesATrackOverFromAPadThatWasReleased) {
+  Mux mux;
+  Input& main = mux.add("video");
+  Input& flv = mux.add("flv_%u");
+  mux.start();
+  main.open(kAvcCaps);
+  flv.open(kFlvCaps);
+  main.frame_ms(0, 0, true);
+  flv.push(kLegacyStart + legacy_key(0) + legacy_delta(30));
+  main.frame_ms(20, 20);
+  mux.wait(5);
+  main.release();
+  flv.push(legacy_delta(40) + legacy_key(80) + legacy_delta(120));
+  flv.eos();
+  const auto tags = mux.until_eos();
+  EXPECT_EQ(story(tags),
+            "v0 start@0, v0 keyx10@0, v0 interx10@20, v0 start@80, v0 keyx1@80, v0 interx1@120");
+  EXPECT_EQ(bodies(tags)[3], legacy(0x17, 0, 0xcc));
+}
+
+TEST(FlvChunkInputs, TakesATrackBackFromAPadThatWasReleased) {
+  Mux mux;
+  Input& flv = mux.add("flv_%u");
+  mux.start();
+  flv.open(kFlvCaps);
+  flv.push(kLegacyStart + legacy_key(0));
+  mux.wait(4);
+  Input& main = mux.add("video");
+  main.open(kAvcCaps);
+  main.frame_ms(20, 20, true);
+  flv.push(legacy_delta(25));
+  mux.wait(6);
+  main.release();
+  flv.push(legacy_delta(40) + legacy_key(80));
+  flv.eos();
+  const auto tags = mux.until_eos();
+  EXPECT_EQ(story(tags),
+            "v0 start@0, v0 keyx1@0, v0 start@20, v0 keyx10@20, v0 start@80, v0 keyx1@80");
+  EXPECT_EQ(bodies(tags)[4], legacy(0x17, 0, 0xcc));
+}
+
 TEST(FlvChunkInputs, BoundsTheConfigurationOfATrack) {
   for (size_t size : {size_t{1} << 20, (size_t{1} << 20) + 100}) {
     Mux mux;
