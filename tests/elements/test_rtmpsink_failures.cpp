@@ -466,6 +466,7 @@ TEST(RtmpSinkSecrets, AreInNoLog) {
     sink.push(sample_stream(2));
     sink.push_eos();
     if (auto error = take_error(sink, round == 0 ? 50ms : 5000ms)) {
+      std::lock_guard<std::mutex> lock(captured.mutex);
       captured.text += error->text + error->debug + error->server_description;
     }
     gstrtmp::GCharPtr stats(gst_structure_to_string(sink.get_stats().get()));
