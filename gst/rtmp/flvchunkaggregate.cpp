@@ -421,7 +421,7 @@ void FlvChunk::end_tracks() {
       continue;
     }
     for (const Owner& owner : owners_) {
-      if (owner.pad == candidate.pad->priv) {
+      if (owner.pad == candidate.pad) {
         writer().end_track(owner.key);
       }
     }

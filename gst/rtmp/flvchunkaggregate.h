@@ -122,6 +122,7 @@ class FlvChunk : private FlvOutput {
   bool owns(FlvChunkPad& pad, TrackKey key);
   std::vector<TrackKey> owned(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
   void own(FlvChunkPad& pad);
+  bool waits_for_key_frame(const FlvFrame& frame, bool is_key);
   void see_pads();
   void see_caps(GstFlvChunkPad* pad, GstCaps* caps);
   void see_tags(FlvChunkPad& pad, GstTagList* tags);
@@ -170,7 +171,7 @@ class FlvChunk : private FlvOutput {
   /// Owner is the pad that a track is taken from: FLV inputs can bring tracks that others have.
   struct Owner {
     TrackKey key;
-    const FlvChunkPad* pad;
+    GstPtr<GstFlvChunkPad> pad;
     // FLV inputs:
     bool taken = false;            ///< downstream takes the codec, as it was last asked
     bool needs_key_frame = false;  ///< another pad had the track

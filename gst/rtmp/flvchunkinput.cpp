@@ -164,20 +164,17 @@ void FlvChunk::consume_tag(Candidate& candidate, const QueuedTag& tag, GstPtr<Gs
     if (tag.many) {
       frame.more_tracks = owned(priv, tag.kind(), map.bytes());
       if (frame.more_tracks.empty()) {
+        see_time(priv, candidate);  // Nobody has to wait for what is left out.
         return;
       }
       frame.more_tracks.erase(frame.more_tracks.begin());
     }
   }
-  if (!owns(priv, frame.track)) {
-    return;
-  }
-  Owner& owner = *std::ranges::find(owners_, frame.track, &Owner::key);
-  if (owner.needs_key_frame && !is_key) {
+  if (!owns(priv, frame.track) || waits_for_key_frame(frame, is_key)) {
     see_time(priv, candidate);
     return;
   }
-  owner.needs_key_frame = false;
+  Owner& owner = *std::ranges::find(owners_, frame.track, &Owner::key);
   if (!owner.taken) {
     // Only several tracks reach further: mapping merges a body that came in pieces.
     constexpr size_t kHead = 64;

@@ -15,7 +15,7 @@ namespace gstrtmp {
 /// is_others() is true for a track that is taken from another pad, and warns of that once.
 bool FlvChunk::is_others(FlvChunkPad& pad, TrackKey key) {
   auto it = std::ranges::find(owners_, key, &Owner::key);
-  if (it == owners_.end() || it->pad == &pad) {
+  if (it == owners_.end() || it->pad.get() == pad.pad()) {
     return false;
   }
   pad.input_track(key).left_out = true;
@@ -37,7 +37,7 @@ bool FlvChunk::owns(FlvChunkPad& pad, TrackKey key) {
   if (std::ranges::find(owners_, key, &Owner::key) != owners_.end()) {
     return true;
   }
-  owners_.push_back({key, &pad});
+  owners_.push_back({key, share(pad.pad())});
   FlvChunkPad::InputTrack& track = pad.input_track(key);
   if (std::exchange(track.left_out, false)) {
     owners_.back().needs_key_frame = key.kind == TrackKind::kVideo;
@@ -80,15 +80,23 @@ void FlvChunk::own(FlvChunkPad& pad) {
   const TrackKey key = pad.key();
   auto it = std::ranges::find(owners_, key, &Owner::key);
   if (it == owners_.end()) {
-    owners_.push_back({key, &pad});
-    return;
+    owners_.push_back({key, share(pad.pad())});
+  } else if (it->pad.get() != pad.pad()) {
+    it->pad->priv->input_track(key).left_out = true;
+    *it = {key, share(pad.pad())};
   }
-  for_each_pad([&](FlvChunkPad& other) {
-    if (&other == it->pad && &other != &pad) {
-      other.input_track(key).left_out = true;
+}
+
+/// waits_for_key_frame() is whether a message has a track that begins with its next key frame.
+bool FlvChunk::waits_for_key_frame(const FlvFrame& frame, bool is_key) {
+  bool waits = false;
+  for (Owner& owner : owners_) {
+    if (owner.key == frame.track || std::ranges::count(frame.more_tracks, owner.key) > 0) {
+      owner.needs_key_frame = owner.needs_key_frame && !is_key;
+      waits |= owner.needs_key_frame;
     }
-  });
-  *it = {key, &pad};
+  }
+  return waits;
 }
 
 /// see_pads() notes the tracks of pads that came or went.
@@ -100,9 +108,9 @@ void FlvChunk::see_pads() {
     }
     pads_cookie_ = GST_ELEMENT_CAST(element_)->pads_cookie;
   }
-  std::vector<const FlvChunkPad*> there;
+  std::vector<const GstFlvChunkPad*> there;
   for_each_pad([&](FlvChunkPad& pad) {
-    there.push_back(&pad);
+    there.push_back(pad.pad());
     if (!pad.is_elementary()) {
       return;
     }
@@ -110,7 +118,7 @@ void FlvChunk::see_pads() {
     writer().expect(pad.key());
   });
   std::erase_if(owners_, [&](const Owner& owner) {
-    const bool gone = std::ranges::find(there, owner.pad) == there.end();
+    const bool gone = std::ranges::find(there, owner.pad.get()) == there.end();
     if (gone) {
       writer().unexpect(owner.key);
     }

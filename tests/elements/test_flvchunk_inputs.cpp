@@ -156,6 +156,35 @@ TEST(FlvChunkInputs, TakesATrackBackFromAPadThatWasReleased) {
   EXPECT_EQ(bodies(tags)[4], legacy(0x17, 0, 0xcc));
 }
 
+// A message of several tracks goes out whole, so it is the key frame of all that it has to begin
+// with.
+TEST(FlvChunkInputs, TakesSeveralTracksOverWithTheirKeyFrame) {
+  const auto both = [](uint8_t head, uint32_t timestamp) {
+    Octets body = kBothFrames;
+    body[0] = head;
+    return flv_tag(kVideo, timestamp, body);
+  };
+  Mux mux;
+  Input& main = mux.add("video_1");
+  Input& flv = mux.add("flv_%u");
+  mux.start();
+  main.open(kAvcCaps);
+  flv.open(kFlvCaps);
+  main.frame_ms(0, 0, true);
+  flv.push(flv_tag(kVideo, 0, one(0, 0, {0xaa})) + flv_tag(kVideo, 0, one(0, 1, {0xba})) +
+           both(0x96, 0) + both(0xA6, 30));
+  main.frame_ms(20, 20);
+  mux.wait(5);
+  main.release();
+  flv.push(both(0xA6, 40) + both(0x96, 80) + both(0xA6, 120));
+  flv.eos();
+  const std::string said = story(mux.until_eos());
+  const auto at = said.find("v0 avc1 keyx1|v1 avc1 keyx1@80");
+  EXPECT_NE(at, std::string::npos) << said;
+  EXPECT_EQ(said.find("v0 avc1 interx1|"), said.find("v0 avc1 interx1|v1 avc1 interx1@120"))
+      << said;
+}
+
 TEST(FlvChunkInputs, BoundsTheConfigurationOfATrack) {
   for (size_t size : {size_t{1} << 20, (size_t{1} << 20) + 100}) {
     Mux mux;
