@@ -103,43 +103,22 @@ std::vector<TrackRef> FlvDemuxer::announced() const {
   return out;
 }
 
-void FlvDemuxer::expect_time(int64_t milliseconds) {
+void FlvDemuxer::expect_time(int64_t milliseconds, std::optional<uint64_t> offset) {
   expected_ = milliseconds;
-  time_ = {};
-  raw_ = {};
-}
-
-/// unwrap() is `timestamp` on the stream's timeline, which goes on where timestamps begin anew. One
-/// tag alone with a time of its own is damage, whether it leaps ahead or back.
-int64_t FlvDemuxer::unwrap(uint32_t timestamp) {
-  constexpr int32_t kStepBack = -2000;
-  const auto back = [timestamp](const std::optional<uint32_t>& from) {
-    return from && static_cast<int32_t>(timestamp - *from) < kStepBack;
-  };
-  const bool undo = raw_.unconfirmed && raw_.before && !back(raw_.before) &&
-                    static_cast<int32_t>(timestamp - *raw_.before) < -kStepBack;
-  if (undo) {
-    time_ = *raw_.unconfirmed;
-    raw_.last = raw_.before;
-  }
-  raw_.unconfirmed.reset();
-  if (!undo && continues_ && back(raw_.last) && back(raw_.before)) {
-    raw_.unconfirmed = time_;
-    time_.restart();
-    restarted_ = true;
-  }
-  raw_.before = raw_.last;
-  raw_.last = timestamp;
-  return time_.unwrap(timestamp);
+  expected_at_ = offset;
+  time_.reset();
 }
 
 void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
   constexpr int64_t kWrap = int64_t{1} << 32;
   if (timed) {
-    const int64_t time = unwrap(timestamp);
+    const int64_t time = time_.unwrap(timestamp);
     if (expected_) {
       const int64_t distance = *expected_ - time + kWrap / 2;
-      epoch_ = (distance >= 0 ? distance / kWrap : -((-distance + kWrap - 1) / kWrap)) * kWrap;
+      epoch_ =
+          expected_at_ == offset_
+              ? *expected_ - time
+              : (distance >= 0 ? distance / kWrap : -((-distance + kWrap - 1) / kWrap)) * kWrap;
       expected_.reset();
     }
     now_ = time + epoch_ - origin_;
@@ -155,14 +134,22 @@ void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
   }
   // Behind another file's header no timestamp of that file is known: the first may be anything.
   const int64_t last = *time_.last();
-  const uint32_t raw_last = raw_.last.value_or(timestamp);
+  const uint32_t raw_last = time_.last_timestamp().value_or(timestamp);
   const auto step = near_step(timestamp, raw_last);
   now_ = last + step.value_or(0) + epoch_ - origin_;
   raw_now_ = step ? timestamp : raw_last;
 }
 
+void FlvDemuxer::see_frame(const rtmp::flv::TagHeader& header, MediaType type) {
+  set_now(header.timestamp, true);
+  if (type == MediaType::kVideo) {
+    told_info_.see_picture(header.timestamp);
+  }
+}
+
 void FlvDemuxer::demux(DemuxTag tag, Items& out) {
-  restarted_ = false;
+  time_.forget_restart();
+  offset_ = tag.offset;
   switch (static_cast<TagType>(tag.header.type)) {
     case TagType::kAudio:
       return demux_media(std::move(tag), MediaType::kAudio, out);
@@ -179,9 +166,6 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
     notice(DemuxNotice::kEncrypted, {type, 0}, "The stream is encrypted (FLV's Filter bit).", out);
     return;
   }
-  if (type == MediaType::kVideo) {
-    told_info_.see_picture(tag.header.timestamp);
-  }
   // The header is all that has to be read, if it says that what follows is one frame.
   const auto whole = tag.body.contiguous();
   std::optional<Front<64>> front;
@@ -189,7 +173,7 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
   if (auto packet = PacketReader(type, begin).next();
       packet && *packet && (*packet)->kind == PacketKind::kCodedFrames && is_one_track(**packet)) {
     const Bytes payload = (*packet)->payload;
-    set_now(tag.header.timestamp, true);
+    see_frame(tag.header, type);
     tag.body.skip(payload.empty() ? tag.body.size()
                                   : static_cast<size_t>(payload.data() - begin.data()));
     take_packet(**packet, {type, (*packet)->track_id}, std::move(tag.body), out);
@@ -210,8 +194,10 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
     if (!*packet) {
       return;
     }
-    if (first) {
-      set_now(tag.header.timestamp, (*packet)->kind == PacketKind::kCodedFrames);
+    if (first && (*packet)->kind == PacketKind::kCodedFrames) {
+      see_frame(tag.header, type);
+    } else if (first) {
+      set_now(tag.header.timestamp, false);
     }
     const Bytes payload = (*packet)->payload;
     const auto offset =

@@ -60,19 +60,15 @@ class FlvDemuxer {
   /// announced() are the tracks that a sequence header has told of, and whose caps wait for their
   /// first frame.
   std::vector<TrackRef> announced() const;
-  /// expect_time() says where the next timestamp lies: it has lost what is above its 32 bits.
-  void expect_time(int64_t milliseconds);
+  /// expect_time() says where the next timestamp lies, which has lost what is above its 32 bits.
+  /// The tag at `offset` has that time, even if its timestamp is of a count that has begun anew.
+  void expect_time(int64_t milliseconds, std::optional<uint64_t> offset = {});
   /// restart_time() is for a file header in mid-stream: another file begins.
-  void restart_time() {
-    time_.restart();
-    raw_ = {};
-  }
-  /// set_continues() says that the stream is read on and on, without a clock of upstream's:
-  /// timestamps that step back by more than two seconds begin anew, and are continued from the last
-  /// one.
-  void set_continues(bool continues) { continues_ = continues; }
-  /// restarted() is true if that happened in the last tag.
-  bool restarted() const { return restarted_; }
+  void restart_time() { time_.restart(); }
+  /// set_continues() says that the stream is read on and on, without a clock of upstream's.
+  void set_continues(bool continues) { time_.set_continues(continues); }
+  /// restarted() is true if timestamps began anew in the last tag.
+  bool restarted() const { return time_.restarted(); }
   /// set_origin() is what is taken off all times, in milliseconds.
   void set_origin(int64_t milliseconds) { origin_ = milliseconds; }
   int64_t origin() const { return origin_; }
@@ -105,7 +101,7 @@ class FlvDemuxer {
   void read_metadata(rtmp::Bytes body, Items& out);
   void take_packet(const rtmp::media::MediaPacket& packet, TrackRef ref, FlvOctets payload,
                    Items& out);
-  int64_t unwrap(uint32_t timestamp);
+  void see_frame(const rtmp::flv::TagHeader& header, rtmp::media::MediaType type);
   void set_now(uint32_t timestamp, bool timed);
   void take_configuration(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
                           Items& out);
@@ -123,19 +119,12 @@ class FlvDemuxer {
 
   std::map<TrackRef, Track> tracks_;
   FlvMediaInfo info_;
-  TimestampUnwrapper time_;
-  /// RawTimes are timestamps as they stand in the tags.
-  struct RawTimes {
-    std::optional<uint32_t> last;
-    std::optional<uint32_t> before;
-    std::optional<TimestampUnwrapper> unconfirmed;  ///< as it was before times began anew
-  };
-  RawTimes raw_;
+  StreamTime time_;
   ToldFrameInfo told_info_;
-  bool continues_ = false;
-  bool restarted_ = false;
   std::optional<int64_t> expected_;
-  int64_t epoch_ = 0;  ///< multiples of 2^32
+  std::optional<uint64_t> expected_at_;
+  uint64_t offset_ = 0;  ///< of the tag under way
+  int64_t epoch_ = 0;    ///< what is added to unwrapped timestamps
   int64_t origin_ = 0;
   int64_t now_ = 0;       ///< DTS of the tag under way
   uint32_t raw_now_ = 0;  ///< the timestamp that belongs to it

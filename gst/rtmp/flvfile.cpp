@@ -38,7 +38,10 @@ bool may_be_of(uint8_t track, Bytes body) {
 class Scan {
  public:
   Scan(FlvIndex& index, std::optional<uint8_t> lead) : index_(index), lead_(lead) {
+    time_.set_continues(true);
     if (index.known_until() != INT64_MIN) {
+      // Twice: one tag alone would not be believed if what follows steps back.
+      time_.unwrap(static_cast<uint32_t>(index.known_until()));
       time_.unwrap(static_cast<uint32_t>(index.known_until()));
       epoch_ = index.known_until() - *time_.last();
     }
@@ -68,13 +71,15 @@ class Scan {
     }
     index_.note_read(begin, end, time, start ? std::optional(offset) : std::nullopt);
   }
+  /// restart() is for a file header.
+  void restart() { time_.restart(); }
 
  private:
   FlvIndex& index_;
   const std::optional<uint8_t> lead_;
   rtmp::Buffer video_;  ///< the front of the last sequence header
   rtmp::Buffer audio_;
-  TimestampUnwrapper time_;
+  StreamTime time_;
   int64_t epoch_ = 0;
   int64_t last_start_ = INT64_MIN / 2;
 };
@@ -236,6 +241,11 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, std::optional<uint8_t
         return GST_FLOW_OK;
       case FlvReadStep::Kind::kDamage:
         found = false;  // what is behind it has not been seen yet
+        break;
+      case FlvReadStep::Kind::kFileHeader:
+        if (index.next_offset() != 0) {
+          scan.restart();
+        }
         break;
       default:
         break;

@@ -12,6 +12,8 @@ namespace gstrtmp {
 /// metadata, by what was read, or by a scan. Times are the stream's, in milliseconds.
 class FlvIndex {
  public:
+  static constexpr size_t kMostHeaders = 64;
+
   /// use() takes the metadata's index, which is believed until distrust(). Ignored once distrusted,
   /// or if it ends before what is known already.
   void use(const std::vector<IndexEntry>& entries);
@@ -47,7 +49,6 @@ class FlvIndex {
   void add(IndexEntry entry);
   void thin_out();
 
-  static constexpr size_t kMostHeaders = 64;
   std::vector<IndexEntry> entries_;  ///< by offset
   std::vector<uint64_t> headers_;    ///< in order
   bool from_metadata_ = false;

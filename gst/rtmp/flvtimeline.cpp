@@ -42,4 +42,37 @@ int64_t TimestampUnwrapper::unwrap(uint32_t timestamp) {
   return *last_;
 }
 
+int64_t StreamTime::unwrap(uint32_t timestamp) {
+  constexpr int32_t kStepBack = -2000;
+  restarted_ = false;
+  const auto back = [timestamp](const std::optional<uint32_t>& from) {
+    return from && static_cast<int32_t>(timestamp - *from) < kStepBack;
+  };
+  const bool undo = raw_.unconfirmed && raw_.before && !back(raw_.before) &&
+                    static_cast<int32_t>(timestamp - *raw_.before) < -kStepBack;
+  if (undo) {
+    time_ = *raw_.unconfirmed;
+    raw_.last = raw_.before;
+  }
+  raw_.unconfirmed.reset();
+  if (!undo && continues_ && back(raw_.last) && back(raw_.before)) {
+    raw_.unconfirmed = time_;
+    time_.restart();
+    restarted_ = true;
+  }
+  raw_.before = raw_.last;
+  raw_.last = timestamp;
+  return time_.unwrap(timestamp);
+}
+
+void StreamTime::restart() {
+  time_.restart();
+  raw_ = {};
+}
+
+void StreamTime::reset() {
+  time_ = {};
+  raw_ = {};
+}
+
 }  // namespace gstrtmp

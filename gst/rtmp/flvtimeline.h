@@ -72,4 +72,35 @@ class TimestampUnwrapper {
   bool restarted_ = false;
 };
 
+/// StreamTime is the timeline of one stream's tags, which goes on where timestamps begin anew. One
+/// tag alone with a time of its own is damage, whether it leaps ahead or back.
+class StreamTime {
+ public:
+  int64_t unwrap(uint32_t timestamp);
+  /// restart() is for a file header in mid-stream.
+  void restart();
+  /// reset() is for another place in the stream.
+  void reset();
+  /// set_continues() says that timestamps that step back by more than two seconds, twice, begin
+  /// anew, and are continued from the last one.
+  void set_continues(bool continues) { continues_ = continues; }
+  /// restarted() is true if that happened in the last unwrap(), until forget_restart().
+  bool restarted() const { return restarted_; }
+  void forget_restart() { restarted_ = false; }
+  std::optional<int64_t> last() const { return time_.last(); }
+  /// last_timestamp() is that of last(), as it stands in the tag.
+  std::optional<uint32_t> last_timestamp() const { return raw_.last; }
+
+ private:
+  struct RawTimes {
+    std::optional<uint32_t> last;
+    std::optional<uint32_t> before;
+    std::optional<TimestampUnwrapper> unconfirmed;  ///< as it was before times began anew
+  };
+  TimestampUnwrapper time_;
+  RawTimes raw_;
+  bool continues_ = false;
+  bool restarted_ = false;
+};
+
 }  // namespace gstrtmp

@@ -10,6 +10,7 @@ namespace gstrtmp {
 
 using rtmp::flv::TagType;
 using rtmp::media::MediaType;
+using rtmp::media::PacketClass;
 using Step = FlvReadStep::Kind;
 using Item = DemuxItem::Kind;
 
@@ -20,12 +21,26 @@ namespace {
 constexpr int64_t kLatestZero = 1000;
 constexpr unsigned kMostDamageMessages = 100;
 
-/// has_frame() looks at the front of a tag's body.
-bool has_frame(const DemuxTag& tag) {
+/// packet_class_of() looks at the front of a tag's body. Script data is metadata.
+PacketClass packet_class_of(const DemuxTag& tag) {
   std::array<uint8_t, kClassOctets> octets;
   const auto front = std::span(octets).first(std::min(octets.size(), tag.body.size()));
   tag.body.copy(0, front);
-  return is_media(tag.header) && is_frame(class_of(tag.header, front));
+  return is_media(tag.header) ? class_of(tag.header, front) : PacketClass::kMetadata;
+}
+
+/// copy_of_header() has its own memory; without a body if `tag` is no sequence header, or a large
+/// one.
+DemuxTag copy_of_header(const DemuxTag& tag) {
+  constexpr size_t kMost = 64 * 1024;
+  DemuxTag copy = tag;
+  copy.body = {};
+  if (packet_class_of(tag) == PacketClass::kSequenceHeader && tag.body.size() <= kMost) {
+    std::vector<uint8_t> octets(tag.body.size());
+    tag.body.copy(0, octets);
+    copy.body = FlvOctets(adopt(gst_buffer_new_memdup(octets.data(), octets.size())).get());
+  }
+  return copy;
 }
 
 gboolean on_src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
@@ -72,6 +87,7 @@ void FlvUnchunk::reset() {
   streamheader_caps_ = nullptr;
   group_known_ = false;
   expect_time_ = true;
+  headers_.clear();
   std::ranges::fill(warned_, false);
   warned_damage_ = false;
   damage_messages_ = 0;
@@ -109,7 +125,10 @@ void FlvUnchunk::take_damage(const FlvDamage& damage) {
     auto shared = shared_.lock();
     shared->octets_skipped += damage.octets;
     shared->damages++;
-    shared->index.note_read(damage.offset, reader_.position(), std::nullopt, std::nullopt);
+    // What the end cuts off may be there whole when the file has grown.
+    if (!damage.at_end) {
+      shared->index.note_read(damage.offset, reader_.position(), std::nullopt, std::nullopt);
+    }
   }
   if (!reader_.found_any()) {
     return;
@@ -132,8 +151,53 @@ void FlvUnchunk::take_damage(const FlvDamage& damage) {
   }
 }
 
+/// known_place() is where the tag with an entry's time lies; the metadata's may be another's.
+std::optional<uint64_t> FlvUnchunk::known_place(const IndexEntry& entry) {
+  return entry.offset == 0 || shared_.lock()->index.from_metadata() ? std::nullopt
+                                                                    : std::optional(entry.offset);
+}
+
+/// restore_formats() brings the tracks to what they are at `offset`, unless that is what they are:
+/// their sequence headers lie in front of it, and need not be those that were read last.
+void FlvUnchunk::restore_formats(uint64_t offset) {
+  std::vector<uint64_t> headers;
+  bool pull = false;
+  {
+    auto shared = shared_.lock();
+    headers = shared->index.headers();
+    pull = shared->pull;
+  }
+  const uint64_t now = reader_.position();
+  const auto between = std::ranges::lower_bound(headers, std::min(offset, now));
+  if (between == headers.end() || *between >= std::max(offset, now)) {
+    return;
+  }
+  std::map<TrackRef, DemuxItem> formats;
+  for (const uint64_t header : headers) {
+    DemuxTag tag;
+    if (header >= offset || (pull && file_.read_tag(header, tag) != GST_FLOW_OK)) {
+      break;
+    }
+    if (const auto kept = headers_.find(header); !pull && kept != headers_.end()) {
+      tag = kept->second;
+    }
+    items_.clear();
+    demuxer_.demux(std::move(tag), items_);
+    for (DemuxItem& item : items_) {
+      if (item.kind == DemuxItem::Kind::kCaps) {
+        formats[item.track] = std::move(item);
+      }
+    }
+  }
+  for (auto& [track, item] : formats) {
+    if (!pads_.has_caps(track, item.caps.get())) {
+      take_format(item);
+    }
+  }
+}
+
 void FlvUnchunk::choose_origin(const DemuxTag& tag) {
-  if (origin_chosen_ || !has_frame(tag)) {
+  if (origin_chosen_ || !is_frame(packet_class_of(tag))) {
     return;
   }
   origin_chosen_ = true;
@@ -152,6 +216,7 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
     pads_.set_discont();
   }
   const uint64_t offset = tag.offset;
+  DemuxTag kept = format_ == GST_FORMAT_BYTES ? copy_of_header(tag) : DemuxTag();
   file_.set_stream_id(reader_.stream().value_or(0));
   script_amf3_ = tag.header.type == static_cast<uint8_t>(TagType::kScriptAmf3);
   items_.clear();
@@ -186,6 +251,9 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
       shared->index.note_read(before, reader_.position(), time, start);
       if (header && !time) {
         shared->index.note_header(offset);
+        if (!shared->pull && kept.body.size() > 0 && headers_.size() < FlvIndex::kMostHeaders) {
+          headers_.try_emplace(offset, std::move(kept));
+        }
       }
     }
   }

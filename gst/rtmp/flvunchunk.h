@@ -117,6 +117,8 @@ class FlvUnchunk {
   void take_media_info();
   void take_notice(const DemuxItem& item);
   void take_damage(const FlvDamage& damage);
+  std::optional<uint64_t> known_place(const IndexEntry& entry);
+  void restore_formats(uint64_t offset);
   void choose_origin(const DemuxTag& tag);
   bool is_skipped_by_trick_mode(const DemuxItem& item) const;
   bool is_past_stop(const DemuxItem& item) const;
@@ -144,7 +146,6 @@ class FlvUnchunk {
   template <typename Find>
   GstFlowReturn ask_index(int64_t until, Find find, std::optional<IndexEntry>& out);
   GstFlowReturn find_start(int64_t time, bool snap_after, bool snap_nearest, IndexEntry& out);
-  void restore_formats(uint64_t offset);
   void start_reading(const IndexEntry& entry);
   GstFlowReturn next_piece();
   GstFlowReturn skip_to_next_start();
@@ -175,7 +176,8 @@ class FlvUnchunk {
 
   // The streaming thread's.
   std::vector<DemuxItem> items_;
-  GstSegment segment_;  ///< as in Shared, position aside
+  std::map<uint64_t, DemuxTag> headers_;  ///< by offset; what is pushed cannot be read again
+  GstSegment segment_;                    ///< as in Shared, position aside
   guint32 segment_seqnum_ = GST_SEQNUM_INVALID;
   bool need_segment_ = true;
   GstFormat format_ = GST_FORMAT_UNDEFINED;  ///< of upstream's segment

@@ -143,6 +143,10 @@ void FlvUnchunk::end_pulling(GstFlowReturn flow) {
     if (const GstClockTime end = segment_.rate < 0 ? segment_.start : segment_.stop;
         GST_CLOCK_TIME_IS_VALID(end)) {
       shared_.lock()->segment.position = end;
+    } else if (segment_.rate > 0) {
+      // Behind the last frame's beginning: the next segment of a loop is to follow its end.
+      auto shared = shared_.lock();
+      shared->segment.position = std::max(shared->segment.position, shared->duration.value_or(0));
     }
     if ((segment_.flags & GST_SEGMENT_FLAG_SEGMENT) != 0) {
       const auto position = static_cast<gint64>(shared_.lock()->segment.position);
@@ -223,40 +227,10 @@ GstFlowReturn FlvUnchunk::find_start(int64_t time, bool snap_after, bool snap_ne
   return flow;
 }
 
-/// restore_formats() brings the tracks to what they are at `offset`, unless that is what they are:
-/// their sequence headers lie in front of it, and need not be those that were read last.
-void FlvUnchunk::restore_formats(uint64_t offset) {
-  const std::vector<uint64_t> headers = shared_.lock()->index.headers();
-  const uint64_t now = reader_.position();
-  const auto between = std::ranges::lower_bound(headers, std::min(offset, now));
-  if (between == headers.end() || *between >= std::max(offset, now)) {
-    return;
-  }
-  std::map<TrackRef, DemuxItem> formats;
-  for (const uint64_t header : headers) {
-    DemuxTag tag;
-    if (header >= offset || file_.read_tag(header, tag) != GST_FLOW_OK) {
-      break;
-    }
-    items_.clear();
-    demuxer_.demux(std::move(tag), items_);
-    for (DemuxItem& item : items_) {
-      if (item.kind == DemuxItem::Kind::kCaps) {
-        formats[item.track] = std::move(item);
-      }
-    }
-  }
-  for (auto& [track, item] : formats) {
-    if (!pads_.has_caps(track, item.caps.get())) {
-      take_format(item);
-    }
-  }
-}
-
 void FlvUnchunk::start_reading(const IndexEntry& entry) {
   restore_formats(entry.offset);
   reader_.restart(entry.offset);
-  demuxer_.expect_time(entry.time);
+  demuxer_.expect_time(entry.time, known_place(entry));
   pads_.set_discont();
   skip_to_start_ = false;
 }

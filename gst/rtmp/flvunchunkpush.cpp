@@ -166,19 +166,25 @@ void FlvUnchunk::take_segment(GstEvent* event) {
   }
   const bool moved = segment.start != reader_.position() + reader_.held();
   if (moved) {
+    restore_formats(segment.start);
     reader_.restart(segment.start);
     pads_.set_discont();
   }
   if (seek) {
     if (seek->entry) {
-      demuxer_.expect_time(seek->entry->time);
+      demuxer_.expect_time(seek->entry->time, known_place(*seek->entry));
     }
     pads_.set_discont();
     send_segment(seek->segment, seek->seqnum);
   } else {
+    // Somebody else's seek: where it leads is not known, but nothing before it counts any more.
+    if (moved && expect_time_) {
+      demuxer_.expect_time(demuxer_.origin());
+    }
     segment_seqnum_ = seqnum;
     need_segment_ = need_segment_ || moved;
   }
+  expect_time_ = false;
 }
 
 void FlvUnchunk::take_flush_stop(guint32 seqnum) {

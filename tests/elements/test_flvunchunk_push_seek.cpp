@@ -131,6 +131,40 @@ TEST(FlvUnchunkPushSeek, ARefusedSeekLeavesALaterOneAlone) {
   EXPECT_EQ(demux.track("video").segment().start, 1300 * kMs);
 }
 
+TEST(FlvUnchunkPushSeek, FormatsAreThoseOfThePlace) {
+  Octets record = kAvcRecord;
+  record[3] = 0x28;
+  const auto level = [](Unchunk& demux) {
+    return caps_text(demux.track("video").caps()).find("level=(string)4") != std::string::npos ? 4
+                                                                                               : 3;
+  };
+  Octets second = film(kFrames / 2, 2000, false);
+  second.erase(second.begin(),
+               second.begin() + 13 + 15 + static_cast<ptrdiff_t>(avc_header().size()));
+  PushedFilm demux(film(kFrames / 2) + tag(kVideo, 2000, avc_header(record)) + second);
+  demux.rest_from(3000);
+  EXPECT_EQ(level(demux), 4);
+  for (const auto& [time, expected] : {std::pair{800, 3}, {2800, 4}, {1200, 3}}) {
+    ASSERT_TRUE(demux.seek(kAccurate, static_cast<GstClockTime>(time) * kMs));
+    demux.flush(demux.seqnum);
+    demux.segment_from(demux.offset);
+    demux.push({demux.content.begin() + demux.offset, demux.content.begin() + demux.offset + 900});
+    EXPECT_EQ(level(demux), expected) << time;
+  }
+}
+
+// Somebody else's seek, which this element hears of by its flush only.
+TEST(FlvUnchunkPushSeek, TimeBeginsAgainBehindSomebodyElsesFlush) {
+  PushedFilm demux(film(kFrames));
+  demux.rest_from(3000);
+  demux.track("video").buffers.clear();
+  demux.flush();
+  demux.segment_from(0);
+  demux.rest_from(0);
+  ASSERT_EQ(demux.track("video").buffers.size(), kFrames);
+  EXPECT_EQ(demux.track("video").pts(0), 0u);
+}
+
 TEST(FlvUnchunkPushSeek, WhoCannotBeSoughtSaysSo) {
   Unchunk demux;
   demux.open();

@@ -471,6 +471,53 @@ TEST(FlvUnchunkSeek, AFileThatGrows) {
   EXPECT_EQ(player.duration(), static_cast<gint64>(3980 * kMs));
 }
 
+TEST(FlvUnchunkSeek, TheKeyFrameThatTheEndCutOffIsFoundWhole) {
+  const Octets whole = film(kFrames);
+  const auto half = static_cast<ptrdiff_t>(film(kFrames / 2).size()) + 20;  // within a key frame
+  Film file({whole.begin(), whole.begin() + half});
+  Player player(file.path());
+  file.append({whole.begin() + half, whole.end()});
+  ASSERT_TRUE(player.seek(1, kKey, 2300 * kMs));
+  EXPECT_EQ(player.pictures(), range(50, kFrames));
+}
+
+// Two films in one file, each of whose timestamps begin at zero, with a file header between or not.
+TEST(FlvUnchunkSeek, WhereTimestampsBeginAnew) {
+  const Octets first = film(kFrames);
+  for (const bool header : {false, true}) {
+    SCOPED_TRACE(header);
+    Octets second = film(kFrames, 0, false);
+    if (!header) {
+      second.erase(second.begin(), second.begin() + 13);
+    }
+    Film file(first + second);
+    for (const bool played : {true, false}) {
+      SCOPED_TRACE(played ? "played" : "scanned");
+      Unchunk demux(file.path());
+      demux.set_state(GST_STATE_PLAYING);
+      ASSERT_TRUE(played ? demux.wait_eos() : demux.wait_for([&demux] {
+        return !demux.tracks["video"].buffers.empty();
+      }));
+      auto pad = share(demux.track("video").pad.get());
+      for (const GstClockTime time : {6000, 1000, 5000}) {
+        demux.clear();
+        ASSERT_TRUE(gst_pad_send_event(
+            pad.get(), gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kKey),
+                                          GST_SEEK_TYPE_SET, static_cast<gint64>(time * kMs),
+                                          GST_SEEK_TYPE_NONE, -1)));
+        ASSERT_TRUE(demux.wait_eos());
+        const Track& video = demux.track("video");
+        ASSERT_FALSE(video.buffers.empty());
+        EXPECT_LE(video.pts(0), time * kMs);
+        EXPECT_GT(video.pts(0), time * kMs - 500 * kMs);
+        const GstClockTime last = video.pts(video.buffers.size() - 1);
+        EXPECT_GE(last, 7900 * kMs);
+        EXPECT_LT(last, 8100 * kMs);
+      }
+    }
+  }
+}
+
 TEST(FlvUnchunkSeek, WhatIsNoFlv) {
   for (const Octets& content : {Octets(100, 'x'), Octets(9'000'000, 0x55)}) {
     Film file(content);

@@ -213,6 +213,15 @@ TEST(FrameInfo, MayStandInFrontOfTheFirstPicture) {
   EXPECT_EQ(unix_time_of(demux.track("video").buffers.at(0).get()), kTime);
 }
 
+// Many encoders repeat their sequence header so, in front of each key frame.
+TEST(FrameInfo, AHeaderStampedZeroIsNoPicture) {
+  Unchunk demux;
+  demux.open();
+  demux.push_all(opening(25) + frame(4000) + tag(kScript, 5000, frame_info("01:02:03:04")) +
+                 tag(kVideo, 0, unchunktest::avc_header()) + frame(5000));
+  EXPECT_EQ(unix_time_of(demux.track("video").buffers.at(1).get()), kTime);
+}
+
 // Live, both timestamps are fitted to the clock, each for itself.
 TEST(FrameInfo, MayBeAMillisecondBeside) {
   for (uint32_t time : {5039u, 5041u}) {
