@@ -21,8 +21,6 @@ namespace {
 
 constexpr size_t kBlock = 64 * 1024;
 constexpr size_t kTail = 1024 * 1024;
-// A tag's header, and of the body what tells whether it begins with a key frame.
-constexpr size_t kTagFront = kTagHeaderSize + kClassOctets;
 // A place to begin at in a file without pictures: every second will do.
 constexpr int64_t kSoundStep = 1000;
 
@@ -52,7 +50,7 @@ class Scan {
     const PacketClass packet = is_media(header) ? class_of(header, body) : PacketClass::kMetadata;
     if (packet == PacketClass::kSequenceHeader) {
       // Many streams repeat theirs; what can be seen of the body tells well enough.
-      const Bytes front = body.first(std::min<size_t>(body.size(), kTagFront - kTagHeaderSize));
+      const Bytes front = body.first(std::min<size_t>(body.size(), kClassOctets));
       rtmp::Buffer& last = static_cast<TagType>(header.type) == TagType::kVideo ? video_ : audio_;
       if (!std::ranges::equal(front, last)) {
         last.assign(front.begin(), front.end());
@@ -64,6 +62,10 @@ class Scan {
       return;
     }
     const int64_t time = time_.unwrap(header.timestamp) + epoch_;
+    if (!leaps_.believes(time)) {
+      index_.note_read(begin, end, std::nullopt, std::nullopt);
+      return;
+    }
     const bool start = lead_ ? packet == PacketClass::kKeyFrame && may_be_of(*lead_, body)
                              : index_.empty() || time >= last_start_ + kSoundStep;
     if (start) {
@@ -80,6 +82,7 @@ class Scan {
   rtmp::Buffer video_;  ///< the front of the last sequence header
   rtmp::Buffer audio_;
   StreamTime time_;
+  LeapGuard leaps_;
   int64_t epoch_ = 0;
   int64_t last_start_ = INT64_MIN / 2;
 };
@@ -187,32 +190,73 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
   }
 }
 
+/// read_front() reads what lies at `offset`, and `before` octets in front of it: none, or a back
+/// pointer. GST_FLOW_EOS if not even these are there, or nothing is.
+GstFlowReturn FlvFile::read_front(uint64_t offset, size_t before, TagFront& out) {
+  GstPtr<GstBuffer> buffer;
+  const GstFlowReturn flow = read(offset - before, before + kTagFront, buffer);
+  if (flow != GST_FLOW_OK) {
+    return flow;
+  }
+  out.offset = offset;
+  const size_t size = gst_buffer_get_size(buffer.get());
+  if (size < before) {
+    return GST_FLOW_EOS;
+  }
+  if (before > 0) {
+    std::array<uint8_t, kBackPointerSize> pointer;
+    gst_buffer_extract(buffer.get(), 0, pointer.data(), pointer.size());
+    out.back_pointer = *rtmp::Cursor(pointer).u32();
+  }
+  out.size = gst_buffer_extract(buffer.get(), before, out.octets.data(), out.octets.size());
+  return GST_FLOW_OK;
+}
+
+/// tag_header() is nothing if what stands there is none that this file has.
+std::optional<rtmp::flv::TagHeader> FlvFile::tag_header(rtmp::Cursor& in) const {
+  const auto header = rtmp::flv::parse_tag_header(in);
+  return header && header->stream_id == stream_id_ &&
+                 (is_media(*header) || static_cast<TagType>(header->type) == TagType::kScript)
+             ? std::optional(*header)
+             : std::nullopt;
+}
+
 GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, std::optional<uint8_t> lead) {
   Scan scan(index, lead);
   // For what headers alone do not tell: a file header, or damage. As long as it has something,
   // since what it holds would otherwise be read again for each place of that kind.
   std::optional<FlvTagReader> reader;
   bool found = false;  // by it
+  TagFront ahead;
   while (index.known_until() < time) {
     if (!reader) {
       const uint64_t offset = index.next_offset();
-      GstPtr<GstBuffer> buffer;
-      const GstFlowReturn flow = read(offset, kTagFront, buffer);
-      if (flow == GST_FLOW_EOS) {
-        index.set_complete(true);
-        return GST_FLOW_OK;
+      if (ahead.offset != offset) {
+        const GstFlowReturn flow = read_front(offset, 0, ahead);
+        if (flow == GST_FLOW_EOS) {
+          index.set_complete(true);
+          return GST_FLOW_OK;
+        }
+        if (flow != GST_FLOW_OK) {
+          return flow;
+        }
       }
-      if (flow != GST_FLOW_OK) {
-        return flow;
-      }
-      const MappedBuffer map(buffer.get());
-      rtmp::Cursor in(map.bytes());
-      auto header = rtmp::flv::parse_tag_header(in);
-      if (header && header->stream_id == stream_id_ &&
-          (is_media(*header) || static_cast<TagType>(header->type) == TagType::kScript)) {
-        scan.note(*header, offset, offset,
-                  in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
-        continue;
+      rtmp::Cursor in(ahead.bytes());
+      if (const auto header = tag_header(in)) {
+        // A damaged size would lead past all that lies behind: what is there has to agree.
+        const uint64_t end = offset + tag_size(*header) + kBackPointerSize;
+        TagFront next;
+        const GstFlowReturn flow = read_front(end, kBackPointerSize, next);
+        if (flow != GST_FLOW_OK && flow != GST_FLOW_EOS) {
+          return flow;
+        }
+        rtmp::Cursor behind(next.bytes());
+        if (flow == GST_FLOW_OK && (next.back_pointer == tag_size(*header) || tag_header(behind))) {
+          scan.note(*header, offset, offset,
+                    in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
+          ahead = next;
+          continue;
+        }
       }
       reader.emplace();
       reader->restart(offset);

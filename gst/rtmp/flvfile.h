@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <array>
 #include <optional>
 
 #include "common/glue.h"
@@ -40,6 +41,18 @@ class FlvFile {
   void set_stream_id(uint32_t id) { stream_id_ = id; }
 
  private:
+  /// A tag's header, and of the body what tells whether it begins with a key frame.
+  static constexpr size_t kTagFront = rtmp::flv::kTagHeaderSize + kClassOctets;
+  /// TagFront is what was read at the front of a tag, and the back pointer before it.
+  struct TagFront {
+    std::optional<uint64_t> offset;
+    uint32_t back_pointer = 0;
+    std::array<uint8_t, kTagFront> octets = {};
+    size_t size = 0;
+    rtmp::Bytes bytes() const { return rtmp::Bytes(octets.data(), size); }
+  };
+  GstFlowReturn read_front(uint64_t offset, size_t before, TagFront& out);
+  std::optional<rtmp::flv::TagHeader> tag_header(rtmp::Cursor& in) const;
   std::optional<uint32_t> last_timestamp_by_search(uint64_t size);
 
   GstPad* const sink_;

@@ -2,6 +2,7 @@
 #include "rtmp/flvtimeline.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace gstrtmp {
 
@@ -40,6 +41,18 @@ int64_t TimestampUnwrapper::unwrap(uint32_t timestamp) {
   restarted_ = false;
   last_ = time + offset_;
   return *last_;
+}
+
+bool LeapGuard::believes(int64_t time) {
+  constexpr int64_t kLeap = 10'000;
+  const bool leaps = last_ && time > *last_ + kLeap;
+  if (leaps && !(leap_ && std::abs(time - *leap_) < kLeap)) {
+    leap_ = time;
+    return false;
+  }
+  leap_.reset();
+  last_ = std::max(last_.value_or(time), time);
+  return true;
 }
 
 int64_t StreamTime::unwrap(uint32_t timestamp) {

@@ -72,6 +72,20 @@ class TimestampUnwrapper {
   bool restarted_ = false;
 };
 
+/// LeapGuard tells a time that leaps ahead, as damage makes one, from a stream that goes on there.
+class LeapGuard {
+ public:
+  /// believes() is false for a time, milliseconds, ten seconds ahead of all before, unless the one
+  /// in front of it was near it.
+  bool believes(int64_t time);
+  /// reset() is for another place in the stream.
+  void reset() { *this = {}; }
+
+ private:
+  std::optional<int64_t> last_;
+  std::optional<int64_t> leap_;
+};
+
 /// StreamTime is the timeline of one stream's tags, which goes on where timestamps begin anew. One
 /// tag alone with a time of its own is damage, whether it leaps ahead or back.
 class StreamTime {

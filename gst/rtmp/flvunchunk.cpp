@@ -87,6 +87,7 @@ void FlvUnchunk::reset() {
   streamheader_caps_ = nullptr;
   group_known_ = false;
   expect_time_ = true;
+  leaps_.reset();
   headers_.clear();
   std::ranges::fill(warned_, false);
   warned_damage_ = false;
@@ -239,6 +240,8 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
       }
     }
   }
+  // One tag that leaps ahead must not tell how much of the stream is known, nor how far it is.
+  believed_ = !time || leaps_.believes(*time);
   {
     auto shared = shared_.lock();
     shared->tags++;
@@ -248,7 +251,7 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
         const auto last = shared->index.at_or_before(*time);
         start = !last || last->time + 1000 <= *time ? std::optional(offset) : start;
       }
-      shared->index.note_read(before, reader_.position(), time, start);
+      shared->index.note_read(before, reader_.position(), believed_ ? time : std::nullopt, start);
       if (header && !time) {
         shared->index.note_header(offset);
         if (!shared->pull && kept.body.size() > 0 && headers_.size() < FlvIndex::kMostHeaders) {
@@ -522,7 +525,7 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
   }
   const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
   const GstClockTime time = GST_BUFFER_DTS_OR_PTS(item.buffer.get());
-  {
+  if (believed_) {
     auto shared = shared_.lock();
     if (segment_.rate < 0 || pts > shared->segment.position ||
         !GST_CLOCK_TIME_IS_VALID(shared->segment.position)) {
@@ -530,7 +533,9 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
     }
   }
   const GstFlowReturn flow = pads_.push(item.track, std::move(item.buffer));
-  pads_.advance(time);
+  if (believed_) {
+    pads_.advance(time);
+  }
   if (item.track.type == MediaType::kVideo &&
       (segment_.flags & GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS) != 0) {
     skip_to_start_ = true;

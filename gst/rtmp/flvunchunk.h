@@ -198,6 +198,8 @@ class FlvUnchunk {
   GstPtr<GstCaps> streamheader_caps_;  ///< not yet read
   bool group_known_ = false;
   bool expect_time_ = true;
+  LeapGuard leaps_;
+  bool believed_ = true;  ///< the time of the tag under way
   bool script_amf3_ = false;
   bool warned_[kDemuxNotices] = {};
   bool warned_damage_ = false;

@@ -230,6 +230,7 @@ GstFlowReturn FlvUnchunk::find_start(int64_t time, bool snap_after, bool snap_ne
 void FlvUnchunk::start_reading(const IndexEntry& entry) {
   restore_formats(entry.offset);
   reader_.restart(entry.offset);
+  leaps_.reset();
   demuxer_.expect_time(entry.time, known_place(entry));
   pads_.set_discont();
   skip_to_start_ = false;

@@ -168,6 +168,7 @@ void FlvUnchunk::take_segment(GstEvent* event) {
   if (moved) {
     restore_formats(segment.start);
     reader_.restart(segment.start);
+    leaps_.reset();
     pads_.set_discont();
   }
   if (seek) {
@@ -197,6 +198,7 @@ void FlvUnchunk::take_flush_stop(guint32 seqnum) {
     }
   }
   reader_.restart(reader_.position() + reader_.held());
+  leaps_.reset();
   pads_.reset_flow();
   pads_.set_discont();
   end_of_segment_ = false;

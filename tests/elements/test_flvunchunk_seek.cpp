@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "flvunchunk_testing.h"
+#include "wire/flv.h"
 
 namespace {
 
@@ -456,6 +457,74 @@ TEST(FlvUnchunkSeek, ADamagedFile) {
   EXPECT_EQ(player.pictures(), range(90, kFrames));
   ASSERT_TRUE(player.seek(-1, kAccurate, 0, -1));
   EXPECT_GE(player.video().buffers.size(), kFrames - 6);
+}
+
+/// tag_at() is where the first tag of pictures from `from` on begins.
+size_t tag_at(const Octets& content, size_t from) {
+  rtmp::Cursor in(content);
+  in.take(13);
+  while (true) {
+    const size_t offset = content.size() - in.remaining();
+    const auto header = rtmp::flv::parse_tag_header(in);
+    if (!header || (offset >= from && header->type == kVideo)) {
+      return offset;
+    }
+    in.take(header->data_size + 4);
+  }
+}
+
+// The size of one tag leads far behind the end; its back pointer says otherwise.
+TEST(FlvUnchunkSeek, AScanBelievesNoSizeAlone) {
+  Octets content = film(kFrames);
+  content[tag_at(content, 4000) + 1] = 0x40;
+  Film file(content);
+  Unchunk demux(file.path());
+  demux.set_state(GST_STATE_PLAYING);
+  ASSERT_TRUE(demux.wait_for([&demux] { return !demux.tracks["video"].buffers.empty(); }));
+  auto pad = share(demux.track("video").pad.get());
+  demux.clear();
+  ASSERT_TRUE(gst_pad_send_event(
+      pad.get(),
+      gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kKey), GST_SEEK_TYPE_SET,
+                         static_cast<gint64>(3700 * kMs), GST_SEEK_TYPE_NONE, -1)));
+  ASSERT_TRUE(demux.wait_eos());
+  ASSERT_FALSE(demux.track("video").buffers.empty());
+  EXPECT_EQ(demux.track("video").pts(0), 3600 * kMs);
+}
+
+// Where a damaged timestamp leads says nothing of what is known, nor of how far the others are.
+TEST(FlvUnchunkSeek, ATimestampThatLeapsAheadLeadsNowhere) {
+  Octets content = film(kFrames);
+  content[tag_at(content, 4000) + 7] = 0x20;
+  Film file(content);
+  for (const bool played : {true, false}) {
+    SCOPED_TRACE(played);
+    Unchunk demux(file.path());
+    demux.set_state(GST_STATE_PLAYING);
+    ASSERT_TRUE(played ? demux.wait_eos() : demux.wait_for([&demux] {
+      return !demux.tracks["video"].buffers.empty();
+    }));
+    auto pad = share(demux.track("video").pad.get());
+    gint64 position = -1;
+    EXPECT_TRUE(gst_pad_query_position(pad.get(), GST_FORMAT_TIME, &position));
+    EXPECT_LT(position, static_cast<gint64>(5000 * kMs));
+    for (const auto& event : demux.track("audio").events) {
+      if (GST_EVENT_TYPE(event.get()) == GST_EVENT_GAP) {
+        GstClockTime begin = 0;
+        GstClockTime duration = 0;
+        gst_event_parse_gap(event.get(), &begin, &duration);
+        EXPECT_LT(begin + duration, 5000 * kMs);
+      }
+    }
+    demux.clear();
+    ASSERT_TRUE(gst_pad_send_event(
+        pad.get(),
+        gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kKey), GST_SEEK_TYPE_SET,
+                           static_cast<gint64>(3700 * kMs), GST_SEEK_TYPE_NONE, -1)));
+    ASSERT_TRUE(demux.wait_eos());
+    ASSERT_FALSE(demux.track("video").buffers.empty());
+    EXPECT_EQ(demux.track("video").pts(0), 3600 * kMs);
+  }
 }
 
 TEST(FlvUnchunkSeek, AFileThatGrows) {
