@@ -33,13 +33,15 @@ PacketClass packet_class_of(const DemuxTag& tag) {
 /// one.
 DemuxTag copy_of_header(const DemuxTag& tag) {
   constexpr size_t kMost = 64 * 1024;
-  DemuxTag copy = tag;
-  copy.body = {};
-  if (packet_class_of(tag) == PacketClass::kSequenceHeader && tag.body.size() <= kMost) {
-    std::vector<uint8_t> octets(tag.body.size());
-    tag.body.copy(0, octets);
-    copy.body = FlvOctets(adopt(gst_buffer_new_memdup(octets.data(), octets.size())).get());
+  DemuxTag copy;
+  if (tag.body.size() > kMost || packet_class_of(tag) != PacketClass::kSequenceHeader) {
+    return copy;
   }
+  std::vector<uint8_t> octets(tag.body.size());
+  tag.body.copy(0, octets);
+  copy.header = tag.header;
+  copy.offset = tag.offset;
+  copy.body = FlvOctets(adopt(gst_buffer_new_memdup(octets.data(), octets.size())).get());
   return copy;
 }
 
