@@ -181,7 +181,11 @@ void FlvUnchunk::restore_formats(uint64_t offset) {
     if (header >= offset || (pull && file_.read_tag(header, tag) != GST_FLOW_OK)) {
       break;
     }
-    if (const auto kept = headers_.find(header); !pull && kept != headers_.end()) {
+    if (!pull) {
+      const auto kept = headers_.find(header);
+      if (kept == headers_.end()) {
+        continue;  // It was too large.
+      }
       tag = kept->second;
     }
     items_.clear();
