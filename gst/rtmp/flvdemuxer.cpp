@@ -106,42 +106,30 @@ std::vector<TrackRef> FlvDemuxer::announced() const {
 void FlvDemuxer::expect_time(int64_t milliseconds, std::optional<uint64_t> offset) {
   expected_ = milliseconds;
   expected_at_ = offset;
-  time_.reset();
 }
 
-void FlvDemuxer::set_now(uint32_t timestamp, bool timed) {
-  constexpr int64_t kWrap = int64_t{1} << 32;
-  if (timed) {
-    const int64_t time = time_.unwrap(timestamp);
-    if (expected_) {
-      const int64_t distance = *expected_ - time + kWrap / 2;
-      epoch_ =
-          expected_at_ == offset_
-              ? *expected_ - time
-              : (distance >= 0 ? distance / kWrap : -((-distance + kWrap - 1) / kWrap)) * kWrap;
-      expected_.reset();
-    }
-    now_ = time + epoch_ - origin_;
-    raw_now_ = timestamp;
-    return;
-  }
+void FlvDemuxer::set_untimed_now(uint32_t timestamp) {
   // The timestamp of a header or script is no time that a clock should hear.
-  if (!time_.last()) {
+  if (expected_ || !time_.last()) {
     const int64_t time = expected_.value_or(timestamp);
     now_ = time - origin_;
     raw_now_ = static_cast<uint32_t>(time);
     return;
   }
   // Behind another file's header no timestamp of that file is known: the first may be anything.
-  const int64_t last = *time_.last();
   const uint32_t raw_last = time_.last_timestamp().value_or(timestamp);
   const auto step = near_step(timestamp, raw_last);
-  now_ = last + step.value_or(0) + epoch_ - origin_;
+  now_ = *time_.last() + step.value_or(0) - origin_;
   raw_now_ = step ? timestamp : raw_last;
 }
 
 void FlvDemuxer::see_frame(const rtmp::flv::TagHeader& header, MediaType type) {
-  set_now(header.timestamp, true);
+  if (expected_) {
+    time_.expect(*expected_, expected_at_ == offset_);
+    expected_.reset();
+  }
+  now_ = time_.unwrap(header.timestamp, type) - origin_;
+  raw_now_ = header.timestamp;
   if (type == MediaType::kVideo) {
     told_info_.see_picture(header.timestamp);
   }
@@ -197,7 +185,7 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
     if (first && (*packet)->kind == PacketKind::kCodedFrames) {
       see_frame(tag.header, type);
     } else if (first) {
-      set_now(tag.header.timestamp, false);
+      set_untimed_now(tag.header.timestamp);
     }
     const Bytes payload = (*packet)->payload;
     const auto offset =
@@ -545,7 +533,7 @@ void FlvDemuxer::demux_script(DemuxTag tag, Items& out) {
     notice(DemuxNotice::kEncrypted, {}, "The stream is encrypted (FLV's Filter bit).", out);
     return;
   }
-  set_now(tag.header.timestamp, false);
+  set_untimed_now(tag.header.timestamp);
   if (tag.body.empty()) {
     return;
   }

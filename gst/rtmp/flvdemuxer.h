@@ -67,6 +67,8 @@ class FlvDemuxer {
   void restart_time() { time_.restart(); }
   /// set_continues() says that the stream is read on and on, without a clock of upstream's.
   void set_continues(bool continues) { time_.set_continues(continues); }
+  /// clock() is the timeline as it stands behind the last tag.
+  const StreamTime& clock() const { return time_; }
   /// restarted() is true if timestamps began anew in the last tag.
   bool restarted() const { return time_.restarted(); }
   /// set_origin() is what is taken off all times, in milliseconds.
@@ -102,7 +104,7 @@ class FlvDemuxer {
   void take_packet(const rtmp::media::MediaPacket& packet, TrackRef ref, FlvOctets payload,
                    Items& out);
   void see_frame(const rtmp::flv::TagHeader& header, rtmp::media::MediaType type);
-  void set_now(uint32_t timestamp, bool timed);
+  void set_untimed_now(uint32_t timestamp);
   void take_configuration(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
                           Items& out);
   bool is_strange(const rtmp::media::MediaPacket& packet, TrackRef ref, Track& track,
@@ -124,7 +126,6 @@ class FlvDemuxer {
   std::optional<int64_t> expected_;
   std::optional<uint64_t> expected_at_;
   uint64_t offset_ = 0;  ///< of the tag under way
-  int64_t epoch_ = 0;    ///< what is added to unwrapped timestamps
   int64_t origin_ = 0;
   int64_t now_ = 0;       ///< DTS of the tag under way
   uint32_t raw_now_ = 0;  ///< the timestamp that belongs to it

@@ -35,15 +35,13 @@ bool may_be_of(uint8_t track, Bytes body) {
 /// Scan keeps the time of a walk from tag to tag.
 class Scan {
  public:
-  Scan(FlvIndex& index, std::optional<uint8_t> lead) : index_(index), lead_(lead) {
+  Scan(FlvIndex& index, std::optional<uint8_t> lead)
+      : index_(index), lead_(lead), time_(index.clock()) {
     time_.set_continues(true);
-    if (index.known_until() != INT64_MIN) {
-      // Twice: one tag alone would not be believed if what follows steps back.
-      time_.unwrap(static_cast<uint32_t>(index.known_until()));
-      time_.unwrap(static_cast<uint32_t>(index.known_until()));
-      epoch_ = index.known_until() - *time_.last();
-    }
   }
+  ~Scan() { index_.note_clock(index_.next_offset(), time_); }
+  Scan(const Scan&) = delete;
+  Scan& operator=(const Scan&) = delete;
   /// note() takes a tag at `offset`; nothing worth noting lies between `begin` and it.
   void note(const rtmp::flv::TagHeader& header, uint64_t begin, uint64_t offset, Bytes body) {
     const uint64_t end = offset + tag_size(header) + kBackPointerSize;
@@ -61,7 +59,7 @@ class Scan {
       index_.note_read(begin, end, std::nullopt, std::nullopt);
       return;
     }
-    const int64_t time = time_.unwrap(header.timestamp) + epoch_;
+    const int64_t time = time_.unwrap(header.timestamp, media_type(header));
     if (!leaps_.believes(time)) {
       index_.note_read(begin, end, std::nullopt, std::nullopt);
       return;
@@ -83,7 +81,6 @@ class Scan {
   rtmp::Buffer audio_;
   StreamTime time_;
   LeapGuard leaps_;
-  int64_t epoch_ = 0;
   int64_t last_start_ = INT64_MIN / 2;
 };
 
@@ -138,30 +135,56 @@ std::optional<uint64_t> FlvFile::size() const {
   return static_cast<uint64_t>(size);
 }
 
-std::optional<uint32_t> FlvFile::last_timestamp() {
-  const auto end = size();
-  if (!end || *end < kTagHeaderSize + kBackPointerSize) {
-    return std::nullopt;
-  }
-  GstPtr<GstBuffer> buffer;
-  if (read(*end - kBackPointerSize, kBackPointerSize, buffer) != GST_FLOW_OK) {
-    return std::nullopt;
-  }
-  std::array<uint8_t, kTagHeaderSize> octets;
-  if (gst_buffer_extract(buffer.get(), 0, octets.data(), kBackPointerSize) == kBackPointerSize) {
-    const uint32_t pointer = *rtmp::Cursor(octets).u32();
-    if (pointer >= kTagHeaderSize && pointer + kBackPointerSize <= *end &&
-        read(*end - kBackPointerSize - pointer, kTagHeaderSize, buffer) == GST_FLOW_OK &&
-        gst_buffer_extract(buffer.get(), 0, octets.data(), octets.size()) == octets.size()) {
-      rtmp::Cursor in(octets);
-      auto header = rtmp::flv::parse_tag_header(in);
-      // The end of a sequence and the like have the time of what was before, or none.
-      if (header && tag_size(*header) == pointer && is_media(*header)) {
-        return header->timestamp;
-      }
+/// Latest is the latest of the timestamps of a file's last frames: its sound may lie behind its
+/// pictures. The end of a sequence, metadata and the like have the time of what was before, or
+/// none.
+class FlvFile::Latest {
+ public:
+  void see(const rtmp::flv::TagHeader& header, Bytes body) {
+    if (!is_media(header) || header.data_size == 0 || !is_frame(class_of(header, body))) {
+      return;
+    }
+    seen_[static_cast<size_t>(media_type(header))] = true;
+    if (!time_ || static_cast<int32_t>(header.timestamp - *time_) > 0) {
+      time_ = header.timestamp;
     }
   }
-  return last_timestamp_by_search(*end);
+  bool has_both() const { return seen_[0] && seen_[1]; }
+  std::optional<uint32_t> time() const { return time_; }
+
+ private:
+  std::array<bool, 2> seen_ = {};
+  std::optional<uint32_t> time_;
+};
+
+std::optional<uint32_t> FlvFile::last_timestamp() {
+  // From back pointer to back pointer, as long as they are right.
+  constexpr int kMostTags = 64;
+  const auto end = size();
+  if (!end || *end == 0) {
+    return std::nullopt;
+  }
+  Latest latest;
+  uint64_t at = *end;
+  for (int i = 0; i < kMostTags && !latest.has_both() && at >= kBackPointerSize; i++) {
+    TagFront behind;
+    if (read_front(at, kBackPointerSize, behind) != GST_FLOW_OK) {
+      break;
+    }
+    const uint64_t size = uint64_t{behind.back_pointer} + kBackPointerSize;
+    TagFront front;
+    if (size > at || read_front(at - size, 0, front) != GST_FLOW_OK) {
+      break;
+    }
+    rtmp::Cursor in(front.bytes());
+    const auto header = tag_header(in);
+    if (!header || tag_size(*header) != behind.back_pointer) {
+      break;
+    }
+    latest.see(*header, in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
+    at -= size;
+  }
+  return latest.time() ? latest.time() : last_timestamp_by_search(*end);
 }
 
 std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
@@ -177,15 +200,14 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
     return std::nullopt;
   }
   reader.end();
-  std::optional<uint32_t> last;
+  Latest latest;
   while (true) {
     const FlvReadStep step = reader.next();
     if (step.kind == FlvReadStep::Kind::kTag) {
-      if (is_media(step.tag.header) && step.tag.header.data_size > 0) {
-        last = step.tag.header.timestamp;
-      }
+      const ClassFront front(step.tag);
+      latest.see(step.tag.header, front.bytes());
     } else if (step.kind == FlvReadStep::Kind::kEnd || step.kind == FlvReadStep::Kind::kWant) {
-      return last;
+      return latest.time();
     }
   }
 }
@@ -266,10 +288,8 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, std::optional<uint8_t
     const FlvReadStep step = reader->next();
     switch (step.kind) {
       case FlvReadStep::Kind::kTag: {
-        std::array<uint8_t, kClassOctets> octets;
-        const auto front = std::span(octets).first(std::min(octets.size(), step.tag.body.size()));
-        step.tag.body.copy(0, front);
-        scan.note(step.tag.header, index.next_offset(), step.tag.offset, front);
+        const ClassFront front(step.tag);
+        scan.note(step.tag.header, index.next_offset(), step.tag.offset, front.bytes());
         found = true;
         break;
       }

@@ -27,7 +27,7 @@ class FlvFile {
   /// size() is the file's as of now: it may be growing. Nothing if upstream does not know.
   std::optional<uint64_t> size() const;
 
-  /// last_timestamp() is that of the last whole tag, as it is in the file.
+  /// last_timestamp() is the latest of the file's last frames', as it is in the file.
   std::optional<uint32_t> last_timestamp();
   /// scan() reads tags' headers from where `index` ends until it knows every place up to `time`:
   /// key frames of the video track `lead`, if there is one. GST_FLOW_OK also at the file's end.
@@ -51,6 +51,7 @@ class FlvFile {
     size_t size = 0;
     rtmp::Bytes bytes() const { return rtmp::Bytes(octets.data(), size); }
   };
+  class Latest;
   GstFlowReturn read_front(uint64_t offset, size_t before, TagFront& out);
   std::optional<rtmp::flv::TagHeader> tag_header(rtmp::Cursor& in) const;
   std::optional<uint32_t> last_timestamp_by_search(uint64_t size);

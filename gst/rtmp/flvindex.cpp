@@ -33,6 +33,7 @@ void FlvIndex::distrust() {
   distrusted_ = true;
   next_offset_ = 0;
   next_time_ = INT64_MIN;
+  clock_ = {};
 }
 
 void FlvIndex::note_read(uint64_t begin, uint64_t end, std::optional<int64_t> time,
@@ -47,6 +48,12 @@ void FlvIndex::note_read(uint64_t begin, uint64_t end, std::optional<int64_t> ti
     if (start && !from_metadata_) {
       add({*time, *start});
     }
+  }
+}
+
+void FlvIndex::note_clock(uint64_t offset, const StreamTime& clock) {
+  if (offset == next_offset_) {
+    clock_ = clock;
   }
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "rtmp/flvmediainfo.h"
+#include "rtmp/flvtimeline.h"
 
 namespace gstrtmp {
 
@@ -29,6 +30,11 @@ class FlvIndex {
   int64_t known_until() const;
   /// next_offset() is where a scan has to go on.
   uint64_t next_offset() const { return next_offset_; }
+  /// note_clock() says what the timeline is at `offset`, after note_read(). Kept if that is
+  /// next_offset().
+  void note_clock(uint64_t offset, const StreamTime& clock);
+  /// clock() is the timeline at next_offset().
+  const StreamTime& clock() const { return clock_; }
   /// set_complete() says that there is nothing behind next_offset().
   void set_complete(bool complete) { complete_ = complete; }
 
@@ -56,6 +62,7 @@ class FlvIndex {
   bool complete_ = false;
   uint64_t next_offset_ = 0;
   int64_t next_time_ = INT64_MIN;
+  StreamTime clock_;
 };
 
 }  // namespace gstrtmp

@@ -11,6 +11,7 @@ using rtmp::flv::kFileHeaderSize;
 using rtmp::flv::kTagHeaderSize;
 using rtmp::flv::TagHeader;
 using rtmp::flv::TagType;
+using rtmp::media::MediaType;
 using rtmp::media::PacketClass;
 using Kind = FlvReadStep::Kind;
 
@@ -25,6 +26,11 @@ constexpr size_t kLargeTag = 256 * 1024;
 bool is_media(const TagHeader& header) {
   return static_cast<TagType>(header.type) == TagType::kAudio ||
          static_cast<TagType>(header.type) == TagType::kVideo;
+}
+
+MediaType media_type(const TagHeader& header) {
+  return static_cast<TagType>(header.type) == TagType::kVideo ? MediaType::kVideo
+                                                              : MediaType::kAudio;
 }
 
 PacketClass class_of(const TagHeader& header, rtmp::Bytes body) {

@@ -3,8 +3,18 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace gstrtmp {
+
+using rtmp::media::MediaType;
+
+namespace {
+
+// Milliseconds. What steps back further than this has begun anew.
+constexpr int32_t kLongStep = 2000;
+
+}  // namespace
 
 TagTime TrackClock::place(std::optional<int64_t> dts_ns, std::optional<int64_t> pts_ns,
                           int64_t shift_ms, int64_t earliest) {
@@ -55,37 +65,80 @@ bool LeapGuard::believes(int64_t time) {
   return true;
 }
 
-int64_t StreamTime::unwrap(uint32_t timestamp) {
-  constexpr int32_t kStepBack = -2000;
+int64_t StreamTime::unwrap(uint32_t timestamp, MediaType type) {
   restarted_ = false;
-  const auto back = [timestamp](const std::optional<uint32_t>& from) {
-    return from && static_cast<int32_t>(timestamp - *from) < kStepBack;
-  };
-  const bool undo = raw_.unconfirmed && raw_.before && !back(raw_.before) &&
-                    static_cast<int32_t>(timestamp - *raw_.before) < -kStepBack;
+  const bool undo = disproves_restart(timestamp, type);
   if (undo) {
-    time_ = *raw_.unconfirmed;
-    raw_.last = raw_.before;
+    now_ = *unconfirmed_;
   }
-  raw_.unconfirmed.reset();
-  if (!undo && continues_ && back(raw_.last) && back(raw_.before)) {
-    raw_.unconfirmed = time_;
-    time_.restart();
+  unconfirmed_.reset();
+  if (!undo && begins_anew(timestamp, type)) {
+    unconfirmed_ = now_;
+    now_.begin_anew();
     restarted_ = true;
   }
-  raw_.before = raw_.last;
-  raw_.last = timestamp;
-  return time_.unwrap(timestamp);
+  Raw& own = now_.of(type);
+  own.before = std::exchange(own.last, timestamp);
+  now_.raw = timestamp;
+  const int64_t time = now_.time.unwrap(timestamp);
+  if (expected_) {
+    constexpr int64_t kWrap = int64_t{1} << 32;
+    const int64_t distance = expected_->time - time;
+    const int64_t rounded = distance + kWrap / 2;
+    epoch_ = expected_->exact
+                 ? distance
+                 : (rounded >= 0 ? rounded / kWrap : -((-rounded + kWrap - 1) / kWrap)) * kWrap;
+    expected_.reset();
+  }
+  return time + epoch_;
+}
+
+bool StreamTime::begins_anew(uint32_t timestamp, MediaType type) const {
+  const auto back = [timestamp](const std::optional<uint32_t>& from) {
+    return from && static_cast<int32_t>(timestamp - *from) < -kLongStep;
+  };
+  return continues_ && back(now_.of(type).last) && back(now_.of(type).before);
+}
+
+/// disproves_restart() is true if the stream goes on as if the last tag had not been.
+bool StreamTime::disproves_restart(uint32_t timestamp, MediaType type) const {
+  if (!unconfirmed_) {
+    return false;
+  }
+  const auto own = unconfirmed_->of(type).last;
+  const auto last = own ? own : unconfirmed_->raw;
+  return last && std::abs(int64_t{static_cast<int32_t>(timestamp - *last)}) <= kLongStep;
+}
+
+StreamTime::Raw& StreamTime::State::of(MediaType type) {
+  return kinds[static_cast<size_t>(type)];
+}
+
+const StreamTime::Raw& StreamTime::State::of(MediaType type) const {
+  return kinds[static_cast<size_t>(type)];
+}
+
+/// begin_anew() is for all kinds.
+void StreamTime::State::begin_anew() {
+  time.restart();
+  raw.reset();
+  kinds = {};
 }
 
 void StreamTime::restart() {
-  time_.restart();
-  raw_ = {};
+  unconfirmed_.reset();
+  now_.begin_anew();
 }
 
-void StreamTime::reset() {
-  time_ = {};
-  raw_ = {};
+void StreamTime::expect(int64_t time, bool exact) {
+  now_ = {};
+  unconfirmed_.reset();
+  expected_ = {time, exact};
+}
+
+std::optional<int64_t> StreamTime::last() const {
+  const auto last = now_.time.last();
+  return last ? std::optional(*last + epoch_) : std::nullopt;
 }
 
 }  // namespace gstrtmp

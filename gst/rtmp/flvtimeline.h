@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <optional>
+
+#include "wire/enhanced.h"
 
 /// From running times to FLV timestamps, and back. No GStreamer in here: times are signed
 /// nanoseconds or milliseconds.
@@ -86,33 +89,53 @@ class LeapGuard {
   std::optional<int64_t> leap_;
 };
 
-/// StreamTime is the timeline of one stream's tags, which goes on where timestamps begin anew. One
-/// tag alone with a time of its own is damage, whether it leaps ahead or back.
+/// StreamTime is the timeline of one stream's tags, which goes on where timestamps begin anew:
+/// where those of one kind do, as sound may lie far from its pictures in a file. One tag alone with
+/// a time of its own is damage, whether it leaps ahead or back.
 class StreamTime {
  public:
-  int64_t unwrap(uint32_t timestamp);
+  /// unwrap() answers the time of the next tag, milliseconds.
+  int64_t unwrap(uint32_t timestamp, rtmp::media::MediaType type);
   /// restart() is for a file header in mid-stream.
   void restart();
-  /// reset() is for another place in the stream.
-  void reset();
+  /// expect() is for another place in the stream: the next tag is at `time`, or, if that is not
+  /// `exact`, at the time near it that its timestamp tells the lower 32 bits of.
+  void expect(int64_t time, bool exact);
   /// set_continues() says that timestamps that step back by more than two seconds, twice, begin
   /// anew, and are continued from the last one.
   void set_continues(bool continues) { continues_ = continues; }
   /// restarted() is true if that happened in the last unwrap(), until forget_restart().
   bool restarted() const { return restarted_; }
   void forget_restart() { restarted_ = false; }
-  std::optional<int64_t> last() const { return time_.last(); }
+  std::optional<int64_t> last() const;
   /// last_timestamp() is that of last(), as it stands in the tag.
-  std::optional<uint32_t> last_timestamp() const { return raw_.last; }
+  std::optional<uint32_t> last_timestamp() const { return now_.raw; }
 
  private:
-  struct RawTimes {
+  /// Raw are the last timestamps of one kind of tags.
+  struct Raw {
     std::optional<uint32_t> last;
     std::optional<uint32_t> before;
-    std::optional<TimestampUnwrapper> unconfirmed;  ///< as it was before times began anew
   };
-  TimestampUnwrapper time_;
-  RawTimes raw_;
+  struct State {
+    TimestampUnwrapper time;
+    std::optional<uint32_t> raw;  ///< of any kind
+    std::array<Raw, 2> kinds;     ///< by MediaType
+    Raw& of(rtmp::media::MediaType type);
+    const Raw& of(rtmp::media::MediaType type) const;
+    void begin_anew();
+  };
+  struct Expected {
+    int64_t time = 0;
+    bool exact = false;
+  };
+  bool begins_anew(uint32_t timestamp, rtmp::media::MediaType type) const;
+  bool disproves_restart(uint32_t timestamp, rtmp::media::MediaType type) const;
+
+  State now_;
+  std::optional<State> unconfirmed_;  ///< as it was before times began anew in the last tag
+  std::optional<Expected> expected_;
+  int64_t epoch_ = 0;  ///< what is added to unwrapped timestamps
   bool continues_ = false;
   bool restarted_ = false;
 };

@@ -50,6 +50,8 @@ struct FlvTrackPads::Pad {
   GstClockTime position = GST_CLOCK_TIME_NONE;  ///< sent up to here, gaps included
   GstClockTime decoded = GST_CLOCK_TIME_NONE;   ///< the last frame's DTS
   GstClockTime distance = 0;  ///< the longest between two frames, while not silent
+  GstClockTime lag = 0;       ///< the longest behind the other tracks
+  bool in_piece = false;      ///< it had a frame in this piece
   unsigned frames = 0;        ///< since the segment began, up to kFirstFrames
 };
 
@@ -193,6 +195,10 @@ GstFlowReturn FlvTrackPads::send(Pad& pad, GstPtr<GstBuffer> buffer) {
   if (!pad.silent && GST_CLOCK_TIME_IS_VALID(pad.decoded) && time > pad.decoded) {
     pad.distance = std::max(pad.distance, time - pad.decoded);
   }
+  if (segment_.rate > 0 && pad.track && time < front_) {
+    pad.lag = std::max(pad.lag, front_ - time);
+  }
+  pad.in_piece = true;
   pad.frames += pad.frames < kFirstFrames ? 1 : 0;
   pad.decoded = time;
   pad.silent = false;
@@ -245,6 +251,8 @@ void FlvTrackPads::set_segment(const GstSegment& segment, guint32 seqnum) {
     pad->decoded = GST_CLOCK_TIME_NONE;
     pad->frames = 0;
   }
+  front_ = 0;
+  piece_.reset();
   GstEvent* event = gst_event_new_segment(&segment);
   if (seqnum != GST_SEQNUM_INVALID) {
     gst_event_set_seqnum(event, seqnum);
@@ -268,12 +276,17 @@ void FlvTrackPads::send_gap(Pad& pad, GstClockTime until) {
   gst_pad_push_event(pad.pad, gst_event_new_gap(from, until - from));
 }
 
-void FlvTrackPads::advance(GstClockTime time) {
+bool FlvTrackPads::is_silent(const Pad& pad) const {
+  return pad.silent || (sound_skipped_ && pad.track && pad.track->type == MediaType::kAudio);
+}
+
+void FlvTrackPads::advance(GstClockTime time, TrackRef track) {
   if (segment_.rate < 0) {
     return;
   }
+  front_ = std::max(front_, time);
   for (auto& pad : pads_) {
-    if (!pad->exposed) {
+    if (!pad->exposed || pad->track == track) {
       continue;
     }
     if (!GST_CLOCK_TIME_IS_VALID(pad->position)) {
@@ -282,12 +295,27 @@ void FlvTrackPads::advance(GstClockTime time) {
     // Script messages come when they come, and nothing decodes them.
     const bool beginning = pad->track && pad->frames > 0 && pad->frames < kFirstFrames;
     const GstClockTime least = beginning ? kFirstSlack : kSlack;
+    const GstClockTime seen = std::max(2 * pad->distance, pad->lag + GST_SECOND);
     const GstClockTime slack =
-        pad->silent ? 0 : std::max(least, 2 * std::min(pad->distance, kLongestDistance));
+        is_silent(*pad) ? 0 : std::max(least, std::min(seen, 2 * kLongestDistance));
     if (time > pad->position + slack + kGapStep) {
       send_gap(*pad, time - slack);
     }
   }
+}
+
+void FlvTrackPads::begin_piece(GstClockTime begin, GstClockTime end) {
+  for (auto& pad : pads_) {
+    const bool silent = is_silent(*pad);
+    // One that is silent in all of it is told so first: what comes may wait for it.
+    const auto quiet = silent || pad->in_piece ? std::nullopt : piece_;
+    pad->in_piece = silent;
+    const auto gap = silent ? std::optional(Piece{begin, end}) : quiet;
+    if (pad->exposed && gap && gap->end > gap->begin) {
+      gst_pad_push_event(pad->pad, gst_event_new_gap(gap->begin, gap->end - gap->begin));
+    }
+  }
+  piece_ = Piece{begin, end};
 }
 
 void FlvTrackPads::set_silent(TrackRef track) {
@@ -303,10 +331,18 @@ void FlvTrackPads::set_discont() {
 }
 
 bool FlvTrackPads::all_past(GstClockTime time) const {
-  return std::ranges::all_of(pads_, [time](const auto& pad) {
-    return !pad->track || pad->silent ||
+  return std::ranges::all_of(pads_, [=, this](const auto& pad) {
+    return !pad->track || is_silent(*pad) ||
            (GST_CLOCK_TIME_IS_VALID(pad->decoded) && pad->decoded >= time);
   });
+}
+
+GstClockTime FlvTrackPads::longest_lag() const {
+  GstClockTime longest = 0;
+  for (const auto& pad : pads_) {
+    longest = std::max(longest, pad->lag + GST_SECOND);
+  }
+  return std::min(longest, kLongestDistance);
 }
 
 void FlvTrackPads::reset_flow() {

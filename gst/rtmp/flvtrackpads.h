@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,15 +46,22 @@ class FlvTrackPads {
   /// set_group() is for the tracks to come.
   void set_group(guint group) { group_ = group; }
 
-  /// advance() says that the stream has come to `time`: tracks that are far behind get a gap event,
-  /// so that nobody waits for them.
-  void advance(GstClockTime time);
+  /// advance() says that the stream has come to `time`, with a frame of `track`: other tracks that
+  /// are far behind get a gap event, so that nobody waits for them.
+  void advance(GstClockTime time, TrackRef track);
+  /// begin_piece() is for playing backwards: what comes lies between these times. Tracks that had
+  /// nothing in the last piece get a gap event for it.
+  void begin_piece(GstClockTime begin, GstClockTime end);
+  /// set_sound_skipped() says whether pictures alone are pushed.
+  void set_sound_skipped(bool skipped) { sound_skipped_ = skipped; }
   /// set_silent() says that nothing is to be expected of a track for now.
   void set_silent(TrackRef track);
   /// set_discont() marks the next buffer of each pad.
   void set_discont();
   /// all_past() is true if every track has been pushed up to `time` in decoding order.
   bool all_past(GstClockTime time) const;
+  /// longest_lag() is how far a track has been seen behind the others.
+  GstClockTime longest_lag() const;
   /// reset_flow() is for after a flush.
   void reset_flow();
   /// remove_all() is for when nothing streams any more.
@@ -62,11 +70,16 @@ class FlvTrackPads {
 
  private:
   struct Pad;
+  struct Piece {
+    GstClockTime begin = 0;
+    GstClockTime end = 0;
+  };
   Pad* find(TrackRef track) const;
   Pad& add(const std::string& name, const char* template_name);
   void update_collection();
   void start(Pad& pad);
   GstFlowReturn send(Pad& pad, GstPtr<GstBuffer> buffer);
+  bool is_silent(const Pad& pad) const;
   void send_gap(Pad& pad, GstClockTime until);
 
   GstElement* const element_;
@@ -79,6 +92,9 @@ class FlvTrackPads {
   GstPtr<GstTagList> tags_;
   guint group_ = 0;
   bool no_more_pads_ = false;
+  bool sound_skipped_ = false;
+  GstClockTime front_ = 0;  ///< how far the stream has come in this segment
+  std::optional<Piece> piece_;
 };
 
 }  // namespace gstrtmp

@@ -2,7 +2,6 @@
 #include "rtmp/flvunchunk.h"
 
 #include <algorithm>
-#include <array>
 
 #include "rtmp/flvunchunklog.h"
 
@@ -23,10 +22,8 @@ constexpr unsigned kMostDamageMessages = 100;
 
 /// packet_class_of() looks at the front of a tag's body. Script data is metadata.
 PacketClass packet_class_of(const DemuxTag& tag) {
-  std::array<uint8_t, kClassOctets> octets;
-  const auto front = std::span(octets).first(std::min(octets.size(), tag.body.size()));
-  tag.body.copy(0, front);
-  return is_media(tag.header) ? class_of(tag.header, front) : PacketClass::kMetadata;
+  return is_media(tag.header) ? class_of(tag.header, ClassFront(tag).bytes())
+                              : PacketClass::kMetadata;
 }
 
 /// copy_of_header() has its own memory; without a body if `tag` is no sequence header, or a large
@@ -109,7 +106,11 @@ GstFlowReturn FlvUnchunk::take_step(FlvReadStep& step, uint64_t before) {
       if (std::exchange(file_header_seen_, true) && before != 0) {
         demuxer_.restart_time();
       }
-      shared_.lock()->index.note_read(before, reader_.position(), std::nullopt, std::nullopt);
+      {
+        auto shared = shared_.lock();
+        shared->index.note_read(before, reader_.position(), std::nullopt, std::nullopt);
+        shared->index.note_clock(reader_.position(), demuxer_.clock());
+      }
       return GST_FLOW_OK;
     case Step::kDamage:
       take_damage(step.damage);
@@ -258,6 +259,7 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
         start = !last || last->time + 1000 <= *time ? std::optional(offset) : start;
       }
       shared->index.note_read(before, reader_.position(), believed_ ? time : std::nullopt, start);
+      shared->index.note_clock(reader_.position(), demuxer_.clock());
       if (header && !time) {
         shared->index.note_header(offset);
         if (!shared->pull && kept.body.size() > 0 && headers_.size() < FlvIndex::kMostHeaders) {
@@ -340,6 +342,7 @@ void FlvUnchunk::take_format(DemuxItem& item) {
   pads_.set_format(item.track, std::move(item.caps), std::move(tags));
   if (item.track.type == MediaType::kVideo) {
     lead_video_ = std::min(lead_video_.value_or(item.track.id), item.track.id);
+    pads_.set_sound_skipped(skips_sound());
   }
   auto shared = shared_.lock();
   shared->tracks = pads_.size();
@@ -372,6 +375,19 @@ void FlvUnchunk::set_duration(std::optional<GstClockTime> duration) {
     shared->duration = duration;
   }
   gst_element_post_message(element_, gst_message_new_duration_changed(GST_OBJECT(element_)));
+}
+
+/// learn_duration_at_end() is for streams that do not tell theirs, or not all of it.
+void FlvUnchunk::learn_duration_at_end() {
+  GstClockTime position = GST_CLOCK_TIME_NONE;
+  {
+    auto shared = shared_.lock();
+    position = shared->segment.position;
+    if (!GST_CLOCK_TIME_IS_VALID(position) || position <= shared->duration.value_or(0)) {
+      return;
+    }
+  }
+  set_duration(position);
 }
 
 void FlvUnchunk::take_notice(const DemuxItem& item) {
@@ -485,6 +501,7 @@ void FlvUnchunk::send_segment(const GstSegment& segment, guint32 seqnum) {
   }
   GST_DEBUG_OBJECT(element_, "segment %" GST_SEGMENT_FORMAT, &segment);
   pads_.set_segment(segment, seqnum);
+  pads_.set_sound_skipped(skips_sound());
 }
 
 void FlvUnchunk::ensure_segment() {
@@ -495,23 +512,35 @@ void FlvUnchunk::ensure_segment() {
   }
 }
 
+/// skips_sound() is true in trick modes that leave it out; of sound alone they leave out nothing.
+bool FlvUnchunk::skips_sound() const {
+  return (segment_.flags &
+          (GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO | GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS)) != 0 &&
+         lead_video_.has_value();
+}
+
 bool FlvUnchunk::is_skipped_by_trick_mode(const DemuxItem& item) const {
-  if (item.track.type == MediaType::kAudio) {
-    return (segment_.flags &
-            (GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO | GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS)) != 0 &&
-           lead_video_.has_value();
-  }
-  return (segment_.flags & GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS) != 0 && !item.key;
+  return item.track.type == MediaType::kAudio
+             ? skips_sound()
+             : (segment_.flags & GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS) != 0 && !item.key;
+}
+
+/// last_of() is where what is played of a segment ends: backwards, where it is begun.
+GstClockTime FlvUnchunk::last_of(const GstSegment& segment) {
+  return segment.rate < 0 && GST_CLOCK_TIME_IS_VALID(segment.stop) ? segment.stop - segment.offset
+                                                                   : segment.stop;
 }
 
 bool FlvUnchunk::is_past_stop(const DemuxItem& item) const {
-  if (!GST_CLOCK_TIME_IS_VALID(segment_.stop)) {
+  const GstClockTime stop = last_of(segment_);
+  if (!GST_CLOCK_TIME_IS_VALID(stop)) {
     return false;
   }
   const GstClockTime decoded = GST_BUFFER_DTS_OR_PTS(item.buffer.get());
   // The other tracks of the same time are near; a silent one is not waited for.
-  return decoded >= segment_.stop &&
-         (pads_.all_past(segment_.stop) || decoded >= segment_.stop + 2 * GST_SECOND);
+  return decoded >= stop &&
+         (pads_.all_past(stop) ||
+          decoded >= stop + std::max<GstClockTime>(2 * GST_SECOND, pads_.longest_lag()));
 }
 
 GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
@@ -538,10 +567,11 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
       shared->segment.position = pts;
     }
   }
-  const GstFlowReturn flow = pads_.push(item.track, std::move(item.buffer));
+  // First, so that a sink that waits for another track does not stop this one.
   if (believed_) {
-    pads_.advance(time);
+    pads_.advance(time, item.track);
   }
+  const GstFlowReturn flow = pads_.push(item.track, std::move(item.buffer));
   if (item.track.type == MediaType::kVideo &&
       (segment_.flags & GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS) != 0) {
     skip_to_start_ = true;

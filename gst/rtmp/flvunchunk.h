@@ -67,6 +67,7 @@ class FlvUnchunk {
     std::optional<IndexEntry> entry;
     Flush flush = Flush::kNone;
     bool leads_to(uint64_t start, guint32 number) const;
+    bool begins_at(uint64_t start) const { return entry && entry->offset == start; }
   };
   /// Shared is what other threads may ask for. Its lock is the innermost: nothing is called with
   /// it.
@@ -120,11 +121,14 @@ class FlvUnchunk {
   std::optional<uint64_t> known_place(const IndexEntry& entry);
   void restore_formats(uint64_t offset);
   void choose_origin(const DemuxTag& tag);
+  bool skips_sound() const;
   bool is_skipped_by_trick_mode(const DemuxItem& item) const;
+  static GstClockTime last_of(const GstSegment& segment);
   bool is_past_stop(const DemuxItem& item) const;
   GstFlowReturn see_frame(int64_t time);
   bool expects_more() const;
   void set_duration(std::optional<GstClockTime> duration);
+  void learn_duration_at_end();
   void send_segment(const GstSegment& segment, guint32 seqnum);
   void ensure_segment();
   bool post_if_nothing(const char* reason);
@@ -147,6 +151,7 @@ class FlvUnchunk {
   GstFlowReturn ask_index(int64_t until, Find find, std::optional<IndexEntry>& out);
   GstFlowReturn find_start(int64_t time, bool snap_after, bool snap_nearest, IndexEntry& out);
   void start_reading(const IndexEntry& entry);
+  GstClockTime time_of(const IndexEntry& entry) const;
   GstFlowReturn next_piece();
   GstFlowReturn skip_to_next_start();
   void learn_duration();

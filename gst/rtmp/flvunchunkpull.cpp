@@ -144,6 +144,8 @@ void FlvUnchunk::end_pulling(GstFlowReturn flow) {
         GST_CLOCK_TIME_IS_VALID(end)) {
       shared_.lock()->segment.position = end;
     } else if (segment_.rate > 0) {
+      // Files that were put together are longer than they tell.
+      learn_duration_at_end();
       // Behind the last frame's beginning: the next segment of a loop is to follow its end.
       auto shared = shared_.lock();
       shared->segment.position = std::max(shared->segment.position, shared->duration.value_or(0));
@@ -236,6 +238,12 @@ void FlvUnchunk::start_reading(const IndexEntry& entry) {
   skip_to_start_ = false;
 }
 
+/// time_of() is that of a place on our timeline.
+GstClockTime FlvUnchunk::time_of(const IndexEntry& entry) const {
+  return static_cast<GstClockTime>(std::max<int64_t>(entry.time - demuxer_.origin(), 0)) *
+         GST_MSECOND;
+}
+
 GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
   GstSegment segment = seek.segment;
   // The file may have grown.
@@ -258,8 +266,8 @@ GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
     // The segment's stop ends the first piece: what the metadata says comes next has not been seen.
     reverse_ = Reverse{entry, std::numeric_limits<uint64_t>::max()};
   } else if (snaps) {
-    const int64_t time = std::max<int64_t>(entry.time - demuxer_.origin(), 0);
-    segment.position = static_cast<GstClockTime>(time) * GST_MSECOND;
+    // The next key frame may lie behind the segment's stop: then nothing of it is to be shown.
+    segment.position = std::min(time_of(entry), segment.stop);
     segment.start = segment.time = segment.position;
     segment.offset = 0;
   }
@@ -272,7 +280,10 @@ GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
     gst_element_post_message(element_, message);
   }
   send_segment(segment, seek.seqnum);
-  return GST_FLOW_OK;
+  if (reverse_) {
+    pads_.begin_piece(std::max(time_of(entry), segment.start), last_of(segment));
+  }
+  return snaps && time_of(entry) > segment.stop ? GST_FLOW_EOS : GST_FLOW_OK;
 }
 
 /// next_piece() is for playing backwards: piece by piece towards the front, each forwards.
@@ -291,6 +302,7 @@ GstFlowReturn FlvUnchunk::next_piece() {
   }
   reverse_ = Reverse{*before, done.offset};
   start_reading(*before);
+  pads_.begin_piece(std::max(time_of(*before), segment_.start), time_of(done));
   return GST_FLOW_OK;
 }
 

@@ -216,6 +216,9 @@ void FlvUnchunk::take_eos(GstEvent* event) {
   }
   pads_.expose();
   pads_.no_more_pads();
+  if (format_ == GST_FORMAT_BYTES) {
+    learn_duration_at_end();
+  }
   if (!end_of_segment_) {
     pads_.push_event(gst_event_ref(event));
   }
@@ -264,8 +267,10 @@ bool FlvUnchunk::Seek::leads_to(uint64_t start, guint32 number) const {
       // Upstream gives numbers, or has been sent elsewhere since.
       return seqnum == number;
     case Flush::kNone:
+      // With a flush to come, a segment at the same place is an earlier seek's.
+      return seqnum == number || ((flags & GST_SEEK_FLAG_FLUSH) == 0 && begins_at(start));
     case Flush::kOthers:
-      return seqnum == number || (entry && entry->offset == start);
+      return seqnum == number || begins_at(start);
   }
   return false;
 }

@@ -5,6 +5,7 @@
 #include <bit>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 
 #include <gst/gst.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "common/glue.h"
 
@@ -117,6 +119,21 @@ inline Octets film(unsigned frames, uint32_t begin = 0, bool with_metadata = tru
     out = out + tag(kVideo, time, avc_frame(i % 10 == 0, 0, picture(24, static_cast<uint8_t>(i)))) +
           tag(kAudio, time, aac_frame(Octets{0x21, static_cast<uint8_t>(i), 3})) +
           tag(kAudio, time + 20, aac_frame(Octets{0x21, static_cast<uint8_t>(i), 4}));
+  }
+  return out;
+}
+
+/// lagging_film() is film() with its sound `lag` milliseconds behind in the file.
+inline Octets lagging_film(unsigned frames, uint32_t lag) {
+  Octets out = file_header() + tag(kVideo, 0, avc_header()) + tag(kAudio, 0, aac_header());
+  const uint32_t end = frames * 40;
+  for (uint32_t time = 0; time < end + lag; time += 40) {
+    if (time < end) {
+      out = out + tag(kVideo, time, avc_frame(time % 400 == 0, 0, picture(24, 1)));
+    }
+    if (time >= lag) {
+      out = out + tag(kAudio, time - lag, aac_frame({1, 2}));
+    }
   }
   return out;
 }
@@ -429,6 +446,70 @@ inline bool send_seek(GstPad* pad, double rate, int flags, gint64 start, gint64 
   return gst_pad_send_event(
       pad, gst_event_new_seek(rate, GST_FORMAT_TIME, static_cast<GstSeekFlags>(flags),
                               GST_SEEK_TYPE_SET, start, GST_SEEK_TYPE_SET, stop));
+}
+
+// ---- files ----
+
+/// Film is a file with this content, while it is there.
+class Film {
+ public:
+  explicit Film(const Octets& content) {
+    path_ = testing::TempDir() + "unchunk-" + std::to_string(getpid()) + "-" +
+            std::to_string(number_++) + ".flv";
+    append(content);
+  }
+  ~Film() { unlink(path_.c_str()); }
+  void append(const Octets& content) {
+    std::ofstream out(path_, std::ios::binary | std::ios::app);
+    out.write(reinterpret_cast<const char*>(content.data()),
+              static_cast<std::streamsize>(content.size()));
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  static inline int number_ = 0;
+  std::string path_;
+};
+
+/// Player plays a file to its end, and then where it is sent.
+struct Player {
+  explicit Player(const std::string& path) : demux(path) {
+    demux.set_state(GST_STATE_PLAYING);
+    EXPECT_TRUE(demux.wait_eos());
+  }
+  /// seek() waits for the end of what it leads to.
+  bool seek(double rate, int flags, gint64 start, gint64 stop = -1) {
+    demux.clear();
+    auto pad = share(demux.track("video").pad.get());
+    const bool done = send_seek(pad.get(), rate, flags, start, stop);
+    return done &&
+           ((flags & GST_SEEK_FLAG_SEGMENT) != 0
+                ? demux.wait_for([this] { return video().count(GST_EVENT_SEGMENT_DONE) > 0; })
+                : demux.wait_eos());
+  }
+  Track& video() { return demux.tracks["video"]; }
+  Track& audio() { return demux.tracks["audio"]; }
+  std::vector<unsigned> pictures() {
+    std::vector<unsigned> out;
+    for (size_t i = 0; i < video().buffers.size(); i++) {
+      out.push_back(static_cast<unsigned>(video().pts(i) / (40 * kMs)));
+    }
+    return out;
+  }
+  gint64 duration() {
+    gint64 duration = -1;
+    gst_pad_query_duration(video().pad.get(), GST_FORMAT_TIME, &duration);
+    return duration;
+  }
+  Unchunk demux;
+};
+
+inline std::vector<unsigned> range(unsigned begin, unsigned end) {
+  std::vector<unsigned> out;
+  for (unsigned i = begin; i < end; i++) {
+    out.push_back(i);
+  }
+  return out;
 }
 
 }  // namespace unchunktest

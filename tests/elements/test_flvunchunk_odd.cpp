@@ -113,6 +113,58 @@ TEST(FlvUnchunkOdd, TimestampsThatBeginAnewAreContinued) {
   EXPECT_LT(video.pts(199), 8100 * GST_MSECOND);
 }
 
+TEST(FlvUnchunkOdd, SoundFarFromItsPicturesIsNoNewBeginning) {
+  // The last one has all its sound behind all its pictures.
+  for (const uint32_t lag : {2120u, 3520u, 5000u, 12'000u}) {
+    Unchunk demux;
+    demux.open();
+    demux.push_all(lagging_film(300, lag));
+    for (const char* name : {"video", "audio"}) {
+      Track& track = demux.track(name);
+      ASSERT_EQ(track.buffers.size(), 300u) << name << lag;
+      EXPECT_EQ(track.pts(0), 0u) << name << lag;
+      EXPECT_EQ(track.pts(299), 299 * 40 * kMs) << name << lag;
+    }
+  }
+}
+
+TEST(FlvUnchunkOdd, ATrackThatLagsGetsNoGapsOnceThatIsKnown) {
+  Unchunk demux;
+  demux.open();
+  demux.push_all(lagging_film(300, 5000));
+  Track& audio = demux.track("audio");
+  for (const auto& event : audio.events) {
+    if (GST_EVENT_TYPE(event.get()) == GST_EVENT_GAP) {
+      GstClockTime time = 0;
+      gst_event_parse_gap(event.get(), &time, nullptr);
+      EXPECT_LT(time, 2000 * kMs) << "in front of its first frame";
+    }
+  }
+  ASSERT_EQ(audio.buffers.size(), 300u);
+}
+
+TEST(FlvUnchunkOdd, WhatLagsBeginsAnewWithTheRest) {
+  Unchunk demux;
+  demux.open();
+  const Octets again = lagging_film(300, 1000);
+  demux.push_all(lagging_film(300, 1000) + Octets(again.begin() + 13, again.end()));
+  for (const char* name : {"video", "audio"}) {
+    Track& track = demux.track(name);
+    ASSERT_EQ(track.buffers.size(), 600u) << name;
+    EXPECT_GE(track.pts(300), 299 * 40 * kMs) << name;
+    EXPECT_LT(track.pts(599), 26'000 * kMs) << name;
+  }
+}
+
+TEST(FlvUnchunkOdd, TheDurationIsKnownAtTheEnd) {
+  Unchunk demux;
+  demux.open();
+  demux.push_all(film(100, 0, false));
+  gint64 duration = -1;
+  EXPECT_TRUE(gst_pad_query_duration(demux.track("video").pad.get(), GST_FORMAT_TIME, &duration));
+  EXPECT_EQ(duration, static_cast<gint64>(3980 * kMs));
+}
+
 TEST(FlvUnchunkOdd, OneTimestampAloneIsNoNewBeginning) {
   for (const uint32_t strange : {0u, 900'000u}) {
     Unchunk demux;

@@ -97,6 +97,22 @@ TEST(FlvUnchunkPushSeek, BehindTheSeeksFlushAnySegmentIsIts) {
   EXPECT_EQ(demux.track("video").segment().start, 2500 * kMs);
 }
 
+TEST(FlvUnchunkPushSeek, TheSegmentOfAnEarlierSeekIsNotALatersAtTheSamePlace) {
+  PushedFilm demux(film(kFrames));
+  // Both are read towards from the last key frame that is known.
+  ASSERT_TRUE(demux.seek(kAccurate, 2500 * kMs));
+  const gint64 offset = demux.offset;
+  const guint32 first = demux.seqnum;
+  demux.flush(first);
+  ASSERT_TRUE(demux.seek(kAccurate, 3500 * kMs));
+  ASSERT_EQ(demux.offset, offset);
+  demux.segment_from(offset);
+  demux.flush(demux.seqnum);
+  demux.segment_from(offset);
+  demux.rest_from(offset);
+  EXPECT_EQ(demux.track("video").segment().start, 3500 * kMs);
+}
+
 TEST(FlvUnchunkPushSeek, ASeekThatWasNotCarriedOutIsNotTakenUpLater) {
   PushedFilm demux(indexed_film(0));
   ASSERT_TRUE(demux.seek(kAccurate, 2500 * kMs));

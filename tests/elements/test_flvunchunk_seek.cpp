@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // flvunchunk and files: pull mode, duration, seeks of all kinds, files that grow or are cut off.
 #include <cstdlib>
-#include <fstream>
 #include <future>
 #include <optional>
-
-#include <unistd.h>
 
 #include "flvunchunk_testing.h"
 #include "wire/flv.h"
@@ -13,68 +10,6 @@
 namespace {
 
 using namespace unchunktest;  // NOLINT: the tests' own vocabulary
-
-class Film {
- public:
-  explicit Film(const Octets& content) {
-    path_ = testing::TempDir() + "unchunk-" + std::to_string(getpid()) + "-" +
-            std::to_string(number_++) + ".flv";
-    append(content);
-  }
-  ~Film() { unlink(path_.c_str()); }
-  void append(const Octets& content) {
-    std::ofstream out(path_, std::ios::binary | std::ios::app);
-    out.write(reinterpret_cast<const char*>(content.data()),
-              static_cast<std::streamsize>(content.size()));
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  static inline int number_ = 0;
-  std::string path_;
-};
-
-struct Player {
-  explicit Player(const std::string& path) : demux(path) {
-    demux.set_state(GST_STATE_PLAYING);
-    EXPECT_TRUE(demux.wait_eos());
-  }
-  /// seek() waits for the end of what it leads to.
-  bool seek(double rate, int flags, gint64 start, gint64 stop = -1) {
-    demux.clear();
-    auto pad = share(demux.track("video").pad.get());
-    const bool done = gst_pad_send_event(
-        pad.get(), gst_event_new_seek(rate, GST_FORMAT_TIME, static_cast<GstSeekFlags>(flags),
-                                      GST_SEEK_TYPE_SET, start, GST_SEEK_TYPE_SET, stop));
-    return done &&
-           ((flags & GST_SEEK_FLAG_SEGMENT) != 0
-                ? demux.wait_for([this] { return video().count(GST_EVENT_SEGMENT_DONE) > 0; })
-                : demux.wait_eos());
-  }
-  Track& video() { return demux.tracks["video"]; }
-  Track& audio() { return demux.tracks["audio"]; }
-  std::vector<unsigned> pictures() {
-    std::vector<unsigned> out;
-    for (size_t i = 0; i < video().buffers.size(); i++) {
-      out.push_back(static_cast<unsigned>(video().pts(i) / (40 * kMs)));
-    }
-    return out;
-  }
-  gint64 duration() {
-    gint64 duration = -1;
-    gst_pad_query_duration(video().pad.get(), GST_FORMAT_TIME, &duration);
-    return duration;
-  }
-  Unchunk demux;
-};
-
-std::vector<unsigned> range(unsigned begin, unsigned end) {
-  std::vector<unsigned> out;
-  for (unsigned i = begin; i < end; i++) {
-    out.push_back(i);
-  }
-  return out;
-}
 
 TEST(FlvUnchunkSeek, AFileIsReadWhole) {
   Film film_(film(kFrames));
@@ -161,66 +96,6 @@ TEST(FlvUnchunkSeek, SegmentsGoOnWithoutAFlush) {
   EXPECT_GT(player.video().segment().base, 0u) << "running time goes on";
 }
 
-TEST(FlvUnchunkSeek, BackwardsInPieces) {
-  for (const Octets& content : {film(kFrames), indexed_film(0)}) {
-    Film file(content);
-    Player player(file.path());
-    ASSERT_TRUE(player.seek(-1, kAccurate, 400 * kMs, 1400 * kMs));
-    // Of the last one what the segment has.
-    std::vector<unsigned> expected = range(30, 36);
-    for (unsigned begin : {20u, 10u}) {
-      for (unsigned frame : range(begin, begin + 10)) {
-        expected.push_back(frame);
-      }
-    }
-    ASSERT_EQ(player.pictures(), expected);
-    for (size_t i = 0; i < expected.size(); i++) {
-      EXPECT_EQ(player.video().has(i, GST_BUFFER_FLAG_DISCONT), i == 0 || i == 6 || i == 16) << i;
-    }
-    EXPECT_EQ(player.video().segment().rate, -1.0);
-    // The whole of it.
-    ASSERT_TRUE(player.seek(-2, kAccurate, 0, -1));
-    EXPECT_EQ(player.pictures().size(), kFrames);
-    EXPECT_EQ(player.pictures().front(), 90u);
-    EXPECT_EQ(player.pictures().back(), 9u);
-  }
-}
-
-TEST(FlvUnchunkSeek, BackwardsPastAWrongPlaceInTheIndex) {
-  Film file(indexed_film(7, 20));
-  Player player(file.path());
-  ASSERT_TRUE(player.seek(-1, kAccurate, 400 * kMs, 1400 * kMs));
-  std::vector<unsigned> expected = range(30, 36);
-  for (unsigned begin : {20u, 10u}) {
-    const auto piece = range(begin, begin + 10);
-    expected.insert(expected.end(), piece.begin(), piece.end());
-  }
-  EXPECT_EQ(player.pictures(), expected);
-  EXPECT_EQ(player.demux.stat("octets-skipped"), 0u);
-}
-
-TEST(FlvUnchunkSeek, BackwardsFromInFrontOfAWrongPlaceInTheIndex) {
-  // The place of picture 40 is told to be among those before it.
-  Film file(indexed_film(-600, 40));
-  Player player(file.path());
-  ASSERT_TRUE(player.seek(-1, kAccurate, 1200 * kMs, 1400 * kMs));
-  EXPECT_EQ(player.pictures(), range(30, 36));
-}
-
-TEST(FlvUnchunkSeek, BackwardsWithoutReadingWhatIsBehind) {
-  Film file(film(3000));
-  Unchunk demux(file.path());
-  demux.hold(true);
-  demux.set_state(GST_STATE_PLAYING);
-  ASSERT_TRUE(demux.wait_for([&demux] { return !demux.tracks["video"].buffers.empty(); }));
-  demux.clear();
-  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), -1, kAccurate, 0, 1000 * kMs));
-  demux.hold(false);
-  ASSERT_TRUE(demux.wait_eos());
-  EXPECT_EQ(demux.track("video").pts(0), 800 * kMs);
-  EXPECT_LT(demux.stat("tags"), 600u) << "of 9,000";
-}
-
 TEST(FlvUnchunkSeek, TwoThreadsAtOnce) {
   Film file(film(kFrames));
   Unchunk demux(file.path());
@@ -291,37 +166,43 @@ TEST(FlvUnchunkSeek, KeyFramesAreThoseOfTheDefaultTrack) {
   }
 }
 
-TEST(FlvUnchunkSeek, BackwardsFromWhereItStands) {
-  // The last picture is shown behind what counts as the file's end.
-  Film file(film(kFrames) + tag(kVideo, 3990, avc_frame(false, 500, picture(9, 1))));
-  Player player(file.path());
-  const auto seek = [&player](double rate, GstSeekType start_type, gint64 start) {
-    player.demux.clear();
-    return gst_pad_send_event(player.video().pad.get(),
-                              gst_event_new_seek(rate, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
-                                                 start_type, start, GST_SEEK_TYPE_NONE, -1)) &&
-           player.demux.wait_eos();
-  };
-  ASSERT_TRUE(seek(-1, GST_SEEK_TYPE_NONE, 0));
-  EXPECT_EQ(player.video().segment().stop, 3990 * kMs);
-  EXPECT_EQ(player.video().segment().offset, 0u);
-  EXPECT_EQ(player.video().buffers.size(), kFrames + 1);
-  EXPECT_FALSE(seek(1, GST_SEEK_TYPE_SET, 5000 * kMs)) << "behind the stop that stays";
+TEST(FlvUnchunkSeek, SoundFarFromItsPicturesIsNoNewBeginningOfAScan) {
+  Film file(lagging_film(300, 5000));
+  Unchunk demux(file.path());
+  demux.hold(true);
+  demux.set_state(GST_STATE_PLAYING);
+  ASSERT_TRUE(demux.wait_for([&] { return !demux.track("video").buffers.empty(); }));
+  auto pad = share(demux.track("video").pad.get());
+  ASSERT_TRUE(send_seek(pad.get(), 1, kAccurate, 9000 * kMs));
+  demux.hold(false);
+  ASSERT_TRUE(demux.wait_eos());
+  EXPECT_EQ(demux.track("video").pts(0), 8800 * kMs);
+  EXPECT_EQ(demux.track("video").buffers.size(), 80u);
+  ASSERT_FALSE(demux.track("audio").buffers.empty());
+  EXPECT_EQ(demux.track("audio").pts(demux.track("audio").buffers.size() - 1), 11'960 * kMs);
 }
 
-TEST(FlvUnchunkSeek, InLeaps) {
+TEST(FlvUnchunkSeek, TheNextKeyFrameMayLieBehindTheStop) {
   Film file(film(kFrames));
   Player player(file.path());
-  const int leaps = kFlush | GST_SEEK_FLAG_TRICKMODE | GST_SEEK_FLAG_TRICKMODE_KEY_UNITS;
-  ASSERT_TRUE(player.seek(8, leaps, 0));
-  EXPECT_EQ(player.pictures(), (std::vector<unsigned>{0, 10, 20, 30, 40, 50, 60, 70, 80, 90}));
-  EXPECT_TRUE(player.audio().buffers.empty());
-  ASSERT_TRUE(player.seek(-8, leaps, 0, -1));
-  EXPECT_EQ(player.pictures(), (std::vector<unsigned>{90, 80, 70, 60, 50, 40, 30, 20, 10, 0}));
-  ASSERT_TRUE(
-      player.seek(2, kFlush | GST_SEEK_FLAG_TRICKMODE | GST_SEEK_FLAG_TRICKMODE_NO_AUDIO, 0));
-  EXPECT_EQ(player.pictures(), range(0, kFrames));
-  EXPECT_TRUE(player.audio().buffers.empty());
+  ASSERT_TRUE(player.seek(1, kKey | GST_SEEK_FLAG_SNAP_AFTER, 1000 * kMs, 1100 * kMs));
+  EXPECT_EQ(player.video().segment().start, 1100 * kMs);
+  EXPECT_TRUE(player.video().buffers.empty());
+}
+
+TEST(FlvUnchunkSeek, TheEndOfASequenceIsNotTheFilesEnd) {
+  for (const uint32_t time : {0u, 2000u}) {
+    Film file(film(kFrames) + tag(kVideo, time, Octets{0x17, 2, 0, 0, 0}));
+    Unchunk demux(file.path());
+    demux.hold(true);
+    demux.set_state(GST_STATE_PLAYING);
+    ASSERT_TRUE(demux.wait_for([&] { return demux.has("video"); }));
+    demux.hold(false);
+    ASSERT_TRUE(demux.wait_eos());
+    gint64 duration = -1;
+    gst_pad_query_duration(demux.track("video").pad.get(), GST_FORMAT_TIME, &duration);
+    EXPECT_EQ(duration, static_cast<gint64>(3980 * kMs)) << time;
+  }
 }
 
 TEST(FlvUnchunkSeek, ManyInARow) {
