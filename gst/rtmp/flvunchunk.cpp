@@ -81,6 +81,7 @@ void FlvUnchunk::reset() {
   warned_late_ = false;
   told_nothing_ = false;
   reverse_.reset();
+  approach_.reset();
   skip_to_start_ = false;
   end_of_segment_ = false;
   streamheader_caps_ = nullptr;
@@ -338,6 +339,9 @@ void FlvUnchunk::take_format(DemuxItem& item) {
   GST_DEBUG_OBJECT(element_, "%s track %u: %" GST_PTR_FORMAT,
                    item.track.type == MediaType::kVideo ? "video" : "audio", item.track.id,
                    item.caps.get());
+  if (approach_) {
+    approach_->forget(item.track);  // A key frame follows.
+  }
   auto tags = track_tags(demuxer_.track_info(item.track), item.caps.get());
   pads_.set_format(item.track, std::move(item.caps), std::move(tags));
   if (item.track.type == MediaType::kVideo) {
@@ -557,6 +561,11 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
   }
   if (is_skipped_by_trick_mode(item)) {
     return GST_FLOW_OK;
+  }
+  if (approach_) {
+    if (const GstFlowReturn flow = hold_back(item); flow != GST_FLOW_OK || !item.buffer) {
+      return flow;
+    }
   }
   const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
   const GstClockTime time = GST_BUFFER_DTS_OR_PTS(item.buffer.get());

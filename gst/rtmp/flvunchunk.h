@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -100,6 +101,14 @@ class FlvUnchunk {
     int64_t time = 0;        ///< ms on the stream's timeline, the origin not taken off
     uint32_t timestamp = 0;  ///< as the sender counts
   };
+  /// Approach is the way to the start of a segment through octets that have to be read to find it:
+  /// what is needed of it is the last key frame in front of the start, and what follows that.
+  struct Approach {
+    GstClockTime start = 0;
+    std::map<TrackRef, std::vector<GstPtr<GstBuffer>>> pictures;
+    size_t octets = 0;
+    void forget(TrackRef track);
+  };
   /// Reverse is the piece of the file that is played while the rate is negative.
   struct Reverse {
     IndexEntry begin;
@@ -129,6 +138,8 @@ class FlvUnchunk {
   bool expects_more() const;
   void set_duration(std::optional<GstClockTime> duration);
   void learn_duration_at_end();
+  GstFlowReturn hold_back(DemuxItem& item);
+  GstFlowReturn end_approach();
   void send_segment(const GstSegment& segment, guint32 seqnum);
   void ensure_segment();
   bool post_if_nothing(const char* reason);
@@ -198,7 +209,8 @@ class FlvUnchunk {
   std::optional<uint8_t> lead_video_;  ///< whose key frames are where decoding can begin
   std::optional<int64_t> first_time_;
   std::optional<Reverse> reverse_;
-  bool skip_to_start_ = false;  ///< trick mode: the next tag of use is the next key frame
+  std::optional<Approach> approach_;  ///< push mode
+  bool skip_to_start_ = false;        ///< trick mode: the next tag of use is the next key frame
   bool end_of_segment_ = false;
   GstPtr<GstCaps> streamheader_caps_;  ///< not yet read
   bool group_known_ = false;

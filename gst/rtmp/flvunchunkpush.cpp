@@ -7,6 +7,7 @@
 /// connection.
 namespace gstrtmp {
 
+using rtmp::media::MediaType;
 using Step = FlvReadStep::Kind;
 
 namespace {
@@ -108,6 +109,49 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
   return flow;
 }
 
+/// hold_back() takes the frame if it is not known yet whether it is needed, or known that not.
+GstFlowReturn FlvUnchunk::hold_back(DemuxItem& item) {
+  // What decoders of sound may want in front of what they are to put out.
+  constexpr GstClockTime kSoundBefore = GST_SECOND;
+  constexpr size_t kMostOctets = 64 << 20;
+  const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
+  const bool arrived = pts >= approach_->start;
+  if (item.track.type == MediaType::kAudio) {
+    if (pts + kSoundBefore < approach_->start) {
+      item.buffer = nullptr;
+    }
+    return arrived && !lead_video_ ? end_approach() : GST_FLOW_OK;
+  }
+  if (item.key && pts <= approach_->start) {
+    approach_->forget(item.track);
+  }
+  const bool leads = item.track.id == lead_video_.value_or(0);
+  if ((arrived && leads) || approach_->octets > kMostOctets) {
+    return end_approach();
+  }
+  approach_->octets += gst_buffer_get_size(item.buffer.get());
+  approach_->pictures[item.track].push_back(std::move(item.buffer));
+  return GST_FLOW_OK;
+}
+
+void FlvUnchunk::Approach::forget(TrackRef track) {
+  for (const auto& picture : pictures[track]) {
+    octets -= gst_buffer_get_size(picture.get());
+  }
+  pictures.erase(track);
+}
+
+GstFlowReturn FlvUnchunk::end_approach() {
+  const auto approach = std::exchange(approach_, std::nullopt);
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (const auto& [track, pictures] : approach->pictures) {
+    for (const auto& picture : pictures) {
+      flow = flow == GST_FLOW_OK ? pads_.push(track, picture) : flow;
+    }
+  }
+  return flow;
+}
+
 void FlvUnchunk::take_stream_start(GstEvent* event) {
   guint group = 0;
   if (!gst_event_parse_group_id(event, &group)) {
@@ -164,6 +208,7 @@ void FlvUnchunk::take_segment(GstEvent* event) {
       shared->file_size = static_cast<uint64_t>(size);
     }
   }
+  approach_.reset();
   const bool moved = segment.start != reader_.position() + reader_.held();
   if (moved) {
     restore_formats(segment.start);
@@ -177,6 +222,7 @@ void FlvUnchunk::take_segment(GstEvent* event) {
     }
     pads_.set_discont();
     send_segment(seek->segment, seek->seqnum);
+    approach_ = Approach{seek->segment.start, {}, 0};
   } else {
     // Somebody else's seek: where it leads is not known, but nothing before it counts any more.
     if (moved && expect_time_) {
@@ -198,6 +244,7 @@ void FlvUnchunk::take_flush_stop(guint32 seqnum) {
     }
   }
   reader_.restart(reader_.position() + reader_.held());
+  approach_.reset();
   leaps_.reset();
   pads_.reset_flow();
   pads_.set_discont();
@@ -213,6 +260,9 @@ void FlvUnchunk::take_eos(GstEvent* event) {
   }
   if (post_if_nothing("It ended.")) {
     return;
+  }
+  if (approach_) {
+    end_approach();
   }
   pads_.expose();
   pads_.no_more_pads();

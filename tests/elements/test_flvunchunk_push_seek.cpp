@@ -75,6 +75,31 @@ TEST(FlvUnchunkPushSeek, PushedOctetsAreReadTowardsWhatIsNotKnown) {
   EXPECT_EQ(demux.stat("octets-skipped"), 0u);
 }
 
+TEST(FlvUnchunkPushSeek, WhatLiesOnTheWayIsNotPushed) {
+  struct Place {
+    GstClockTime start, key;
+  };
+  // The last one is behind the end.
+  for (const Place& place : {Place{3500 * kMs, 3200 * kMs}, Place{3600 * kMs, 3600 * kMs},
+                             Place{9000 * kMs, 3600 * kMs}}) {
+    PushedFilm demux(film(kFrames));
+    ASSERT_TRUE(demux.seek(kAccurate, place.start));
+    ASSERT_LT(demux.offset, 3000);
+    demux.flush(demux.seqnum);
+    demux.segment_from(demux.offset);
+    demux.rest_from(demux.offset);
+    const Track& video = demux.track("video");
+    ASSERT_FALSE(video.buffers.empty());
+    EXPECT_EQ(video.pts(0), place.key);
+    EXPECT_TRUE(video.has(0, GST_BUFFER_FLAG_DISCONT));
+    EXPECT_EQ(video.buffers.size(), (4000 * kMs - place.key) / (40 * kMs));
+    for (const auto& sound : demux.track("audio").buffers) {
+      EXPECT_GE(GST_BUFFER_PTS(sound.get()) + GST_SECOND, place.start);
+    }
+    EXPECT_EQ(video.count(GST_EVENT_EOS), 1u);
+  }
+}
+
 TEST(FlvUnchunkPushSeek, ASegmentThatIsNotTheSeeksLeavesItWaiting) {
   PushedFilm demux(indexed_film(0));
   ASSERT_TRUE(demux.seek(kKey, 2500 * kMs));
