@@ -32,20 +32,6 @@ Answer look_at(const FlvOctets& payload, Answer (*find)(Bytes)) {
   return find(joined.contiguous().value_or(Bytes()));
 }
 
-/// Front is the first octets, wherever they lie.
-template <size_t kSize>
-class Front {
- public:
-  explicit Front(const FlvOctets& octets) : size_(std::min(kSize, octets.size())) {
-    octets.copy(0, std::span(octets_).first(size_));
-  }
-  Bytes bytes() const { return Bytes(octets_.data(), size_); }
-
- private:
-  std::array<uint8_t, kSize> octets_;
-  size_t size_;
-};
-
 bool begins_with_start_code(const FlvOctets& payload) {
   const Front<4> front(payload);
   const Bytes octets = front.bytes();
@@ -124,11 +110,10 @@ void FlvDemuxer::set_untimed_now(uint32_t timestamp) {
 }
 
 void FlvDemuxer::see_frame(const rtmp::flv::TagHeader& header, MediaType type) {
-  if (expected_) {
-    time_.expect(*expected_, expected_at_ == offset_);
-    expected_.reset();
-  }
-  now_ = time_.unwrap(header.timestamp, type) - origin_;
+  now_ = (expected_ ? time_.unwrap_at(*expected_, expected_at_ == offset_, header.timestamp, type)
+                    : time_.unwrap(header.timestamp, type)) -
+         origin_;
+  expected_.reset();
   raw_now_ = header.timestamp;
   if (type == MediaType::kVideo) {
     told_info_.see_picture(header.timestamp);

@@ -69,7 +69,10 @@ class Scan {
     if (start) {
       last_start_ = time;
     }
-    index_.note_read(begin, end, time, start ? std::optional(offset) : std::nullopt);
+    // Its pictures tell up to where the places are known: sound may lie far ahead of them.
+    const bool tells = !lead_ || media_type(header) == MediaType::kVideo;
+    index_.note_read(begin, end, tells ? std::optional(time) : std::nullopt,
+                     start ? std::optional(offset) : std::nullopt);
   }
   /// restart() is for a file header.
   void restart() { time_.restart(); }
@@ -136,8 +139,8 @@ std::optional<uint64_t> FlvFile::size() const {
 }
 
 /// Latest is the latest of the timestamps of a file's last frames: its sound may lie behind its
-/// pictures. The end of a sequence, metadata and the like have the time of what was before, or
-/// none.
+/// pictures. One that is far ahead of all others is damaged. The end of a sequence, metadata and
+/// the like have the time of what was before, or none.
 class FlvFile::Latest {
  public:
   void see(const rtmp::flv::TagHeader& header, Bytes body) {
@@ -145,16 +148,31 @@ class FlvFile::Latest {
       return;
     }
     seen_[static_cast<size_t>(media_type(header))] = true;
-    if (!time_ || static_cast<int32_t>(header.timestamp - *time_) > 0) {
-      time_ = header.timestamp;
-    }
+    first_ = first_.value_or(header.timestamp);
+    times_.push_back(static_cast<int32_t>(header.timestamp - *first_));
   }
   bool has_both() const { return seen_[0] && seen_[1]; }
-  std::optional<uint32_t> time() const { return time_; }
+  /// time() is nothing if there is none that another is near.
+  std::optional<uint32_t> time() {
+    constexpr int64_t kNear = 10'000;
+    std::ranges::sort(times_);
+    for (size_t i = times_.size(); i-- > 1;) {
+      if (int64_t{times_[i]} - times_[i - 1] <= kNear) {
+        return *first_ + static_cast<uint32_t>(times_[i]);
+      }
+    }
+    return std::nullopt;
+  }
+  /// any() is the first that was seen otherwise.
+  std::optional<uint32_t> any() {
+    const auto near = time();
+    return near ? near : first_;
+  }
 
  private:
   std::array<bool, 2> seen_ = {};
-  std::optional<uint32_t> time_;
+  std::optional<uint32_t> first_;
+  std::vector<int32_t> times_;  ///< from the first one
 };
 
 std::optional<uint32_t> FlvFile::last_timestamp() {
@@ -166,7 +184,8 @@ std::optional<uint32_t> FlvFile::last_timestamp() {
   }
   Latest latest;
   uint64_t at = *end;
-  for (int i = 0; i < kMostTags && !latest.has_both() && at >= kBackPointerSize; i++) {
+  for (int i = 0; i < kMostTags && !(latest.has_both() && latest.time()) && at >= kBackPointerSize;
+       i++) {
     TagFront behind;
     if (read_front(at, kBackPointerSize, behind) != GST_FLOW_OK) {
       break;
@@ -184,7 +203,8 @@ std::optional<uint32_t> FlvFile::last_timestamp() {
     latest.see(*header, in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
     at -= size;
   }
-  return latest.time() ? latest.time() : last_timestamp_by_search(*end);
+  const auto time = latest.any();
+  return time ? time : last_timestamp_by_search(*end);
 }
 
 std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
@@ -204,10 +224,10 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
   while (true) {
     const FlvReadStep step = reader.next();
     if (step.kind == FlvReadStep::Kind::kTag) {
-      const ClassFront front(step.tag);
+      const Front<kClassOctets> front(step.tag.body);
       latest.see(step.tag.header, front.bytes());
     } else if (step.kind == FlvReadStep::Kind::kEnd || step.kind == FlvReadStep::Kind::kWant) {
-      return latest.time();
+      return latest.any();
     }
   }
 }
@@ -288,7 +308,7 @@ GstFlowReturn FlvFile::scan(FlvIndex& index, int64_t time, std::optional<uint8_t
     const FlvReadStep step = reader->next();
     switch (step.kind) {
       case FlvReadStep::Kind::kTag: {
-        const ClassFront front(step.tag);
+        const Front<kClassOctets> front(step.tag.body);
         scan.note(step.tag.header, index.next_offset(), step.tag.offset, front.bytes());
         found = true;
         break;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -77,6 +79,20 @@ class FlvOctets {
   size_t count_ = 0;
   size_t size_ = 0;
   bool borrows_ = false;  ///< some of it lies, or lay, in buffers that want to be told
+};
+
+/// Front is the first octets, wherever they lie.
+template <size_t kSize>
+class Front {
+ public:
+  explicit Front(const FlvOctets& octets) : size_(std::min(kSize, octets.size())) {
+    octets.copy(0, std::span(octets_).first(size_));
+  }
+  rtmp::Bytes bytes() const { return rtmp::Bytes(octets_.data(), size_); }
+
+ private:
+  std::array<uint8_t, kSize> octets_;
+  size_t size_;
 };
 
 }  // namespace gstrtmp

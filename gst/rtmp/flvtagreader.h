@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <span>
-
 #include "common/glue.h"
 #include "rtmp/flvoctets.h"
 #include "rtmp/flvresync.h"
@@ -33,19 +29,6 @@ struct DemuxTag {
   uint64_t offset = 0;  ///< in the stream, of the tag's first octet
   FlvOctets body;
   bool after_loss = false;  ///< something was skipped in front of it
-};
-
-/// ClassFront is what class_of() needs of a tag's body.
-class ClassFront {
- public:
-  explicit ClassFront(const DemuxTag& tag) : size_(std::min(octets_.size(), tag.body.size())) {
-    tag.body.copy(0, std::span(octets_).first(size_));
-  }
-  rtmp::Bytes bytes() const { return rtmp::Bytes(octets_).first(size_); }
-
- private:
-  std::array<uint8_t, kClassOctets> octets_;
-  const size_t size_;
 };
 
 /// FlvDamage is a place where octets had to be skipped.

@@ -43,11 +43,12 @@ int64_t TimestampUnwrapper::unwrap(uint32_t timestamp) {
   if (last_) {
     const int64_t raw_last = *last_ - offset_;
     time = raw_last + static_cast<int32_t>(timestamp - static_cast<uint32_t>(raw_last));
-    if (restarted_ && time < raw_last) {
+    if (next_ || (restarted_ && time < raw_last)) {
       time = timestamp;
-      offset_ = *last_ - time;
+      offset_ = next_.value_or(*last_) - time;
     }
   }
+  next_.reset();
   restarted_ = false;
   last_ = time + offset_;
   return *last_;
@@ -70,43 +71,65 @@ int64_t StreamTime::unwrap(uint32_t timestamp, MediaType type) {
   const bool undo = disproves_restart(timestamp, type);
   if (undo) {
     now_ = *unconfirmed_;
+    disproved_ = true;
   }
   unconfirmed_.reset();
   if (!undo && begins_anew(timestamp, type)) {
-    unconfirmed_ = now_;
+    const State before = now_;
     now_.begin_anew();
+    now_.time.restart_at(*before.furthest());
+    // What says so again is believed, whatever the other kinds say.
+    if (!(disproved_ && restarted_by_ == type)) {
+      unconfirmed_ = before;
+    }
+    restarted_by_ = type;
+    disproved_ = false;
     restarted_ = true;
+  } else if (restarted_by_ == type) {
+    disproved_ = false;
   }
-  Raw& own = now_.of(type);
-  own.before = std::exchange(own.last, timestamp);
-  now_.raw = timestamp;
   const int64_t time = now_.time.unwrap(timestamp);
-  if (expected_) {
-    constexpr int64_t kWrap = int64_t{1} << 32;
-    const int64_t distance = expected_->time - time;
-    const int64_t rounded = distance + kWrap / 2;
-    epoch_ = expected_->exact
-                 ? distance
-                 : (rounded >= 0 ? rounded / kWrap : -((-rounded + kWrap - 1) / kWrap)) * kWrap;
-    expected_.reset();
+  for (Raw* raw : {&now_.of(type), &now_.any}) {
+    raw->before = std::exchange(raw->last, timestamp);
+    raw->time = time;
   }
   return time + epoch_;
 }
 
+int64_t StreamTime::unwrap_at(int64_t time, bool exact, uint32_t timestamp, MediaType type) {
+  constexpr int64_t kWrap = int64_t{1} << 32;
+  now_ = {};
+  unconfirmed_.reset();
+  disproved_ = false;
+  epoch_ = 0;
+  const int64_t distance = time - unwrap(timestamp, type);
+  const int64_t rounded = distance + kWrap / 2;
+  epoch_ = exact ? distance
+                 : (rounded >= 0 ? rounded / kWrap : -((-rounded + kWrap - 1) / kWrap)) * kWrap;
+  return *last();
+}
+
 bool StreamTime::begins_anew(uint32_t timestamp, MediaType type) const {
+  const Raw& own = now_.of(type);
   const auto back = [timestamp](const std::optional<uint32_t>& from) {
     return from && static_cast<int32_t>(timestamp - *from) < -kLongStep;
   };
-  return continues_ && back(now_.of(type).last) && back(now_.of(type).before);
+  // Where there is one of its kind only, another kind's has to bear it out.
+  return continues_ && back(own.last) && back(own.before ? own.before : now_.any.before);
 }
 
-/// disproves_restart() is true if the stream goes on as if the last tag had not been.
+/// disproves_restart() is true if the stream goes on as if the last tag had not been. A kind that
+/// stopped long before does not tell.
 bool StreamTime::disproves_restart(uint32_t timestamp, MediaType type) const {
+  constexpr int64_t kLongBefore = 10'000;
   if (!unconfirmed_) {
     return false;
   }
-  const auto own = unconfirmed_->of(type).last;
-  const auto last = own ? own : unconfirmed_->raw;
+  const Raw& own = unconfirmed_->of(type);
+  if (own.last && own.time < *unconfirmed_->furthest() - kLongBefore) {
+    return false;
+  }
+  const auto last = own.last ? own.last : unconfirmed_->any.last;
   return last && std::abs(int64_t{static_cast<int32_t>(timestamp - *last)}) <= kLongStep;
 }
 
@@ -118,22 +141,27 @@ const StreamTime::Raw& StreamTime::State::of(MediaType type) const {
   return kinds[static_cast<size_t>(type)];
 }
 
+/// furthest() is where the kind that is ahead has come to.
+std::optional<int64_t> StreamTime::State::furthest() const {
+  std::optional<int64_t> out;
+  for (const Raw& raw : kinds) {
+    if (raw.last) {
+      out = std::max(out.value_or(raw.time), raw.time);
+    }
+  }
+  return out;
+}
+
 /// begin_anew() is for all kinds.
 void StreamTime::State::begin_anew() {
-  time.restart();
-  raw.reset();
+  any = {};
   kinds = {};
 }
 
 void StreamTime::restart() {
   unconfirmed_.reset();
   now_.begin_anew();
-}
-
-void StreamTime::expect(int64_t time, bool exact) {
-  now_ = {};
-  unconfirmed_.reset();
-  expected_ = {time, exact};
+  now_.time.restart();
 }
 
 std::optional<int64_t> StreamTime::last() const {

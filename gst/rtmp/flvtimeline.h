@@ -67,12 +67,15 @@ class TimestampUnwrapper {
   /// restart() says that another file begins here, whose timestamps may begin anew: if they step
   /// back, they are continued from the last one.
   void restart() { restarted_ = true; }
+  /// restart_at() says that the next timestamp is `time`.
+  void restart_at(int64_t time) { next_ = time; }
   std::optional<int64_t> last() const { return last_; }
 
  private:
   std::optional<int64_t> last_;  ///< with the offset
   int64_t offset_ = 0;
   bool restarted_ = false;
+  std::optional<int64_t> next_;
 };
 
 /// LeapGuard tells a time that leaps ahead, as damage makes one, from a stream that goes on there.
@@ -98,44 +101,43 @@ class StreamTime {
   int64_t unwrap(uint32_t timestamp, rtmp::media::MediaType type);
   /// restart() is for a file header in mid-stream.
   void restart();
-  /// expect() is for another place in the stream: the next tag is at `time`, or, if that is not
+  /// unwrap_at() is that at another place in the stream: the tag is at `time`, or, if that is not
   /// `exact`, at the time near it that its timestamp tells the lower 32 bits of.
-  void expect(int64_t time, bool exact);
+  int64_t unwrap_at(int64_t time, bool exact, uint32_t timestamp, rtmp::media::MediaType type);
   /// set_continues() says that timestamps that step back by more than two seconds, twice, begin
-  /// anew, and are continued from the last one.
+  /// anew, and are continued from where the stream has come to.
   void set_continues(bool continues) { continues_ = continues; }
   /// restarted() is true if that happened in the last unwrap(), until forget_restart().
   bool restarted() const { return restarted_; }
   void forget_restart() { restarted_ = false; }
   std::optional<int64_t> last() const;
   /// last_timestamp() is that of last(), as it stands in the tag.
-  std::optional<uint32_t> last_timestamp() const { return now_.raw; }
+  std::optional<uint32_t> last_timestamp() const { return now_.any.last; }
 
  private:
   /// Raw are the last timestamps of one kind of tags.
   struct Raw {
     std::optional<uint32_t> last;
     std::optional<uint32_t> before;
+    int64_t time = 0;  ///< the last one's, without the epoch
   };
   struct State {
     TimestampUnwrapper time;
-    std::optional<uint32_t> raw;  ///< of any kind
-    std::array<Raw, 2> kinds;     ///< by MediaType
+    Raw any;                   ///< of any kind
+    std::array<Raw, 2> kinds;  ///< by MediaType
     Raw& of(rtmp::media::MediaType type);
     const Raw& of(rtmp::media::MediaType type) const;
+    std::optional<int64_t> furthest() const;
     void begin_anew();
-  };
-  struct Expected {
-    int64_t time = 0;
-    bool exact = false;
   };
   bool begins_anew(uint32_t timestamp, rtmp::media::MediaType type) const;
   bool disproves_restart(uint32_t timestamp, rtmp::media::MediaType type) const;
 
   State now_;
   std::optional<State> unconfirmed_;  ///< as it was before times began anew in the last tag
-  std::optional<Expected> expected_;
-  int64_t epoch_ = 0;  ///< what is added to unwrapped timestamps
+  std::optional<rtmp::media::MediaType> restarted_by_;  ///< the last new beginning, of this kind
+  bool disproved_ = false;                              ///< by the tag behind it
+  int64_t epoch_ = 0;                                   ///< what is added to unwrapped timestamps
   bool continues_ = false;
   bool restarted_ = false;
 };

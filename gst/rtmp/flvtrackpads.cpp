@@ -195,7 +195,9 @@ GstFlowReturn FlvTrackPads::send(Pad& pad, GstPtr<GstBuffer> buffer) {
   if (!pad.silent && GST_CLOCK_TIME_IS_VALID(pad.decoded) && time > pad.decoded) {
     pad.distance = std::max(pad.distance, time - pad.decoded);
   }
-  if (segment_.rate > 0 && pad.track && time < front_) {
+  // What lies in front of the segment, and one step back, is no lag.
+  if (segment_.rate > 0 && pad.track && time < front_ && time >= segment_.start &&
+      !(GST_CLOCK_TIME_IS_VALID(pad.decoded) && time < pad.decoded)) {
     pad.lag = std::max(pad.lag, front_ - time);
   }
   pad.in_piece = true;
@@ -364,6 +366,9 @@ void FlvTrackPads::remove_all() {
   segment_seqnum_ = GST_SEQNUM_INVALID;
   tags_ = nullptr;
   no_more_pads_ = false;
+  sound_skipped_ = false;
+  front_ = 0;
+  piece_.reset();
 }
 
 }  // namespace gstrtmp

@@ -22,7 +22,7 @@ constexpr unsigned kMostDamageMessages = 100;
 
 /// packet_class_of() looks at the front of a tag's body. Script data is metadata.
 PacketClass packet_class_of(const DemuxTag& tag) {
-  return is_media(tag.header) ? class_of(tag.header, ClassFront(tag).bytes())
+  return is_media(tag.header) ? class_of(tag.header, Front<kClassOctets>(tag.body).bytes())
                               : PacketClass::kMetadata;
 }
 
@@ -75,6 +75,7 @@ void FlvUnchunk::reset() {
   unplayable_.clear();
   lead_video_.reset();
   first_time_.reset();
+  latest_ = 0;
   held_scripts_.clear();
   held_script_octets_ = 0;
   chosen_ = {};
@@ -239,10 +240,12 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
   std::optional<int64_t> time;
   std::optional<uint64_t> start;
   bool header = false;
+  bool tells = true;  // up to where the places to begin at are known
   for (const DemuxItem& item : items_) {
     header |= item.kind == Item::kCaps;
     if (item.kind == Item::kFrame) {
       time = item.time + demuxer_.origin();
+      tells = !lead_video_ || item.track.type == MediaType::kVideo;
       if (item.key && item.track == TrackRef{MediaType::kVideo, lead_video_.value_or(0)}) {
         start = offset;
       }
@@ -259,7 +262,8 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
         const auto last = shared->index.at_or_before(*time);
         start = !last || last->time + 1000 <= *time ? std::optional(offset) : start;
       }
-      shared->index.note_read(before, reader_.position(), believed_ ? time : std::nullopt, start);
+      shared->index.note_read(before, reader_.position(), believed_ && tells ? time : std::nullopt,
+                              start);
       shared->index.note_clock(reader_.position(), demuxer_.clock());
       if (header && !time) {
         shared->index.note_header(offset);
@@ -340,7 +344,7 @@ void FlvUnchunk::take_format(DemuxItem& item) {
                    item.track.type == MediaType::kVideo ? "video" : "audio", item.track.id,
                    item.caps.get());
   if (approach_) {
-    approach_->forget(item.track);  // A key frame follows.
+    release(item.track);
   }
   auto tags = track_tags(demuxer_.track_info(item.track), item.caps.get());
   pads_.set_format(item.track, std::move(item.caps), std::move(tags));
@@ -381,17 +385,17 @@ void FlvUnchunk::set_duration(std::optional<GstClockTime> duration) {
   gst_element_post_message(element_, gst_message_new_duration_changed(GST_OBJECT(element_)));
 }
 
-/// learn_duration_at_end() is for streams that do not tell theirs, or not all of it.
+/// learn_duration_at_end() is for streams that do not tell theirs, or not all of it: what was read
+/// to its end is known.
 void FlvUnchunk::learn_duration_at_end() {
-  GstClockTime position = GST_CLOCK_TIME_NONE;
   {
     auto shared = shared_.lock();
-    position = shared->segment.position;
-    if (!GST_CLOCK_TIME_IS_VALID(position) || position <= shared->duration.value_or(0)) {
+    if (end_of_segment_ || latest_ <= shared->duration.value_or(0) ||
+        (shared->file_size && reader_.position() < *shared->file_size)) {
       return;
     }
   }
-  set_duration(position);
+  set_duration(latest_);
 }
 
 void FlvUnchunk::take_notice(const DemuxItem& item) {
@@ -556,6 +560,9 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
     return flow;
   }
   if (is_past_stop(item)) {
+    if (approach_) {
+      end_approach();
+    }
     end_of_segment_ = true;
     return GST_FLOW_EOS;
   }
@@ -570,6 +577,7 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
   const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
   const GstClockTime time = GST_BUFFER_DTS_OR_PTS(item.buffer.get());
   if (believed_) {
+    latest_ = std::max(latest_, pts);
     auto shared = shared_.lock();
     if (segment_.rate < 0 || pts > shared->segment.position ||
         !GST_CLOCK_TIME_IS_VALID(shared->segment.position)) {

@@ -105,9 +105,9 @@ class FlvUnchunk {
   /// what is needed of it is the last key frame in front of the start, and what follows that.
   struct Approach {
     GstClockTime start = 0;
+    uint64_t from = 0;  ///< where in the octets the last key frame lies
     std::map<TrackRef, std::vector<GstPtr<GstBuffer>>> pictures;
-    size_t octets = 0;
-    void forget(TrackRef track);
+    size_t held = 0;
   };
   /// Reverse is the piece of the file that is played while the rate is negative.
   struct Reverse {
@@ -139,6 +139,7 @@ class FlvUnchunk {
   void set_duration(std::optional<GstClockTime> duration);
   void learn_duration_at_end();
   GstFlowReturn hold_back(DemuxItem& item);
+  GstFlowReturn release(TrackRef track);
   GstFlowReturn end_approach();
   void send_segment(const GstSegment& segment, guint32 seqnum);
   void ensure_segment();
@@ -208,6 +209,7 @@ class FlvUnchunk {
   bool told_nothing_ = false;          ///< by an ERROR
   std::optional<uint8_t> lead_video_;  ///< whose key frames are where decoding can begin
   std::optional<int64_t> first_time_;
+  GstClockTime latest_ = 0;  ///< PTS of what was pushed
   std::optional<Reverse> reverse_;
   std::optional<Approach> approach_;  ///< push mode
   bool skip_to_start_ = false;        ///< trick mode: the next tag of use is the next key frame

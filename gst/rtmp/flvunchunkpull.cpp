@@ -256,8 +256,11 @@ GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
   const bool before = (seek.flags & GST_SEEK_FLAG_SNAP_BEFORE) != 0;
   const bool after = (seek.flags & GST_SEEK_FLAG_SNAP_AFTER) != 0;
   IndexEntry entry;
-  const GstFlowReturn flow =
-      find_start(position, snaps && after && !before, snaps && after && before, entry);
+  const bool nearest = snaps && after && before;
+  GstFlowReturn flow = find_start(position, snaps && after && !before, nearest, entry);
+  if (flow == GST_FLOW_OK && nearest && time_of(entry) > segment.stop) {
+    flow = find_start(position, false, false, entry);
+  }
   if (flow != GST_FLOW_OK) {
     return flow;
   }
@@ -283,7 +286,7 @@ GstFlowReturn FlvUnchunk::carry_out(Seek seek) {
   if (reverse_) {
     pads_.begin_piece(std::max(time_of(entry), segment.start), last_of(segment));
   }
-  return snaps && time_of(entry) > segment.stop ? GST_FLOW_EOS : GST_FLOW_OK;
+  return !reverse_ && snaps && time_of(entry) > segment.stop ? GST_FLOW_EOS : GST_FLOW_OK;
 }
 
 /// next_piece() is for playing backwards: piece by piece towards the front, each forwards.

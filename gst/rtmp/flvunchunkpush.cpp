@@ -113,42 +113,54 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
 GstFlowReturn FlvUnchunk::hold_back(DemuxItem& item) {
   // What decoders of sound may want in front of what they are to put out.
   constexpr GstClockTime kSoundBefore = GST_SECOND;
-  constexpr size_t kMostOctets = 64 << 20;
+  // Pictures hold the octets around them, too.
+  constexpr uint64_t kMostOctets = 64 << 20;
+  constexpr size_t kMostPictures = 10'000;
   const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
-  const bool arrived = pts >= approach_->start;
-  if (item.track.type == MediaType::kAudio) {
-    if (pts + kSoundBefore < approach_->start) {
-      item.buffer = nullptr;
+  const bool picture = item.track.type == MediaType::kVideo;
+  if (picture && item.key && pts <= approach_->start) {
+    auto& held = approach_->pictures[item.track];
+    approach_->held -= held.size();
+    held.clear();
+    if (item.track.id == lead_video_.value_or(0)) {
+      approach_->from = reader_.position();
     }
-    return arrived && !lead_video_ ? end_approach() : GST_FLOW_OK;
   }
-  if (item.key && pts <= approach_->start) {
-    approach_->forget(item.track);
-  }
-  const bool leads = item.track.id == lead_video_.value_or(0);
-  if ((arrived && leads) || approach_->octets > kMostOctets) {
+  // Whichever track is there first: a sink may have to wait long for the next picture.
+  if ((believed_ && pts >= approach_->start) || approach_->held >= kMostPictures ||
+      reader_.position() - approach_->from > kMostOctets) {
     return end_approach();
   }
-  approach_->octets += gst_buffer_get_size(item.buffer.get());
-  approach_->pictures[item.track].push_back(std::move(item.buffer));
+  if (picture) {
+    approach_->held++;
+    approach_->pictures[item.track].push_back(std::move(item.buffer));
+  } else if (pts + kSoundBefore < approach_->start) {
+    item.buffer = nullptr;
+  }
   return GST_FLOW_OK;
 }
 
-void FlvUnchunk::Approach::forget(TrackRef track) {
-  for (const auto& picture : pictures[track]) {
-    octets -= gst_buffer_get_size(picture.get());
+/// release() pushes what is held of a track.
+GstFlowReturn FlvUnchunk::release(TrackRef track) {
+  GstFlowReturn flow = GST_FLOW_OK;
+  auto held = std::exchange(approach_->pictures[track], {});
+  approach_->held -= held.size();
+  for (auto& picture : held) {
+    if (flow == GST_FLOW_OK) {
+      flow = pads_.push(track, std::move(picture));
+    }
   }
-  pictures.erase(track);
+  return flow;
 }
 
 GstFlowReturn FlvUnchunk::end_approach() {
-  const auto approach = std::exchange(approach_, std::nullopt);
   GstFlowReturn flow = GST_FLOW_OK;
-  for (const auto& [track, pictures] : approach->pictures) {
-    for (const auto& picture : pictures) {
-      flow = flow == GST_FLOW_OK ? pads_.push(track, picture) : flow;
+  for (const auto& [track, held] : approach_->pictures) {
+    if (flow == GST_FLOW_OK) {
+      flow = release(track);
     }
   }
+  approach_.reset();
   return flow;
 }
 
@@ -222,7 +234,7 @@ void FlvUnchunk::take_segment(GstEvent* event) {
     }
     pads_.set_discont();
     send_segment(seek->segment, seek->seqnum);
-    approach_ = Approach{seek->segment.start, {}, 0};
+    approach_ = Approach{seek->segment.position, segment.start, {}, 0};
   } else {
     // Somebody else's seek: where it leads is not known, but nothing before it counts any more.
     if (moved && expect_time_) {
@@ -255,7 +267,8 @@ void FlvUnchunk::take_flush_stop(guint32 seqnum) {
 
 void FlvUnchunk::take_eos(GstEvent* event) {
   reader_.end();
-  if (const GstFlowReturn flow = drain(); flow != GST_FLOW_OK) {
+  const GstFlowReturn flow = drain();
+  if (flow != GST_FLOW_OK) {
     GST_DEBUG_OBJECT(element_, "at the end: %s", gst_flow_get_name(flow));
   }
   if (post_if_nothing("It ended.")) {
@@ -266,7 +279,7 @@ void FlvUnchunk::take_eos(GstEvent* event) {
   }
   pads_.expose();
   pads_.no_more_pads();
-  if (format_ == GST_FORMAT_BYTES) {
+  if (format_ == GST_FORMAT_BYTES && flow == GST_FLOW_OK) {
     learn_duration_at_end();
   }
   if (!end_of_segment_) {

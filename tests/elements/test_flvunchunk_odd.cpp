@@ -156,6 +156,35 @@ TEST(FlvUnchunkOdd, WhatLagsBeginsAnewWithTheRest) {
   }
 }
 
+TEST(FlvUnchunkOdd, ANewBeginningFollowsWhatIsAhead) {
+  // Pictures alone, and then a beginning with sound, which tells nothing yet.
+  Octets first = file_header() + tag(kVideo, 0, avc_header());
+  for (uint32_t time = 0; time < 6000; time += 40) {
+    first = first + tag(kVideo, time, avc_frame(time % 400 == 0, 0, picture(24, 1)));
+  }
+  Octets second = tag(kAudio, 0, aac_header());
+  for (uint32_t time = 0; time < 4000; time += 40) {
+    second = second + tag(kAudio, time, aac_frame({1, 2})) +
+             tag(kVideo, time, avc_frame(time % 400 == 0, 0, picture(24, 1)));
+  }
+  // And one whose sound lies far behind when it ends: the pictures go on from pictures.
+  const Octets lagging = lagging_film(300, 5000);
+  const auto cut = static_cast<ptrdiff_t>(lagging.size() / 2);
+  const Octets again = film(100, 0, false);
+  for (const Octets& content : {first + second, Octets(lagging.begin(), lagging.begin() + cut) +
+                                                    Octets(again.begin() + 13, again.end())}) {
+    Unchunk demux;
+    demux.open();
+    demux.push_all(content);
+    const Track& video = demux.track("video");
+    ASSERT_GT(video.buffers.size(), 200u);
+    for (size_t i = 1; i < video.buffers.size(); i++) {
+      ASSERT_GE(video.pts(i), video.pts(i - 1)) << i;
+      ASSERT_LE(video.pts(i), video.pts(i - 1) + 100 * kMs) << i;
+    }
+  }
+}
+
 TEST(FlvUnchunkOdd, TheDurationIsKnownAtTheEnd) {
   Unchunk demux;
   demux.open();

@@ -100,6 +100,60 @@ TEST(FlvUnchunkPushSeek, WhatLiesOnTheWayIsNotPushed) {
   }
 }
 
+/// slides() are pictures, all of them key frames, each `step` milliseconds, and a sound each 40.
+Octets slides(uint32_t end, uint32_t step) {
+  Octets out = file_header() + tag(kVideo, 0, avc_header()) + tag(kAudio, 0, aac_header());
+  for (uint32_t time = 0; time < end; time += 40) {
+    if (time % step == 0) {
+      out = out + tag(kVideo, time, avc_frame(true, 0, picture(24, 1)));
+    }
+    out = out + tag(kAudio, time, aac_frame({1, 2}));
+  }
+  return out;
+}
+
+TEST(FlvUnchunkPushSeek, SoundThatHasArrivedLetsThePictureInFrontGo) {
+  PushedFilm demux(slides(30'000, 10'000));
+  ASSERT_TRUE(demux.seek(kAccurate, 15'000 * kMs));
+  demux.flush(demux.seqnum);
+  demux.segment_from(demux.offset);
+  // Up to a little behind the start: no picture has come since the one of 10 s.
+  const auto end = static_cast<gint64>(demux.content.size() / 30 * 16);
+  for (gint64 at = demux.offset; at < end; at += 700) {
+    demux.push({demux.content.begin() + at, demux.content.begin() + std::min(at + 700, end)});
+  }
+  ASSERT_EQ(demux.track("video").buffers.size(), 1u);
+  EXPECT_EQ(demux.track("video").pts(0), 10'000 * kMs);
+}
+
+TEST(FlvUnchunkPushSeek, APictureThatLastsForAllOfASegmentIsInIt) {
+  PushedFilm demux(slides(30'000, 10'000));
+  ASSERT_TRUE(send_seek(demux.track("video").pad.get(), 1, kAccurate, 13'000 * kMs, 15'000 * kMs));
+  demux.flush(demux.seqnum);
+  demux.segment_from(demux.offset);
+  demux.rest_from(demux.offset);
+  ASSERT_EQ(demux.track("video").buffers.size(), 1u);
+  EXPECT_EQ(demux.track("video").pts(0), 10'000 * kMs);
+  gint64 duration = -1;
+  EXPECT_FALSE(gst_pad_query_duration(demux.track("video").pad.get(), GST_FORMAT_TIME, &duration))
+      << duration << ": the end of a segment is not the stream's";
+}
+
+TEST(FlvUnchunkPushSeek, NewMetadataOnTheWayCostsNoPicture) {
+  const Octets start = film(95, 0, false);
+  const Octets all = film(kFrames, 0, false);
+  // Another rate, in the midst of the pictures behind the last key frame.
+  const Octets news = tag(kScript, 3800, metadata(amf_key("framerate", amf_number(50))));
+  PushedFilm demux(start + news +
+                   Octets(all.begin() + static_cast<ptrdiff_t>(start.size()), all.end()));
+  ASSERT_TRUE(demux.seek(kAccurate, 3900 * kMs));
+  demux.flush(demux.seqnum);
+  demux.segment_from(demux.offset);
+  demux.rest_from(demux.offset);
+  ASSERT_FALSE(demux.track("video").buffers.empty());
+  EXPECT_EQ(demux.track("video").pts(0), 3600 * kMs);
+}
+
 TEST(FlvUnchunkPushSeek, ASegmentThatIsNotTheSeeksLeavesItWaiting) {
   PushedFilm demux(indexed_film(0));
   ASSERT_TRUE(demux.seek(kKey, 2500 * kMs));

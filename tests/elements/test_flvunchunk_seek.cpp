@@ -182,9 +182,32 @@ TEST(FlvUnchunkSeek, SoundFarFromItsPicturesIsNoNewBeginningOfAScan) {
   EXPECT_EQ(demux.track("audio").pts(demux.track("audio").buffers.size() - 1), 11'960 * kMs);
 }
 
+TEST(FlvUnchunkSeek, ASeekPastTheEndMakesNothingLonger) {
+  Film file(film(kFrames));
+  Player player(file.path());
+  ASSERT_TRUE(player.seek(1, kAccurate, 100 * GST_SECOND));
+  EXPECT_EQ(player.duration(), static_cast<gint64>(3980 * kMs));
+}
+
+TEST(FlvUnchunkSeek, OneTimestampAheadIsNotTheEnd) {
+  // Cut off, so that the end is looked for by a search.
+  Octets content = film(kFrames) + tag(kAudio, 900'000'000, aac_frame({7, 7}));
+  const Octets tail = film(5, 4000, false);
+  content.insert(content.end(), tail.begin() + 13, tail.end() - 9);
+  Film file(content);
+  Unchunk demux(file.path());
+  demux.set_state(GST_STATE_PLAYING);
+  ASSERT_TRUE(demux.wait_eos());
+  gint64 duration = -1;
+  gst_pad_query_duration(demux.track("video").pad.get(), GST_FORMAT_TIME, &duration);
+  EXPECT_EQ(duration, static_cast<gint64>(4160 * kMs));
+}
+
 TEST(FlvUnchunkSeek, TheNextKeyFrameMayLieBehindTheStop) {
   Film file(film(kFrames));
   Player player(file.path());
+  ASSERT_TRUE(player.seek(1, kKey | GST_SEEK_FLAG_SNAP_NEAREST, 1090 * kMs, 1100 * kMs));
+  EXPECT_EQ(player.video().segment().start, 800 * kMs) << "the other one";
   ASSERT_TRUE(player.seek(1, kKey | GST_SEEK_FLAG_SNAP_AFTER, 1000 * kMs, 1100 * kMs));
   EXPECT_EQ(player.video().segment().start, 1100 * kMs);
   EXPECT_TRUE(player.video().buffers.empty());

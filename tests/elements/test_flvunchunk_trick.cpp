@@ -84,6 +84,15 @@ TEST(FlvUnchunkTrick, BackwardsFromWhereItStands) {
   EXPECT_FALSE(seek(1, GST_SEEK_TYPE_SET, 5000 * kMs)) << "behind the stop that stays";
 }
 
+TEST(FlvUnchunkTrick, BackwardsWithSnaps) {
+  Film file(film(kFrames));
+  Player player(file.path());
+  for (const int snap : {int{GST_SEEK_FLAG_SNAP_AFTER}, int{GST_SEEK_FLAG_SNAP_NEAREST}}) {
+    ASSERT_TRUE(player.seek(-1, kKey | snap, 0, 1500 * kMs));
+    EXPECT_GE(player.video().buffers.size(), 30u) << snap;
+  }
+}
+
 TEST(FlvUnchunkTrick, InLeaps) {
   Film file(film(kFrames));
   Player player(file.path());
