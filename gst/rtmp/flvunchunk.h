@@ -119,7 +119,6 @@ class FlvUnchunk {
   GstFlowReturn take_step(FlvReadStep& step, uint64_t before);
   GstFlowReturn take_tag(DemuxTag tag, uint64_t before);
   GstFlowReturn take_items();
-  GstFlowReturn take_frame(DemuxItem& item);
   GstFlowReturn take_script(Script script);
   void take_cue(const Script& script);  // flvunchunkcues.cpp
   bool is_late(TrackRef track);
@@ -130,20 +129,23 @@ class FlvUnchunk {
   std::optional<uint64_t> known_place(const IndexEntry& entry);
   void restore_formats(uint64_t offset);
   void choose_origin(const DemuxTag& tag);
+  bool expects_more() const;
+  void set_duration(std::optional<GstClockTime> duration);
+  void learn_duration_at_end();
+  void send_segment(const GstSegment& segment, guint32 seqnum);
+  void ensure_segment();
+  bool post_if_nothing(const char* reason);
+
+  // flvunchunkframes.cpp
+  GstFlowReturn see_frame(int64_t time);
+  GstFlowReturn take_frame(DemuxItem& item);
   bool skips_sound() const;
   bool is_skipped_by_trick_mode(const DemuxItem& item) const;
   static GstClockTime last_of(const GstSegment& segment);
   bool is_past_stop(const DemuxItem& item) const;
-  GstFlowReturn see_frame(int64_t time);
-  bool expects_more() const;
-  void set_duration(std::optional<GstClockTime> duration);
-  void learn_duration_at_end();
   GstFlowReturn hold_back(DemuxItem& item);
   GstFlowReturn release(TrackRef track);
   GstFlowReturn end_approach();
-  void send_segment(const GstSegment& segment, guint32 seqnum);
-  void ensure_segment();
-  bool post_if_nothing(const char* reason);
 
   // flvunchunkpush.cpp
   void post_unreadable();

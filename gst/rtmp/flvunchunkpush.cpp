@@ -7,7 +7,6 @@
 /// connection.
 namespace gstrtmp {
 
-using rtmp::media::MediaType;
 using Step = FlvReadStep::Kind;
 
 namespace {
@@ -106,61 +105,6 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
     }
     pads_.push_event(eos);
   }
-  return flow;
-}
-
-/// hold_back() takes the frame if it is not known yet whether it is needed, or known that not.
-GstFlowReturn FlvUnchunk::hold_back(DemuxItem& item) {
-  // What decoders of sound may want in front of what they are to put out.
-  constexpr GstClockTime kSoundBefore = GST_SECOND;
-  // Pictures hold the octets around them, too.
-  constexpr uint64_t kMostOctets = 64 << 20;
-  constexpr size_t kMostPictures = 10'000;
-  const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
-  const bool picture = item.track.type == MediaType::kVideo;
-  if (picture && item.key && pts <= approach_->start) {
-    auto& held = approach_->pictures[item.track];
-    approach_->held -= held.size();
-    held.clear();
-    if (item.track.id == lead_video_.value_or(0)) {
-      approach_->from = reader_.position();
-    }
-  }
-  // Whichever track is there first: a sink may have to wait long for the next picture.
-  if ((believed_ && pts >= approach_->start) || approach_->held >= kMostPictures ||
-      reader_.position() - approach_->from > kMostOctets) {
-    return end_approach();
-  }
-  if (picture) {
-    approach_->held++;
-    approach_->pictures[item.track].push_back(std::move(item.buffer));
-  } else if (pts + kSoundBefore < approach_->start) {
-    item.buffer = nullptr;
-  }
-  return GST_FLOW_OK;
-}
-
-/// release() pushes what is held of a track.
-GstFlowReturn FlvUnchunk::release(TrackRef track) {
-  GstFlowReturn flow = GST_FLOW_OK;
-  auto held = std::exchange(approach_->pictures[track], {});
-  approach_->held -= held.size();
-  for (auto& picture : held) {
-    if (flow == GST_FLOW_OK) {
-      flow = pads_.push(track, std::move(picture));
-    }
-  }
-  return flow;
-}
-
-GstFlowReturn FlvUnchunk::end_approach() {
-  GstFlowReturn flow = GST_FLOW_OK;
-  for (const auto& [track, held] : approach_->pictures) {
-    if (flow == GST_FLOW_OK) {
-      flow = release(track);
-    }
-  }
-  approach_.reset();
   return flow;
 }
 
