@@ -123,6 +123,7 @@ void FlvDemuxer::see_frame(const rtmp::flv::TagHeader& header, MediaType type) {
 void FlvDemuxer::demux(DemuxTag tag, Items& out) {
   time_.forget_restart();
   offset_ = tag.offset;
+  header_.reset();
   switch (static_cast<TagType>(tag.header.type)) {
     case TagType::kAudio:
       return demux_media(std::move(tag), MediaType::kAudio, out);
@@ -171,6 +172,9 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
       see_frame(tag.header, type);
     } else if (first) {
       set_untimed_now(tag.header.timestamp);
+      if ((*packet)->kind == PacketKind::kSequenceStart) {
+        header_ = tag;
+      }
     }
     const Bytes payload = (*packet)->payload;
     const auto offset =

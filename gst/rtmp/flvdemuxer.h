@@ -52,6 +52,8 @@ class FlvDemuxer {
   /// demux() appends what is in `tag`. Times begin at `origin()`.
   void demux(DemuxTag tag, std::vector<DemuxItem>& out);
 
+  /// sequence_header() is the last tag, if it began with one.
+  const std::optional<DemuxTag>& sequence_header() const { return header_; }
   /// info() is the last onMetaData's.
   const FlvMediaInfo& info() const { return info_; }
   /// track_info() is what the metadata says of `track`. What it says of the default track says
@@ -126,6 +128,7 @@ class FlvDemuxer {
   std::optional<int64_t> expected_;
   std::optional<uint64_t> expected_at_;
   uint64_t offset_ = 0;  ///< of the tag under way
+  std::optional<DemuxTag> header_;
   int64_t origin_ = 0;
   int64_t now_ = 0;       ///< DTS of the tag under way
   uint32_t raw_now_ = 0;  ///< the timestamp that belongs to it

@@ -30,8 +30,7 @@ class FlvIndex {
   int64_t known_until() const;
   /// next_offset() is where a scan has to go on.
   uint64_t next_offset() const { return next_offset_; }
-  /// note_clock() says what the timeline is at `offset`, after note_read(). Kept if that is
-  /// next_offset().
+  /// note_clock() says what the timeline is at `offset`. Kept if that is next_offset().
   void note_clock(uint64_t offset, const StreamTime& clock);
   /// clock() is the timeline at next_offset().
   const StreamTime& clock() const { return clock_; }

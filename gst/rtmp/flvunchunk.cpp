@@ -19,6 +19,8 @@ namespace {
 // first frame. Before it, the first frames of two tracks may simply be apart.
 constexpr int64_t kLatestZero = 1000;
 constexpr unsigned kMostDamageMessages = 100;
+// Sequence headers that are kept, octets each.
+constexpr size_t kMostOfHeader = 64 * 1024;
 
 /// packet_class_of() looks at the front of a tag's body. Script data is metadata.
 PacketClass packet_class_of(const DemuxTag& tag) {
@@ -26,18 +28,11 @@ PacketClass packet_class_of(const DemuxTag& tag) {
                               : PacketClass::kMetadata;
 }
 
-/// copy_of_header() has its own memory; without a body if `tag` is no sequence header, or a large
-/// one.
-DemuxTag copy_of_header(const DemuxTag& tag) {
-  constexpr size_t kMost = 64 * 1024;
-  DemuxTag copy;
-  if (tag.body.size() > kMost || packet_class_of(tag) != PacketClass::kSequenceHeader) {
-    return copy;
-  }
+/// copy_of() has its own memory.
+DemuxTag copy_of(const DemuxTag& tag) {
   std::vector<uint8_t> octets(tag.body.size());
   tag.body.copy(0, octets);
-  copy.header = tag.header;
-  copy.offset = tag.offset;
+  DemuxTag copy = tag;
   copy.body = FlvOctets(adopt(gst_buffer_new_memdup(octets.data(), octets.size())).get());
   return copy;
 }
@@ -108,11 +103,7 @@ GstFlowReturn FlvUnchunk::take_step(FlvReadStep& step, uint64_t before) {
       if (std::exchange(file_header_seen_, true) && before != 0) {
         demuxer_.restart_time();
       }
-      {
-        auto shared = shared_.lock();
-        shared->index.note_read(before, reader_.position(), std::nullopt, std::nullopt);
-        shared->index.note_clock(reader_.position(), demuxer_.clock());
-      }
+      shared_.lock()->index.note_read(before, reader_.position(), std::nullopt, std::nullopt);
       return GST_FLOW_OK;
     case Step::kDamage:
       take_damage(step.damage);
@@ -226,7 +217,6 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
     pads_.set_discont();
   }
   const uint64_t offset = tag.offset;
-  DemuxTag kept = format_ == GST_FORMAT_BYTES ? copy_of_header(tag) : DemuxTag();
   file_.set_stream_id(reader_.stream().value_or(0));
   script_amf3_ = tag.header.type == static_cast<uint8_t>(TagType::kScriptAmf3);
   items_.clear();
@@ -264,11 +254,12 @@ GstFlowReturn FlvUnchunk::take_tag(DemuxTag tag, uint64_t before) {
       }
       shared->index.note_read(before, reader_.position(), believed_ && tells ? time : std::nullopt,
                               start);
-      shared->index.note_clock(reader_.position(), demuxer_.clock());
       if (header && !time) {
         shared->index.note_header(offset);
-        if (!shared->pull && kept.body.size() > 0 && headers_.size() < FlvIndex::kMostHeaders) {
-          headers_.try_emplace(offset, std::move(kept));
+        const auto& kept = demuxer_.sequence_header();
+        if (!shared->pull && kept && kept->body.size() <= kMostOfHeader &&
+            headers_.size() < FlvIndex::kMostHeaders) {
+          headers_.try_emplace(offset, copy_of(*kept));
         }
       }
     }

@@ -179,6 +179,8 @@ void FlvUnchunk::end_pulling(GstFlowReturn flow) {
 /// believed as far as what it answers is there.
 template <typename Find>
 GstFlowReturn FlvUnchunk::ask_index(int64_t until, Find find, std::optional<IndexEntry>& out) {
+  // A scan may have to go on from here.
+  shared_.lock()->index.note_clock(reader_.position(), demuxer_.clock());
   while (true) {
     std::optional<FlvIndex> incomplete;
     bool doubtful = false;
