@@ -45,8 +45,11 @@ class FlvChunk : private FlvOutput {
   /// set_latency() and set_min_upstream_latency() are the properties' setters.
   void set_latency(GstClockTime latency);
   void set_min_upstream_latency(GstClockTime latency);
-  /// sink_caps() is what a pad of one track takes (transfer full).
-  GstPtr<GstCaps> sink_caps(GstFlvChunkPad* pad) const;
+  /// offer_caps() answers a pad's caps query (transfer full): of what `filter` has, that which can
+  /// be sent on. Where there is none of it, what could be if downstream took it: caps that come
+  /// then are told by an error that names them, and not by the nameless one that having none makes.
+  /// Without a filter both are in it, the former in front.
+  GstPtr<GstCaps> offer_caps(GstFlvChunkPad* pad, GstCaps* filter) const;
   /// see_reconfigure() says that downstream may take something else from now on, and has the peers
   /// of those pads choose again for which it does.
   void see_reconfigure();
@@ -133,6 +136,7 @@ class FlvChunk : private FlvOutput {
   void see_downstream();
   bool is_taken(FlvChunkPad& pad, TrackKind kind, rtmp::Bytes body);
   void refuse(const FlvChunkPad& pad, rtmp::media::FourCc codec);
+  GstPtr<GstCaps> taken_caps(GstFlvChunkPad* pad) const;
   void refresh_tags();
   GstFlowReturn finish();
   GstFlowReturn fail(GstFlowReturn flow);

@@ -478,13 +478,14 @@ void FlvChunk::see_reconfigure() {
       return;
     }
     const auto before = pad.offered.copy();
-    if (!before || !gst_caps_is_equal(before.get(), sink_caps(pad.pad()).get())) {
+    if (!before || !gst_caps_is_equal(before.get(), taken_caps(pad.pad()).get())) {
       gst_pad_push_event(GST_PAD_CAST(pad.pad()), gst_event_new_reconfigure());
     }
   });
 }
 
-GstPtr<GstCaps> FlvChunk::sink_caps(GstFlvChunkPad* pad) const {
+/// taken_caps() is what a pad brings that can be sent on; empty if there is none.
+GstPtr<GstCaps> FlvChunk::taken_caps(GstFlvChunkPad* pad) const {
   auto caps = adopt(gst_pad_get_pad_template_caps(GST_PAD_CAST(pad)));
   const FlvChunkPad& priv = *pad->priv;
   if (!priv.is_elementary()) {
@@ -493,6 +494,20 @@ GstPtr<GstCaps> FlvChunk::sink_caps(GstFlvChunkPad* pad) const {
   const FlvDownstream downstream =
       ask_downstream(GST_AGGREGATOR_SRC_PAD(GST_AGGREGATOR_CAST(element_)));
   return restrict_caps(caps.get(), priv.key(), priv.mode, downstream);
+}
+
+GstPtr<GstCaps> FlvChunk::offer_caps(GstFlvChunkPad* pad, GstCaps* filter) const {
+  auto taken = taken_caps(pad);
+  *pad->priv->offered.lock() = taken;
+  auto all = adopt(gst_pad_get_pad_template_caps(GST_PAD_CAST(pad)));
+  if (filter == nullptr) {
+    return adopt(gst_caps_merge(taken.release(), all.release()));
+  }
+  auto offer = adopt(gst_caps_intersect_full(filter, taken.get(), GST_CAPS_INTERSECT_FIRST));
+  if (gst_caps_is_empty(offer.get())) {
+    offer = adopt(gst_caps_intersect_full(filter, all.get(), GST_CAPS_INTERSECT_FIRST));
+  }
+  return offer;
 }
 
 }  // namespace gstrtmp

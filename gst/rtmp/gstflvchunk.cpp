@@ -42,9 +42,11 @@
  *
  * The default track keeps to FLV's own header where there is one, since everybody reads it;
  * #GstFlvChunkPad:flv-track-mode says otherwise. Further tracks go by FourCC. A pad's caps are what
- * can be written, and what downstream lists, if it does: rtmpsink lists what the server announced.
- * Parsers in front see by them what they have to make of their input, so `x265enc ! h265parse !
- * flvchunk` links as it stands. AV1 without codec_data takes its configuration from the first frame.
+ * can be written, and parsers in front see by them what they have to make of their input, so
+ * `x265enc ! h265parse ! flvchunk` links as it stands. If downstream lists what it takes, as rtmpsink
+ * does once the server has announced it, whoever can make some of that hears of nothing else. Who
+ * cannot ends in an error that names the codec and both lists (STREAM/CODEC_NOT_FOUND), before the
+ * first frame of it. AV1 without codec_data takes its configuration from the first frame.
  *
  * Colours that nobody assumes, HDR10's light levels and mastering display (`colorimetry`,
  * `mastering-display-info` and `content-light-level` of the caps) go out in front of the sequence
@@ -282,19 +284,14 @@ gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* 
   if (GST_QUERY_TYPE(query) == GST_QUERY_CAPS) {
     GstCaps* filter = nullptr;
     gst_query_parse_caps(query, &filter);
-    auto caps = chunk_of(aggregator).sink_caps(GST_FLV_CHUNK_PAD(pad));
-    *GST_FLV_CHUNK_PAD(pad)->priv->offered.lock() = caps;
-    if (filter != nullptr) {
-      caps = gstrtmp::adopt(gst_caps_intersect_full(filter, caps.get(), GST_CAPS_INTERSECT_FIRST));
-    }
-    gst_query_set_caps_result(query, caps.get());
+    gst_query_set_caps_result(
+        query, chunk_of(aggregator).offer_caps(GST_FLV_CHUNK_PAD(pad), filter).get());
     return TRUE;
   }
   if (GST_QUERY_TYPE(query) == GST_QUERY_ACCEPT_CAPS) {
     GstCaps* caps = nullptr;
     gst_query_parse_accept_caps(query, &caps);
-    // Not only what downstream lists: who does not ask for that is told by an error that names it,
-    // and not by the nameless one that refusing caps makes.
+    // Not only what downstream lists: see FlvChunk::offer_caps().
     auto taken = gstrtmp::adopt(gst_pad_get_pad_template_caps(GST_PAD_CAST(pad)));
     gst_query_set_accept_caps_result(query, gst_caps_is_subset(caps, taken.get()));
     return TRUE;

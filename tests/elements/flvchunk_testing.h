@@ -215,8 +215,10 @@ class Input {
   bool needs_reconfigure() { return gst_pad_check_reconfigure(src_.get()); }
   /// key_units() counts the key frames that the element has asked for.
   int key_units() const { return key_units_; }
-  /// query_caps() is what the element says that the pad takes.
-  GstPtr<GstCaps> query_caps() { return adopt(gst_pad_peer_query_caps(src_.get(), nullptr)); }
+  /// query_caps() is what the element says that the pad takes, of `filter` if there is one.
+  GstPtr<GstCaps> query_caps(GstCaps* filter = nullptr) {
+    return adopt(gst_pad_peer_query_caps(src_.get(), filter));
+  }
   /// set_latency() is what the next query hears; nobody is told.
   void set_latency(Latency latency) { *latency_.lock() = latency; }
   bool event(GstEvent* event) { return gst_pad_push_event(src_.get(), event); }

@@ -19,6 +19,17 @@ std::string media_types(const GstPtr<GstCaps>& caps) {
   return out;
 }
 
+/// taken_caps() is what someone hears who could bring whatever the pad has.
+GstPtr<GstCaps> taken_caps(Input& input) {
+  auto all = adopt(gst_pad_get_pad_template_caps(input.pad()));
+  return input.query_caps(all.get());
+}
+/// offered() is what someone hears who can bring `caps`, and without any who does not say.
+std::string offered(Input& input, const char* caps) {
+  auto filter = adopt(caps != nullptr ? gst_caps_from_string(caps) : nullptr);
+  return media_types(input.query_caps(filter.get()));
+}
+
 TEST(FlvChunkDownstream, TakesWhatDownstreamTakes) {
   Mux mux;
   Input& video = mux.add("video");
@@ -28,26 +39,25 @@ TEST(FlvChunkDownstream, TakesWhatDownstreamTakes) {
   const std::string old =
       "video/x-flash-video video/x-flash-screen video/x-flash-screen2 video/x-vp6-flash "
       "video/x-vp6-alpha";
-  EXPECT_EQ(media_types(video.query_caps()),
+  EXPECT_EQ(media_types(taken_caps(video)),
             "video/x-h264 video/x-h265 video/x-h266 video/x-av1 video/x-vp9 video/x-vp8 " + old);
   mux.set_downstream_caps("video/x-flv, video-codecs = { hvc1, av01 }, audio-codecs = { Opus }");
-  EXPECT_EQ(media_types(video.query_caps()), "video/x-h264 video/x-h265 video/x-av1 " + old);
-  EXPECT_EQ(media_types(further.query_caps()), "video/x-h265 video/x-av1");
-  EXPECT_EQ(media_types(audio.query_caps()),
+  EXPECT_EQ(media_types(taken_caps(video)), "video/x-h264 video/x-h265 video/x-av1 " + old);
+  EXPECT_EQ(media_types(taken_caps(further)), "video/x-h265 video/x-av1");
+  EXPECT_EQ(media_types(taken_caps(audio)),
             "audio/mpeg audio/x-opus audio/x-speex audio/x-nellymoser audio/x-raw audio/x-alaw "
             "audio/x-mulaw audio/x-adpcm");
   video.set_mode("non-multitrack");
-  EXPECT_EQ(media_types(video.query_caps()), "video/x-h265 video/x-av1 " + old);
+  EXPECT_EQ(media_types(taken_caps(video)), "video/x-h265 video/x-av1 " + old);
   video.set_mode("legacy");
-  EXPECT_EQ(media_types(video.query_caps()), "video/x-h264 video/x-h265 " + old);
+  EXPECT_EQ(media_types(taken_caps(video)), "video/x-h264 video/x-h265 " + old);
   mux.set_downstream_caps("video/x-flv, video-codecs = (string) \"*\"");
-  EXPECT_EQ(media_types(further.query_caps()),
+  EXPECT_EQ(media_types(taken_caps(further)),
             "video/x-h264 video/x-h265 video/x-h266 video/x-av1 video/x-vp9 video/x-vp8");
   for (const char* nothing : {"video/x-flv, video-codecs = (string) { none }",
                               "video/x-flv, enhanced = (boolean) false"}) {
     mux.set_downstream_caps(nothing);
-    EXPECT_EQ(media_types(further.query_caps()), "") << nothing;
-    EXPECT_EQ(media_types(video.query_caps()), "video/x-h264 video/x-h265 " + old) << nothing;
+    EXPECT_EQ(media_types(taken_caps(video)), "video/x-h264 video/x-h265 " + old) << nothing;
   }
 }
 
@@ -62,7 +72,7 @@ TEST(FlvChunkDownstream, TakesWhatAnyOfItsStructuresTakes) {
     Mux mux;
     mux.set_downstream_caps(caps);
     Input& further = mux.add("video_1");
-    EXPECT_EQ(media_types(further.query_caps()), types) << caps;
+    EXPECT_EQ(media_types(taken_caps(further)), types) << caps;
   }
   Mux mux;
   mux.set_downstream_caps(
@@ -73,6 +83,37 @@ TEST(FlvChunkDownstream, TakesWhatAnyOfItsStructuresTakes) {
   audio.frame(500'000, 500'000, true);
   audio.eos();
   EXPECT_EQ(bodies(mux.until_eos()).at(0).at(0), 0x90);
+}
+
+TEST(FlvChunkDownstream, OffersWhatIsNotTakenToThoseAloneWhoHaveNothingElse) {
+  constexpr char kVp9OrHevc[] =
+      "video/x-vp9; video/x-h265, stream-format = (string) { byte-stream, hvc1 }";
+  constexpr char kByteStream[] = "video/x-h264, stream-format = (string) byte-stream";
+  Mux mux;
+  Input& video = mux.add("video");
+  Input& further = mux.add("video_1");
+  mux.set_downstream_caps("video/x-flv, video-codecs = { hvc1 }, multitrack = (boolean) true");
+  EXPECT_EQ(offered(video, kVp9OrHevc), "video/x-h265");
+  EXPECT_EQ(offered(video, "video/x-vp9; video/x-h264"), "video/x-h264") << "FLV's own";
+  EXPECT_EQ(offered(further, "video/x-vp9; video/x-h264; video/x-h265"), "video/x-h265");
+  // What it has is named when it comes.
+  EXPECT_EQ(offered(video, "video/x-vp9"), "video/x-vp9");
+  EXPECT_EQ(offered(further, "video/x-vp9; video/x-h264"), "video/x-vp9 video/x-h264");
+  // In a form that can be written, as ever.
+  EXPECT_EQ(offered(video, kByteStream), "");
+  EXPECT_EQ(offered(video, "audio/x-raw"), "");
+  // Pads are linked, and parsers answer, by asking without a filter.
+  const std::string all = offered(video, nullptr);
+  for (const char* type : {"video/x-h264", "video/x-h265", "video/x-vp9"}) {
+    EXPECT_NE(all.find(type), std::string::npos) << type;
+  }
+  EXPECT_LT(all.find("video/x-h265"), all.find("video/x-vp9")) << "what is taken comes first";
+  EXPECT_LT(all.find("video/x-flash-video"), all.find("video/x-vp9"));
+
+  mux.set_downstream_caps("video/x-flv, multitrack = (boolean) false");
+  EXPECT_EQ(offered(further, kVp9OrHevc), "video/x-vp9 video/x-h265");
+  EXPECT_EQ(offered(further, nullptr),
+            "video/x-h264 video/x-h265 video/x-h266 video/x-av1 video/x-vp9 video/x-vp8");
 }
 
 TEST(FlvChunkDownstream, PassesTheNewsUpstream) {
@@ -212,8 +253,6 @@ TEST(FlvChunkDownstream, RefusesATrackWithANumberWhereNoneIsTaken) {
     Input& second = mux.add("video_1");
     mux.set_downstream_caps(taken ? "video/x-flv, multitrack = (boolean) { true, false }"
                                   : "video/x-flv, multitrack = (boolean) false");
-    EXPECT_EQ(gst_caps_is_empty(second.query_caps().get()), gboolean{!taken});
-    EXPECT_FALSE(gst_caps_is_empty(video.query_caps().get()));
     mux.start();
     video.open(kHevcCaps);
     second.open(kHevcCaps);
@@ -278,8 +317,7 @@ TEST(FlvChunkDownstream, TakesMp3OfFlvsRatesWhereNoFourCcMayBeSent) {
     mux.start();
     const std::string text = kMp3 + std::string(rate);
     auto caps = adopt(gst_caps_from_string(text.c_str()));
-    EXPECT_EQ(gst_caps_can_intersect(audio.query_caps().get(), caps.get()), gboolean{taken})
-        << rate;
+    EXPECT_EQ(gst_caps_can_intersect(taken_caps(audio).get(), caps.get()), gboolean{taken}) << rate;
     audio.open(text.c_str());
     audio.sound(0);
     if (!taken) {

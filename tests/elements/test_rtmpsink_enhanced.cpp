@@ -243,7 +243,8 @@ TEST(RtmpSinkEnhanced, FlvChunkHeedsIt) {
   auto pad = gstrtmp::adopt(gst_element_request_pad_simple(mux.get(), "video"));
   auto offers = [&](const char* media_type) {
     auto wanted = gstrtmp::adopt(gst_caps_new_empty_simple(media_type));
-    auto caps = gstrtmp::adopt(gst_pad_query_caps(pad.get(), nullptr));
+    auto all = gstrtmp::adopt(gst_pad_get_pad_template_caps(pad.get()));
+    auto caps = gstrtmp::adopt(gst_pad_query_caps(pad.get(), all.get()));
     return gst_caps_can_intersect(caps.get(), wanted.get()) != FALSE;
   };
   EXPECT_TRUE(offers("video/x-h265")) << "before anybody has said anything";
