@@ -22,7 +22,9 @@
  * A stream that has video begins with a key frame: what comes before cannot be decoded, and sound
  * alone would fill the queues of a pipeline whose sinks wait for each other. Only sound that leads
  * the key frame by half a second at most goes first. If no key frame comes for twelve seconds, the
- * stream begins without.
+ * stream begins without. Of several tracks of video each begins with a key frame of its own, and so
+ * it goes on when something of it has been dropped; but a message that several share is passed on
+ * whole as soon as one of them can be decoded.
  *
  * A server may send what it has cached since the last key frame in one burst when a player joins.
  * With #GstRtmpxSrc:join live-edge this material is passed on, in its proper place in the past:

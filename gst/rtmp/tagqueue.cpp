@@ -21,6 +21,20 @@ bool is_media(const Tag& tag) {
   return tag.is_media();
 }
 
+/// for_each_track() calls `see` with the ids of a video message's tracks. What cannot be read is of
+/// the default track.
+template <typename F>
+void for_each_track(const Tag& tag, F see) {
+  rtmp::media::PacketReader reader(rtmp::media::MediaType::kVideo, tag.payload.bytes());
+  auto packet = reader.next();
+  if (!packet || !*packet) {
+    see(uint8_t{0});
+  }
+  for (; packet && *packet; packet = reader.next()) {
+    see((*packet)->track_id);
+  }
+}
+
 }  // namespace
 
 std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival) {
@@ -93,13 +107,98 @@ void TagQueue::push(Tag&& tag) {
       }
       return;
     }
-    skip_ = Skip::kNo;
+    end_skip(tag);
+    if (const Skip why = waits(tag); why != Skip::kNo) {
+      if (why == Skip::kDropping) {
+        count(tag);
+      }
+      return;
+    }
     pass_lead(tag.timestamp, tags_.end());
     tag.discont = std::exchange(discont_, false) || tag.discont;
     media_.push_back({tag.timestamp, tag.arrival});
   }
   bytes_ += tag.memory();
   tags_.push_back(std::move(tag));
+}
+
+/// end_skip() is for the first tag that is not skipped. If it is one from which nothing can be
+/// decoded, key frames have been waited for in vain, and none is any more.
+void TagQueue::end_skip(const Tag& tag) {
+  const Skip why = std::exchange(skip_, Skip::kNo);
+  if (why == Skip::kNo) {
+    return;
+  }
+  waits_.fill({});
+  if (starts_decoding(tag)) {
+    wait_for_key_frames(Tracks().set(), tag.arrival, why);
+  }
+}
+
+void TagQueue::wait_for_key_frames(const Tracks& tracks, rtmp::Time from, Skip why) {
+  if (tracks.none()) {
+    return;
+  }
+  for (size_t id = 0; id < waits_.size(); id++) {
+    if (tracks[id] && from >= waits_[id].until) {
+      waits_[id] = {from + kKeyFrameWait, why};
+    }
+  }
+  waits_until_ = std::max(waits_until_, from + kKeyFrameWait);
+}
+
+/// waits() is why pictures are lost whose tracks all wait for a key frame, if they do. A key frame
+/// ends the wait of its tracks.
+TagQueue::Skip TagQueue::waits(const Tag& tag) {
+  if (!tag.is_video() || tag.arrival >= waits_until_) {
+    return Skip::kNo;
+  }
+  const bool is_key = tag.is_key_frame();
+  bool goes_on = false;
+  Skip why = Skip::kNo;
+  for_each_track(tag, [&](uint8_t id) {
+    Wait& wait = waits_[id];
+    if (is_key) {
+      wait = {};
+    }
+    goes_on = goes_on || tag.arrival >= wait.until;
+    why = wait.why;
+  });
+  return goes_on ? Skip::kNo : why;
+}
+
+/// leave_out_waiting() loses what is here of `tracks` and waits for a key frame. The first media is
+/// where the queue begins.
+void TagQueue::leave_out_waiting(Tracks tracks) {
+  const auto first = std::find_if(tags_.begin(), tags_.end(), is_media);
+  auto to = first;
+  auto from = first;
+  size_t kept_media = 0;
+  size_t seen_media = 0;
+  for (; from != tags_.end() && tracks.any(); ++from) {
+    if (from->is_media()) {
+      const Skip why = waits(*from);
+      if (from->is_key_frame()) {
+        for_each_track(*from, [&](uint8_t id) { tracks.reset(id); });
+      }
+      seen_media++;
+      if (why != Skip::kNo) {
+        bytes_ -= from->memory();
+        if (why == Skip::kDropping) {
+          count(*from);
+        }
+        continue;
+      }
+      media_[kept_media++] = media_[seen_media - 1];
+    }
+    if (to != from) {
+      *to = std::move(*from);
+    }
+    ++to;
+  }
+  tags_.erase(to, from);
+  const auto moment = [this](size_t at) { return media_.begin() + static_cast<ptrdiff_t>(at); };
+  media_.erase(moment(kept_media), moment(seen_media));
 }
 
 void TagQueue::keep_lead(Tag&& tag) {
@@ -156,6 +255,7 @@ void TagQueue::clear(int64_t header_ms) {
   lead_tags_.clear();
   lead_bytes_ = 0;
   skip_ = Skip::kNo;
+  waits_.fill({});
   discont_ = false;
 }
 
@@ -238,9 +338,28 @@ void TagQueue::begin_at_key_frame(rtmp::Duration late, std::chrono::milliseconds
     skip_to_key_frame(Skip::kLeavingOut);
   } else {
     const int64_t key_ms = first->timestamp;
+    waits_.fill({});
+    wait_for_key_frames(Tracks().set(), first->arrival, Skip::kLeavingOut);
     drop_media_before(static_cast<size_t>(first - tags_.begin()), Skip::kLeavingOut);
+    leave_out_waiting(Tracks().set());
     pass_lead(key_ms, std::find_if(tags_.begin(), tags_.end(), is_media));
   }
+}
+
+/// drop_to() drops what comes before the tag at `begin`, and of the tracks that lose pictures by it
+/// all up to their key frames. It looks no further than to these: a flood has each packet drop
+/// another.
+void TagQueue::drop_to(size_t begin) {
+  Tracks lost;
+  for (size_t i = 0; i < begin; i++) {
+    if (tags_[i].is_video()) {
+      for_each_track(tags_[i], [&](uint8_t id) { lost.set(id); });
+    }
+  }
+  wait_for_key_frames(lost, tags_[begin].arrival, Skip::kDropping);
+  drop_media_before(begin, Skip::kDropping);
+  leave_out_waiting(lost);
+  std::find_if(tags_.begin(), tags_.end(), is_media)->discont = true;
 }
 
 void TagQueue::trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes) {
@@ -254,8 +373,7 @@ void TagQueue::trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes) {
     const Tag& tag = tags_[i];
     if (!std::exchange(first_media, first_media && !tag.is_media()) && starts_decoding(tag) &&
         now - tag.arrival <= bound && held <= max_bytes) {
-      drop_media_before(i, Skip::kDropping);
-      std::find_if(tags_.begin(), tags_.end(), is_media)->discont = true;
+      drop_to(i);
       return;
     }
     held -= tag.is_media() ? tag.memory() : 0;

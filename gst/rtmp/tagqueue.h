@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <array>
+#include <bitset>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -58,7 +60,10 @@ std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival);
 
 /// TagQueue keeps what arrives while downstream is busy, in order. Only trim() and
 /// begin_at_key_frame() lose anything: whole stretches up to a key frame, which push() completes if
-/// the key frame has not come yet. Of headers the last of each place stays, up to kMaxHeaderBytes.
+/// the key frame has not come yet. Pictures of other tracks go on, or begin, with a key frame of
+/// their own, if it comes within kKeyFrameWait; what comes of them before is lost as well, unless
+/// it shares a message with a track that goes on. Of headers the last of each place stays, up to
+/// kMaxHeaderBytes.
 class TagQueue {
  public:
   /// A stream whose video has paused for so long is as good as audio only.
@@ -124,8 +129,21 @@ class TagQueue {
  private:
   enum class Skip : uint8_t { kNo, kDropping, kLeavingOut };
 
+  using Tracks = std::bitset<256>;
+
+  /// Wait is why a track's pictures are lost without its key frame, and for which arrivals.
+  struct Wait {
+    rtmp::Time until = rtmp::Time::min();
+    Skip why = Skip::kNo;
+  };
+
   bool starts_decoding(const Tag& tag) const;
   bool skips(const Tag& tag);
+  void end_skip(const Tag& tag);
+  void wait_for_key_frames(const Tracks& tracks, rtmp::Time from, Skip why);
+  Skip waits(const Tag& tag);
+  void leave_out_waiting(Tracks tracks);
+  void drop_to(size_t begin);
   void count(const Tag& tag);
   void drop_media_before(size_t end, Skip why);
   void keep_lead(Tag&& tag);
@@ -145,9 +163,11 @@ class TagQueue {
   Skip skip_ = Skip::kNo;
   std::optional<rtmp::Time> skipped_;  // arrival of the first tag left out since
   std::chrono::milliseconds lead_{};
-  std::deque<Tag> lead_tags_;  // sound that may turn out to lead a key frame by no more
-  uint64_t lead_bytes_ = 0;    // the memory that they take
-  bool discont_ = false;       // for the next media tag that comes in
+  std::deque<Tag> lead_tags_;    // sound that may turn out to lead a key frame by no more
+  uint64_t lead_bytes_ = 0;      // the memory that they take
+  std::array<Wait, 256> waits_;  // by the video tracks' ids
+  rtmp::Time waits_until_ = rtmp::Time::min();  // no track waits longer
+  bool discont_ = false;                        // for the next media tag that comes in
   Dropped dropped_;
 };
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The queue between rtmpsrc's connection and its pad, and the tags in it.
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rtmp/tagqueue.h"
 #include "tag_testing.h"
+#include "wire/enhanced.h"
 
 namespace {
 
@@ -254,6 +257,160 @@ TEST(TagQueue, BoundsTheSoundThatMayLead) {
   auto tags = drain(queue);
   ASSERT_EQ(tags.size(), fits + 1);
   EXPECT_EQ(tags[fits - 1].timestamp, 49) << "the oldest goes";
+}
+
+// ---- several tracks of video ----
+
+/// picture() is a message of its own of a further track, or of several tracks.
+Message picture(bool is_key, std::vector<uint8_t> tracks, uint32_t ms) {
+  const bool many = tracks.size() > 1;
+  std::vector<uint8_t> body = {static_cast<uint8_t>(is_key ? 0x96 : 0xA6),
+                               static_cast<uint8_t>(many ? 0x13 : 0x03)};
+  body.insert(body.end(), {'h', 'v', 'c', '1'});
+  for (uint8_t track : tracks) {
+    body.push_back(track);
+    if (many) {
+      body.insert(body.end(), {0, 0, 1});
+    }
+    body.push_back(0x42);
+  }
+  return {rtmp::MessageType::kVideo, ms, body};
+}
+/// push_all() takes a stream as text: for each 40 ms a track's number, `k` behind it for a key
+/// frame, several tracks in a message joined by `+`, or `a` for sound.
+void push_all(TagQueue& queue, const std::string& stream, uint32_t ms = 0) {
+  std::istringstream in(stream);
+  for (std::string word; in >> word; ms += 40) {
+    const auto now = at(std::chrono::milliseconds(ms));
+    if (word == "a") {
+      queue.push(make({rtmp::MessageType::kAudio, ms, {0xAF, 1, 9}}, now));
+      continue;
+    }
+    std::vector<uint8_t> tracks;
+    for (char c : word) {
+      if (g_ascii_isdigit(c)) {
+        tracks.push_back(static_cast<uint8_t>(c - '0'));
+      }
+    }
+    const bool is_key = word.back() == 'k';
+    // The default track is legacy.
+    queue.push(make(tracks == std::vector<uint8_t>{0}
+                        ? Message{rtmp::MessageType::kVideo,
+                                  ms,
+                                  {static_cast<uint8_t>(is_key ? 0x17 : 0x27), 1, 0, 0, 0, 0x42}}
+                        : picture(is_key, tracks, ms),
+                    now));
+  }
+}
+/// drain_all() is what is left, in the same words with their times; `!` marks a discontinuity.
+std::string drain_all(TagQueue& queue) {
+  uint64_t bytes = 0;
+  for (const Tag& tag : queue.tags()) {
+    bytes += tag.memory();
+  }
+  EXPECT_EQ(queue.bytes(), bytes);
+  std::string out;
+  int64_t first = -1;
+  int64_t last = -1;
+  const int64_t span = queue.media_span_ms();
+  for (const Tag& tag : drain(queue)) {
+    first = first < 0 ? tag.timestamp : first;
+    last = tag.timestamp;
+    out += (out.empty() ? "" : " ") + std::string(tag.discont ? "!" : "");
+    if (tag.type == rtmp::flv::TagType::kAudio) {
+      out += "a";
+    } else {
+      rtmp::media::PacketReader reader(rtmp::media::MediaType::kVideo, tag.payload.bytes());
+      bool more = false;
+      for (auto packet = reader.next(); packet && *packet; packet = reader.next()) {
+        out += (std::exchange(more, true) ? "+" : "") + std::to_string((*packet)->track_id);
+      }
+      out += tag.is_key_frame() ? "k" : "";
+    }
+    out += "@" + std::to_string(tag.timestamp / 40);
+  }
+  EXPECT_EQ(span, last - first);
+  EXPECT_FALSE(queue.has_media());
+  return out;
+}
+
+TEST(TagQueue, EachTrackBeginsWithAKeyFrameOfItsOwn) {
+  for (bool already_there : {false, true}) {
+    SCOPED_TRACE(already_there);
+    TagQueue queue;
+    push_all(queue, "0 1");
+    if (!already_there) {
+      queue.begin_at_key_frame(rtmp::Duration::max());
+    }
+    push_all(queue, "0k 1 a 2 0 1k 2 1 0k 2k 2", 80);
+    if (already_there) {
+      queue.begin_at_key_frame(rtmp::Duration::max());
+    }
+    push_all(queue, "1 2 3 3k 3", 520);
+    EXPECT_EQ(drain_all(queue), std::string(already_there ? "" : "!") +
+                                    "0k@2 a@4 0@6 1k@7 1@9 0k@10 2k@11 2@12 1@13 2@14 3k@16 3@17");
+    EXPECT_EQ(queue.dropped().video, 0u) << "left out is not dropped";
+  }
+}
+
+TEST(TagQueue, AfterAGapEachTrackGoesOnWithAKeyFrameOfItsOwn) {
+  TagQueue queue;
+  push_all(queue, "0k 1k 0 1");
+  queue.trim(at(3000ms), 2s, 1 << 30);
+  EXPECT_TRUE(queue.empty());
+  push_all(queue, "0 1k 0 1 a 0k 1 0", 3000);
+  EXPECT_EQ(drain_all(queue), "!1k@76 1@78 a@79 0k@80 1@81 0@82");
+  EXPECT_EQ(queue.dropped().video, 6u);
+}
+
+TEST(TagQueue, TrimsEachTrackToAKeyFrameOfItsOwn) {
+  TagQueue queue;
+  push_all(queue, "0k 1k 0 1 0 1 0k 1 a 0 1 0 1k 0 1 a 0k 1");
+  // What came before 0.2 s goes, and 0.24 s has the next key frame.
+  queue.trim(at(1000ms), 800ms, 1 << 30);
+  EXPECT_EQ(queue.dropped().video, 8u);
+  push_all(queue, "0 1", 720);
+  EXPECT_EQ(drain_all(queue), "!0k@6 a@8 0@9 0@11 1k@12 0@13 1@14 a@15 0k@16 1@17 0@18 1@19");
+  EXPECT_EQ(queue.dropped().video, 8u);
+}
+
+// The key frame of the other has not come yet.
+TEST(TagQueue, TrimsATrackUpToTheKeyFrameThatIsToCome) {
+  TagQueue queue;
+  push_all(queue, "0k 1k 0 1 0k 1 0 1");
+  queue.trim(at(1000ms), 850ms, 1 << 30);
+  push_all(queue, "1 0 1k 1", 320);
+  EXPECT_EQ(drain_all(queue), "!0k@4 0@6 0@9 1k@10 1@11");
+  EXPECT_EQ(queue.dropped().video, 7u);
+}
+
+TEST(TagQueue, TracksThatLostNothingGoOn) {
+  TagQueue queue;
+  push_all(queue, "1k 1 1");
+  while (queue.pop()) {
+  }
+  push_all(queue, "0k 0 0k 1 0 1", 120);
+  queue.trim(at(1000ms), 800ms, 1 << 30);
+  EXPECT_EQ(drain_all(queue), "!0k@5 1@6 0@7 1@8");
+}
+
+TEST(TagQueue, TracksWithoutKeyFramesGoOnInTheEnd) {
+  TagQueue queue;
+  queue.begin_at_key_frame(rtmp::Duration::max());
+  const auto wait = static_cast<uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(TagQueue::kKeyFrameWait).count());
+  push_all(queue, "0k 1 0");
+  push_all(queue, "0k 1 0k", wait - 80);
+  push_all(queue, "1 0", wait + 40);
+  EXPECT_EQ(drain_all(queue), "!0k@0 0@2 0k@298 0k@300 1@301 0@302");
+}
+
+// They cannot be cut apart, and whoever goes on is not to suffer.
+TEST(TagQueue, TracksThatShareAMessageGoOnTogether) {
+  TagQueue queue;
+  queue.begin_at_key_frame(rtmp::Duration::max());
+  push_all(queue, "0k 1+2 0+1 1+2k 1+2 2+3 3+4");
+  EXPECT_EQ(drain_all(queue), "!0k@0 0+1@2 1+2k@3 1+2@4 2+3@5");
 }
 
 TEST(TagQueue, KeepsTheHeadersOfEachTrack) {
