@@ -206,7 +206,9 @@ void FlvWriter::begin_piece(int64_t dts) {
 }
 
 void FlvWriter::write_opening(int64_t dts) {
-  push_header(make_file_header(tracks_.has(TrackKind::kAudio), has_video()), dts);
+  file_.header_position = file_.position;
+  file_.in_header = {.audio = tracks_.has(TrackKind::kAudio), .video = has_video()};
+  push_header(make_file_header(file_.in_header.audio, file_.in_header.video), dts);
   // FFmpeg takes an onMetaData that does not stand at 0 for a stream of subtitles.
   write_metadata(dts, 0);
   write_headers(dts);
@@ -531,6 +533,17 @@ void FlvWriter::restart() {
   tracks_.choose_lead();
 }
 
+/// complete_header() has the header tell of what nobody expected when it was written.
+void FlvWriter::complete_header() {
+  Kinds kinds = file_.in_header;
+  for (const auto& track : tracks_) {
+    (track->key.kind == TrackKind::kVideo ? kinds.video : kinds.audio) |= track->started;
+  }
+  if (kinds != file_.in_header) {
+    output_.rewrite(file_.header_position, make_file_header(kinds.audio, kinds.video));
+  }
+}
+
 void FlvWriter::finish() {
   complete();
   for (const auto& track : tracks_) {
@@ -541,6 +554,7 @@ void FlvWriter::finish() {
   if (file_.streamable) {
     return;
   }
+  complete_header();
   FileFacts facts{static_cast<double>(file_.end - file_.first_dts) / 1000, file_.position,
                   file_.key_frames};
   auto body = metadata_.padded_body(facts, file_.metadata_room);

@@ -111,7 +111,8 @@ class FlvWriter {
   int64_t position_of(int64_t time) const;
   /// restart() begins a new file with the tracks as they are, as after a flush.
   void restart();
-  /// finish() ends the file, and goes back to complete its metadata unless it is a stream.
+  /// finish() ends the file, and goes back to complete its header and metadata unless it is a
+  /// stream.
   void finish();
 
   /// rewritten() counts the DTS that had to be changed.
@@ -167,6 +168,14 @@ class FlvWriter {
   bool metadata_due_ = false;
   bool stream_header_due_ = false;
 
+  /// Kinds is what the file's header can tell.
+  struct Kinds {
+    bool audio = false;
+    bool video = false;
+    bool operator==(const Kinds&) const = default;
+  };
+  void complete_header();
+
   /// File is where we are in what is being written; meaningful once begun.
   struct File {
     bool streamable = true;
@@ -179,6 +188,8 @@ class FlvWriter {
     int64_t pictures_end = 0;  ///< ms, the DTS of the last picture
     int64_t end = 0;           ///< ms, where the last frame ends
     uint64_t position = 0;     ///< octets pushed
+    uint64_t header_position = 0;
+    Kinds in_header;  ///< what the file's header says of it
     uint64_t metadata_position = 0;
     size_t metadata_room = 0;  ///< octets of the first onMetaData's body, to be replaced
     std::vector<KeyFrame> key_frames;

@@ -457,6 +457,34 @@ TEST(FlvChunk, CompletesAFileThoughItsMetadataGrew) {
   EXPECT_TRUE(contains(metadata, "filepositions"));
 }
 
+// Readers go by the header's flags for what to wait for.
+TEST(FlvChunk, CompletesTheHeaderOfAFileThatATrackJoined) {
+  for (bool joins : {false, true}) {
+    SCOPED_TRACE(joins);
+    Mux mux(true);
+    Input& video = mux.start_video();
+    video.frame_ms(0, 0, true);
+    EXPECT_EQ(mux.wait(4).at(0).body.at(4), 1) << "video alone";
+    if (joins) {
+      Input& audio = mux.add("audio");
+      audio.open(kAacCaps);
+      audio.sound(40);
+      audio.eos();
+    }
+    video.frame_ms(500, 500, true);
+    video.eos();
+    const auto tags = mux.until_eos();
+    EXPECT_EQ(mux.file().at(4), joins ? 5 : 1);
+    const auto headers =
+        std::ranges::count_if(tags, [](const Tag& tag) { return tag.type == kFileHeader; });
+    EXPECT_EQ(headers, joins ? 2 : 1) << "gone back to if it changes";
+    const Octets file = mux.file();
+    const size_t size = integer(file, 14, 3);
+    const Octets metadata(file.begin() + 24, file.begin() + 24 + static_cast<ptrdiff_t>(size));
+    EXPECT_EQ(metadata_number(metadata, "filesize"), file.size());
+  }
+}
+
 TEST(FlvChunk, DoesNotGoBackInAStream) {
   for (bool streamable : {true, false}) {
     Mux mux(streamable);  // Either the user says so, or downstream cannot seek.
