@@ -127,10 +127,10 @@
  * gst-launch-1.0 videotestsrc num-buffers=300 ! x265enc key-int-max=60 ! h265parse ! flvchunk name=mux ! filesink location=test.flv  audiotestsrc num-buffers=430 ! opusenc ! mux.
  * ]| H.265 and Opus.
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=300 ! tee name=t ! queue ! x264enc key-int-max=60 ! flvchunk name=mux ! filesink location=test.flv  t. ! queue ! videoscale ! video/x-raw,width=160,height=120 ! x264enc key-int-max=60 ! mux.video_1  audiotestsrc num-buffers=430 ! voaacenc ! mux.audio  audiotestsrc num-buffers=430 wave=ticks ! voaacenc ! mux.audio_1
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! video/x-raw,width=320,height=240 ! tee name=t ! queue ! x264enc key-int-max=60 ! flvchunk name=mux ! filesink location=test.flv  t. ! queue ! videoscale ! video/x-raw,width=160,height=120 ! x264enc key-int-max=60 ! mux.video_1  audiotestsrc num-buffers=430 ! voaacenc ! mux.audio  audiotestsrc num-buffers=430 wave=ticks ! voaacenc ! mux.audio_1
  * ]| Two renditions and two sounds in one stream.
  * |[
- * gst-launch-1.0 videotestsrc num-buffers=300 ! tee name=t ! queue ! x264enc key-int-max=60 ! mux.video  t. ! queue ! x265enc key-int-max=60 ! h265parse ! mux.video_1  flvchunk name=mux multitrack=many-codecs timestamp-precision=nanosecond video::flv-track-mode=multitrack ! filesink location=test.flv
+ * gst-launch-1.0 videotestsrc num-buffers=300 ! tee name=t ! queue ! x264enc key-int-max=60 ! mux.video  t. ! queue ! x265enc key-int-max=60 ! h265parse ! mux.video_1  flvchunk name=mux multitrack=many-codecs timestamp-precision=nanosecond video::flv-track-mode=multitrack ! filesink location=twice.flv
  * ]| The same pictures twice, in one message each time, with their times to the nanosecond.
  * |[
  * gst-launch-1.0 filesrc location=test.flv ! video/x-flv ! flvchunk streamable=true ! fakesink
@@ -145,8 +145,11 @@
  * gst-launch-1.0 filesrc location=test.flv ! flvunchunk send-scte35-events=true name=demux  demux.video ! queue ! h264parse ! avdec_h264 ! x264enc tune=zerolatency key-int-max=60 ! flvchunk name=mux cue-format=on-cue-point ! filesink location=cues.flv  demux.audio ! queue ! mux.audio
  * ]| Encode anew, with the cues of ad breaks where they were, in Elemental's dialect.
  * |[
+ * gst-launch-1.0 filesrc location=test.flv ! flvunchunk send-scte35-events=true name=demux  demux.video ! queue ! h264parse ! mpegtsmux name=mux scte-35-pid=500 ! filesink location=test.ts  demux.audio ! queue ! aacparse ! mux.
+ * ]| Make a transport stream of it, with its cues.
+ * |[
  * gst-launch-1.0 filesrc location=test.ts ! tsdemux send-scte35-events=true name=demux  demux. ! queue ! h264parse ! flvchunk name=mux cue-format=youtube ! rtmpsink location=rtmp://localhost/live/stream  demux. ! queue ! aacparse ! mux.
- * ]| Publish a transport stream with its cues.
+ * ]| Publish that one, with its cues.
  */
 // clang-format on
 #include "rtmp/gstflvchunk.h"

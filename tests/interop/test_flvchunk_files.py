@@ -394,13 +394,13 @@ class Files(unittest.TestCase):
             self.assertIn("object-alive", output, "the tracer ran")
             self.assertEqual(re.findall(r"object-alive, .*0x.*", output), [])
 
+    # In an empty folder and in their order: each has what the ones before it made.
     def test_examples_of_the_documentation(self):
         source = pathlib.Path(os.environ["RTMP_TEST_SOURCE"]) / "gst" / "rtmp" / "gstflvchunk.cpp"
         lines = re.findall(r"\* gst-launch-1\.0 (.*)", source.read_text(encoding="utf-8"))
         self.assertGreaterEqual(len(lines), 10)
         for line in lines:
-            if "scte35" in line:
-                shutil.copy(media.flv(seconds=2), self.folder / "test.flv")
+            line = re.sub(r"(filesrc .*)rtmpsink location=\S+", r"\1fakesink", line)
             if "splitmuxsink" in line:
                 self.launch_split(line, num_parts=5)
             elif "rtmpsink" not in line:
