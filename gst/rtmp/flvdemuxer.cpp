@@ -172,7 +172,8 @@ void FlvDemuxer::demux_media(DemuxTag tag, MediaType type, Items& out) {
       see_frame(tag.header, type);
     } else if (first) {
       set_untimed_now(tag.header.timestamp);
-      if ((*packet)->kind == PacketKind::kSequenceStart) {
+      if ((*packet)->kind == PacketKind::kSequenceStart ||
+          (*packet)->kind == PacketKind::kMpeg2TsSequenceStart) {
         header_ = tag;
       }
     }

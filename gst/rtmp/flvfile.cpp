@@ -139,8 +139,8 @@ std::optional<uint64_t> FlvFile::size() const {
 }
 
 /// Latest is the latest of the timestamps of a file's last frames: its sound may lie behind its
-/// pictures. One that is far ahead of all others is damaged. The end of a sequence, metadata and
-/// the like have the time of what was before, or none.
+/// pictures. The end of a sequence, metadata and the like have the time of what was before, or
+/// none.
 class FlvFile::Latest {
  public:
   void see(const rtmp::flv::TagHeader& header, Bytes body) {
@@ -151,31 +151,33 @@ class FlvFile::Latest {
     first_ = first_.value_or(header.timestamp);
     times_.push_back(static_cast<int32_t>(header.timestamp - *first_));
   }
-  bool has_both() const { return seen_[0] && seen_[1]; }
-  /// time() is nothing if there is none that another is near.
-  std::optional<uint32_t> time() {
-    constexpr int64_t kNear = 10'000;
+  /// settled() is true if both kinds were seen, and the latest two agree.
+  bool settled() {
     std::ranges::sort(times_);
-    for (size_t i = times_.size(); i-- > 1;) {
-      if (int64_t{times_[i]} - times_[i - 1] <= kNear) {
-        return *first_ + static_cast<uint32_t>(times_[i]);
-      }
-    }
-    return std::nullopt;
+    return seen_[0] && seen_[1] && step(times_.size() - 1) <= kNear;
   }
-  /// any() is the first that was seen otherwise.
-  std::optional<uint32_t> any() {
-    const auto near = time();
-    return near ? near : first_;
+  /// end() believes no time that is alone, far ahead of others that are near each other.
+  std::optional<EndTime> end() {
+    std::ranges::sort(times_);
+    const size_t count = times_.size();
+    if (count == 0) {
+      return std::nullopt;
+    }
+    const bool leaps = count > 2 && step(count - 1) > std::max(kNear, 4 * step(count - 2));
+    return EndTime{at(leaps ? count - 2 : count - 1), at(count - 1)};
   }
 
  private:
   std::array<bool, 2> seen_ = {};
+  static constexpr int64_t kNear = 10'000;
+  int64_t step(size_t i) const { return int64_t{times_[i]} - times_[i - 1]; }
+  uint32_t at(size_t i) const { return *first_ + static_cast<uint32_t>(times_[i]); }
+
   std::optional<uint32_t> first_;
   std::vector<int32_t> times_;  ///< from the first one
 };
 
-std::optional<uint32_t> FlvFile::last_timestamp() {
+std::optional<FlvFile::EndTime> FlvFile::end_time() {
   // From back pointer to back pointer, as long as they are right.
   constexpr int kMostTags = 64;
   const auto end = size();
@@ -184,8 +186,7 @@ std::optional<uint32_t> FlvFile::last_timestamp() {
   }
   Latest latest;
   uint64_t at = *end;
-  for (int i = 0; i < kMostTags && !(latest.has_both() && latest.time()) && at >= kBackPointerSize;
-       i++) {
+  for (int i = 0; i < kMostTags && !latest.settled() && at >= kBackPointerSize; i++) {
     TagFront behind;
     if (read_front(at, kBackPointerSize, behind) != GST_FLOW_OK) {
       break;
@@ -203,11 +204,11 @@ std::optional<uint32_t> FlvFile::last_timestamp() {
     latest.see(*header, in.rest().first(std::min<size_t>(in.remaining(), header->data_size)));
     at -= size;
   }
-  const auto time = latest.any();
-  return time ? time : last_timestamp_by_search(*end);
+  const auto last = latest.end();
+  return last ? last : end_time_by_search(*end);
 }
 
-std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
+std::optional<FlvFile::EndTime> FlvFile::end_time_by_search(uint64_t size) {
   FlvTagReader reader;
   const uint64_t from = size > kTail ? size - kTail : 0;
   reader.restart(from);
@@ -227,7 +228,7 @@ std::optional<uint32_t> FlvFile::last_timestamp_by_search(uint64_t size) {
       const Front<kClassOctets> front(step.tag.body);
       latest.see(step.tag.header, front.bytes());
     } else if (step.kind == FlvReadStep::Kind::kEnd || step.kind == FlvReadStep::Kind::kWant) {
-      return latest.any();
+      return latest.end();
     }
   }
 }

@@ -27,8 +27,12 @@ class FlvFile {
   /// size() is the file's as of now: it may be growing. Nothing if upstream does not know.
   std::optional<uint64_t> size() const;
 
-  /// last_timestamp() is the latest of the file's last frames', as it is in the file.
-  std::optional<uint32_t> last_timestamp();
+  /// EndTime is the latest timestamp of the file's last frames, as it is in the file.
+  struct EndTime {
+    uint32_t believed = 0;
+    uint32_t highest = 0;  ///< which may be damaged
+  };
+  std::optional<EndTime> end_time();
   /// scan() reads tags' headers from where `index` ends until it knows every place up to `time`:
   /// key frames of the video track `lead`, if there is one. GST_FLOW_OK also at the file's end.
   GstFlowReturn scan(FlvIndex& index, int64_t time, std::optional<uint8_t> lead);
@@ -54,7 +58,7 @@ class FlvFile {
   class Latest;
   GstFlowReturn read_front(uint64_t offset, size_t before, TagFront& out);
   std::optional<rtmp::flv::TagHeader> tag_header(rtmp::Cursor& in) const;
-  std::optional<uint32_t> last_timestamp_by_search(uint64_t size);
+  std::optional<EndTime> end_time_by_search(uint64_t size);
 
   GstPad* const sink_;
   uint32_t stream_id_ = 0;

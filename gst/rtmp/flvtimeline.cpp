@@ -45,7 +45,7 @@ int64_t TimestampUnwrapper::unwrap(uint32_t timestamp) {
     time = raw_last + static_cast<int32_t>(timestamp - static_cast<uint32_t>(raw_last));
     if (next_ || (restarted_ && time < raw_last)) {
       time = timestamp;
-      offset_ = next_.value_or(*last_) - time;
+      offset_ = (next_ ? *next_ : furthest_.value_or(*last_)) - time;
     }
   }
   next_.reset();
@@ -68,12 +68,15 @@ bool LeapGuard::believes(int64_t time) {
 
 int64_t StreamTime::unwrap(uint32_t timestamp, MediaType type) {
   restarted_ = false;
-  const bool undo = disproves_restart(timestamp, type);
+  const auto disproved = disproves_restart(timestamp, type);
+  const bool undo = disproved.value_or(false);
   if (undo) {
     now_ = *unconfirmed_;
     disproved_ = true;
   }
-  unconfirmed_.reset();
+  if (disproved) {
+    unconfirmed_.reset();
+  }
   if (!undo && begins_anew(timestamp, type)) {
     const State before = now_;
     now_.begin_anew();
@@ -118,16 +121,16 @@ bool StreamTime::begins_anew(uint32_t timestamp, MediaType type) const {
   return continues_ && back(own.last) && back(own.before ? own.before : now_.any.before);
 }
 
-/// disproves_restart() is true if the stream goes on as if the last tag had not been. A kind that
-/// stopped long before does not tell.
-bool StreamTime::disproves_restart(uint32_t timestamp, MediaType type) const {
+/// disproves_restart() is true if the stream goes on as if the new beginning had not been. A kind
+/// that stopped long before, or lies far behind, does not tell.
+std::optional<bool> StreamTime::disproves_restart(uint32_t timestamp, MediaType type) const {
   constexpr int64_t kLongBefore = 10'000;
   if (!unconfirmed_) {
-    return false;
+    return std::nullopt;
   }
   const Raw& own = unconfirmed_->of(type);
   if (own.last && own.time < *unconfirmed_->furthest() - kLongBefore) {
-    return false;
+    return std::nullopt;
   }
   const auto last = own.last ? own.last : unconfirmed_->any.last;
   return last && std::abs(int64_t{static_cast<int32_t>(timestamp - *last)}) <= kLongStep;
@@ -160,8 +163,9 @@ void StreamTime::State::begin_anew() {
 
 void StreamTime::restart() {
   unconfirmed_.reset();
+  const auto furthest = now_.furthest();
   now_.begin_anew();
-  now_.time.restart();
+  now_.time.restart(furthest);
 }
 
 std::optional<int64_t> StreamTime::last() const {

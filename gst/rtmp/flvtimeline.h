@@ -65,8 +65,11 @@ class TimestampUnwrapper {
  public:
   int64_t unwrap(uint32_t timestamp);
   /// restart() says that another file begins here, whose timestamps may begin anew: if they step
-  /// back, they are continued from the last one.
-  void restart() { restarted_ = true; }
+  /// back, they are continued from the last one, or from `furthest`.
+  void restart(std::optional<int64_t> furthest = {}) {
+    restarted_ = true;
+    furthest_ = furthest;
+  }
   /// restart_at() says that the next timestamp is `time`.
   void restart_at(int64_t time) { next_ = time; }
   std::optional<int64_t> last() const { return last_; }
@@ -75,6 +78,7 @@ class TimestampUnwrapper {
   std::optional<int64_t> last_;  ///< with the offset
   int64_t offset_ = 0;
   bool restarted_ = false;
+  std::optional<int64_t> furthest_;
   std::optional<int64_t> next_;
 };
 
@@ -131,10 +135,10 @@ class StreamTime {
     void begin_anew();
   };
   bool begins_anew(uint32_t timestamp, rtmp::media::MediaType type) const;
-  bool disproves_restart(uint32_t timestamp, rtmp::media::MediaType type) const;
+  std::optional<bool> disproves_restart(uint32_t timestamp, rtmp::media::MediaType type) const;
 
   State now_;
-  std::optional<State> unconfirmed_;  ///< as it was before times began anew in the last tag
+  std::optional<State> unconfirmed_;  ///< as it was before times began anew, in doubt
   std::optional<rtmp::media::MediaType> restarted_by_;  ///< the last new beginning, of this kind
   bool disproved_ = false;                              ///< by the tag behind it
   int64_t epoch_ = 0;                                   ///< what is added to unwrapped timestamps

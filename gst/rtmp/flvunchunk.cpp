@@ -58,6 +58,7 @@ FlvUnchunk::FlvUnchunk(GstFlvUnchunk* element)
 void FlvUnchunk::reset() {
   pads_.remove_all();
   reader_ = {};
+  step_begin_ = 0;
   demuxer_ = {};
   items_.clear();
   gst_segment_init(&segment_, GST_FORMAT_TIME);
@@ -93,7 +94,14 @@ void FlvUnchunk::reset() {
   gst_segment_init(&shared->segment, GST_FORMAT_TIME);
 }
 
-GstFlowReturn FlvUnchunk::take_step(FlvReadStep& step, uint64_t before) {
+void FlvUnchunk::read_from(uint64_t position) {
+  reader_.restart(position);
+  step_begin_ = position;
+}
+
+GstFlowReturn FlvUnchunk::take_step(FlvReadStep& step) {
+  // What the reader has skipped while it wanted more belongs to it as well.
+  const uint64_t before = std::exchange(step_begin_, reader_.position());
   switch (step.kind) {
     case Step::kTag:
       return take_tag(std::move(step.tag), before);
@@ -103,7 +111,7 @@ GstFlowReturn FlvUnchunk::take_step(FlvReadStep& step, uint64_t before) {
       if (std::exchange(file_header_seen_, true) && before != 0) {
         demuxer_.restart_time();
       }
-      shared_.lock()->index.note_read(before, reader_.position(), std::nullopt, std::nullopt);
+      note_frameless(before);
       return GST_FLOW_OK;
     case Step::kDamage:
       take_damage(step.damage);
@@ -115,6 +123,13 @@ GstFlowReturn FlvUnchunk::take_step(FlvReadStep& step, uint64_t before) {
   return GST_FLOW_OK;
 }
 
+/// note_frameless() is for what has no time. A scan may have to go on from there.
+void FlvUnchunk::note_frameless(uint64_t begin) {
+  auto shared = shared_.lock();
+  shared->index.note_read(begin, reader_.position(), std::nullopt, std::nullopt);
+  shared->index.note_clock(reader_.position(), demuxer_.clock());
+}
+
 void FlvUnchunk::take_damage(const FlvDamage& damage) {
   GST_INFO_OBJECT(element_, "skipped %" G_GUINT64_FORMAT " octets at %" G_GUINT64_FORMAT "%s",
                   damage.octets, damage.offset, damage.at_end ? ", to the end" : "");
@@ -122,10 +137,10 @@ void FlvUnchunk::take_damage(const FlvDamage& damage) {
     auto shared = shared_.lock();
     shared->octets_skipped += damage.octets;
     shared->damages++;
-    // What the end cuts off may be there whole when the file has grown.
-    if (!damage.at_end) {
-      shared->index.note_read(damage.offset, reader_.position(), std::nullopt, std::nullopt);
-    }
+  }
+  // What the end cuts off may be there whole when the file has grown.
+  if (!damage.at_end) {
+    note_frameless(damage.offset);
   }
   if (!reader_.found_any()) {
     return;
@@ -335,7 +350,7 @@ void FlvUnchunk::take_format(DemuxItem& item) {
                    item.track.type == MediaType::kVideo ? "video" : "audio", item.track.id,
                    item.caps.get());
   if (approach_) {
-    release(item.track);
+    release(*approach_, item.track);
   }
   auto tags = track_tags(demuxer_.track_info(item.track), item.caps.get());
   pads_.set_format(item.track, std::move(item.caps), std::move(tags));
@@ -426,6 +441,10 @@ bool FlvUnchunk::expects_more() const {
 }
 
 GstFlowReturn FlvUnchunk::take_script(Script script) {
+  // It lies in front of the start, as pictures do that are held or left out.
+  if (approach_ && GST_BUFFER_PTS(script.buffer.get()) < approach_->start) {
+    return GST_FLOW_OK;
+  }
   if (!first_time_) {
     constexpr size_t kMostHeld = 64;
     constexpr size_t kMostOctetsHeld = 1 << 20;

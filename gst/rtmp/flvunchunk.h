@@ -116,7 +116,8 @@ class FlvUnchunk {
   };
 
   // flvunchunk.cpp: from steps of the reader to pads.
-  GstFlowReturn take_step(FlvReadStep& step, uint64_t before);
+  void read_from(uint64_t position);
+  GstFlowReturn take_step(FlvReadStep& step);
   GstFlowReturn take_tag(DemuxTag tag, uint64_t before);
   GstFlowReturn take_items();
   GstFlowReturn take_script(Script script);
@@ -126,6 +127,7 @@ class FlvUnchunk {
   void take_media_info();
   void take_notice(const DemuxItem& item);
   void take_damage(const FlvDamage& damage);
+  void note_frameless(uint64_t begin);
   std::optional<uint64_t> known_place(const IndexEntry& entry);
   void restore_formats(uint64_t offset);
   void choose_origin(const DemuxTag& tag);
@@ -144,7 +146,7 @@ class FlvUnchunk {
   static GstClockTime last_of(const GstSegment& segment);
   bool is_past_stop(const DemuxItem& item) const;
   GstFlowReturn hold_back(DemuxItem& item);
-  GstFlowReturn release(TrackRef track);
+  GstFlowReturn release(Approach& approach, TrackRef track);
   GstFlowReturn end_approach();
 
   // flvunchunkpush.cpp
@@ -211,7 +213,8 @@ class FlvUnchunk {
   bool told_nothing_ = false;          ///< by an ERROR
   std::optional<uint8_t> lead_video_;  ///< whose key frames are where decoding can begin
   std::optional<int64_t> first_time_;
-  GstClockTime latest_ = 0;  ///< PTS of what was pushed
+  GstClockTime latest_ = 0;  ///< PTS of what was read
+  uint64_t step_begin_ = 0;  ///< where what the next step tells of begins
   std::optional<Reverse> reverse_;
   std::optional<Approach> approach_;  ///< push mode
   bool skip_to_start_ = false;        ///< trick mode: the next tag of use is the next key frame

@@ -93,6 +93,11 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
     end_of_segment_ = true;
     return GST_FLOW_EOS;
   }
+  const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
+  const GstClockTime time = GST_BUFFER_DTS_OR_PTS(item.buffer.get());
+  if (believed_) {
+    latest_ = std::max(latest_, pts);
+  }
   if (is_skipped_by_trick_mode(item)) {
     return GST_FLOW_OK;
   }
@@ -101,10 +106,7 @@ GstFlowReturn FlvUnchunk::take_frame(DemuxItem& item) {
       return flow;
     }
   }
-  const GstClockTime pts = GST_BUFFER_PTS(item.buffer.get());
-  const GstClockTime time = GST_BUFFER_DTS_OR_PTS(item.buffer.get());
   if (believed_) {
-    latest_ = std::max(latest_, pts);
     auto shared = shared_.lock();
     if (segment_.rate < 0 || pts > shared->segment.position ||
         !GST_CLOCK_TIME_IS_VALID(shared->segment.position)) {
@@ -154,11 +156,11 @@ GstFlowReturn FlvUnchunk::hold_back(DemuxItem& item) {
   return GST_FLOW_OK;
 }
 
-/// release() pushes what is held of a track.
-GstFlowReturn FlvUnchunk::release(TrackRef track) {
+/// release() pushes what is held of a track. Who hears of it may have this end the approach.
+GstFlowReturn FlvUnchunk::release(Approach& approach, TrackRef track) {
   GstFlowReturn flow = GST_FLOW_OK;
-  auto held = std::exchange(approach_->pictures[track], {});
-  approach_->held -= held.size();
+  auto held = std::exchange(approach.pictures[track], {});
+  approach.held -= held.size();
   for (auto& picture : held) {
     if (flow == GST_FLOW_OK) {
       flow = pads_.push(track, std::move(picture));
@@ -169,12 +171,12 @@ GstFlowReturn FlvUnchunk::release(TrackRef track) {
 
 GstFlowReturn FlvUnchunk::end_approach() {
   GstFlowReturn flow = GST_FLOW_OK;
-  for (const auto& [track, held] : approach_->pictures) {
+  auto approach = std::exchange(approach_, std::nullopt);
+  for (const auto& [track, held] : approach->pictures) {
     if (flow == GST_FLOW_OK) {
-      flow = release(track);
+      flow = release(*approach, track);
     }
   }
-  approach_.reset();
   return flow;
 }
 

@@ -51,16 +51,21 @@ void FlvUnchunk::learn_duration() {
   duration_learnt_ = true;
   const auto size = file_.size();
   shared_.lock()->file_size = size;
-  const auto last = file_.last_timestamp();
+  const auto last = file_.end_time();
   if (!last) {
     return;
   }
   const auto told = demuxer_.info().duration;
-  const int64_t end = static_cast<int64_t>(*last) - demuxer_.origin();
-  const GstClockTime found = end > 0 ? static_cast<GstClockTime>(end) * GST_MSECOND : 0;
-  // The metadata counts the last frame's own duration as well.
-  constexpr GstClockTime kFrame = 2 * GST_SECOND;
-  if (told && *told >= found && *told <= found + kFrame) {
+  const auto time = [this](uint32_t timestamp) {
+    const int64_t end = static_cast<int64_t>(timestamp) - demuxer_.origin();
+    return end > 0 ? static_cast<GstClockTime>(end) * GST_MSECOND : 0;
+  };
+  const GstClockTime found = time(last->believed);
+  const auto agrees = [told](GstClockTime end) {
+    // The metadata counts the last frame's own duration as well.
+    return *told >= end && *told <= end + 2 * GST_SECOND;
+  };
+  if (told && (agrees(found) || agrees(time(last->highest)))) {
     set_duration(told);
   } else if (found > 0) {
     set_duration(found);
@@ -78,8 +83,7 @@ GstFlowReturn FlvUnchunk::pull_step() {
       return flow;
     }
   }
-  const uint64_t before = reader_.position();
-  if (reverse_ && before >= reverse_->end) {
+  if (reverse_ && reader_.position() >= reverse_->end) {
     return next_piece();
   }
   FlvReadStep step = reader_.next();
@@ -91,13 +95,14 @@ GstFlowReturn FlvUnchunk::pull_step() {
     default:
       break;
   }
-  GstFlowReturn flow = take_step(step, before);
+  GstFlowReturn flow = take_step(step);
   if (flow == GST_FLOW_EOS && reverse_) {
     // This piece is over, whoever says so.
     pads_.reset_flow();
     flow = next_piece();
   }
-  if (!duration_learnt_ && first_time_) {
+  // Nothing can be read while a flush is under way; the seek behind it looks again.
+  if (!duration_learnt_ && first_time_ && flow != GST_FLOW_FLUSHING) {
     learn_duration();
   }
   return flow;
@@ -233,7 +238,7 @@ GstFlowReturn FlvUnchunk::find_start(int64_t time, bool snap_after, bool snap_ne
 
 void FlvUnchunk::start_reading(const IndexEntry& entry) {
   restore_formats(entry.offset);
-  reader_.restart(entry.offset);
+  read_from(entry.offset);
   leaps_.reset();
   demuxer_.expect_time(entry.time, known_place(entry));
   pads_.set_discont();

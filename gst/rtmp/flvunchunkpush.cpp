@@ -21,12 +21,11 @@ bool begins_with_file_header(GstBuffer* buffer) {
 
 GstFlowReturn FlvUnchunk::drain() {
   while (true) {
-    const uint64_t before = reader_.position();
     FlvReadStep step = reader_.next();
     if (step.kind == Step::kWant || step.kind == Step::kEnd) {
       break;
     }
-    if (const GstFlowReturn flow = take_step(step, before); flow != GST_FLOW_OK) {
+    if (const GstFlowReturn flow = take_step(step); flow != GST_FLOW_OK) {
       return flow;
     }
   }
@@ -54,7 +53,7 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
   if (GST_BUFFER_FLAG_IS_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT)) {
     if (reader_.held() > 0) {
       GST_DEBUG_OBJECT(element_, "the stream was interrupted within a tag");
-      reader_.restart(reader_.position() + reader_.held());
+      read_from(reader_.position() + reader_.held());
     }
     pads_.set_discont();
   }
@@ -83,7 +82,7 @@ GstFlowReturn FlvUnchunk::chain(GstPtr<GstBuffer> buffer) {
       if (const GstFlowReturn flow = drain(); flow != GST_FLOW_OK) {
         return flow;
       }
-      reader_.restart(position);
+      read_from(position);
     }
   }
   if (format_ == GST_FORMAT_TIME && expect_time_) {
@@ -168,7 +167,7 @@ void FlvUnchunk::take_segment(GstEvent* event) {
   const bool moved = segment.start != reader_.position() + reader_.held();
   if (moved) {
     restore_formats(segment.start);
-    reader_.restart(segment.start);
+    read_from(segment.start);
     leaps_.reset();
     pads_.set_discont();
   }
@@ -199,7 +198,7 @@ void FlvUnchunk::take_flush_stop(guint32 seqnum) {
       shared->seek->flush = Seek::Flush::kOthers;
     }
   }
-  reader_.restart(reader_.position() + reader_.held());
+  read_from(reader_.position() + reader_.held());
   approach_.reset();
   leaps_.reset();
   pads_.reset_flow();

@@ -35,6 +35,12 @@ void for_each_track(const Tag& tag, F see) {
   }
 }
 
+uint8_t first_track(const Tag& tag) {
+  uint8_t first = UINT8_MAX;
+  for_each_track(tag, [&first](uint8_t id) { first = std::min(first, id); });
+  return first;
+}
+
 }  // namespace
 
 std::optional<Tag> make_tag(rtmp::event::Media&& media, rtmp::Time arrival) {
@@ -78,8 +84,21 @@ bool TagQueue::starts_decoding(const Tag& tag) const {
   return tag.is_key_frame() || (!has_video(tag.arrival) && tag.is_media());
 }
 
+/// begins() is whether a stream that is joined may begin with `tag`.
+bool TagQueue::begins(const Tag& tag) const {
+  return starts_decoding(tag) && (!tag.is_video() || first_track(tag) <= first_track_);
+}
+
 void TagQueue::count(const Tag& tag) {
   (tag.is_video() ? dropped_.video : dropped_.audio)++;
+}
+
+/// lose() is count() where the tracks have to wait for key frames after it.
+void TagQueue::lose(const Tag& tag) {
+  count(tag);
+  if (tag.is_video()) {
+    for_each_track(tag, [this](uint8_t id) { lost_.set(id); });
+  }
 }
 
 void TagQueue::expect_video(rtmp::Time until) {
@@ -87,7 +106,13 @@ void TagQueue::expect_video(rtmp::Time until) {
 }
 
 bool TagQueue::skips(const Tag& tag) {
-  if (skip_ == Skip::kNo || starts_decoding(tag)) {
+  if (skip_ == Skip::kNo) {
+    return false;
+  }
+  if (skip_ == Skip::kLeavingOut && tag.is_video()) {
+    first_track_ = std::min(first_track_, first_track(tag));
+  }
+  if (skip_ == Skip::kLeavingOut ? begins(tag) : starts_decoding(tag)) {
     return false;
   }
   skipped_ = skipped_.value_or(tag.arrival);
@@ -101,7 +126,7 @@ void TagQueue::push(Tag&& tag) {
   if (tag.is_media()) {
     if (skips(tag)) {
       if (skip_ == Skip::kDropping) {
-        count(tag);
+        lose(tag);
       } else {
         keep_lead(std::move(tag));
       }
@@ -131,8 +156,9 @@ void TagQueue::end_skip(const Tag& tag) {
   }
   waits_.fill({});
   if (starts_decoding(tag)) {
-    wait_for_key_frames(Tracks().set(), tag.arrival, why);
+    wait_for_key_frames(why == Skip::kDropping ? lost_ : Tracks().set(), tag.arrival, why);
   }
+  lost_.reset();
 }
 
 void TagQueue::wait_for_key_frames(const Tracks& tracks, rtmp::Time from, Skip why) {
@@ -256,6 +282,8 @@ void TagQueue::clear(int64_t header_ms) {
   lead_bytes_ = 0;
   skip_ = Skip::kNo;
   waits_.fill({});
+  lost_.reset();
+  first_track_ = kNoTrack;
   discont_ = false;
 }
 
@@ -303,7 +331,7 @@ void TagQueue::drop_media_before(size_t end, Skip why) {
     if (why == Skip::kLeavingOut) {
       left_out.push_front(std::move(tag));
     } else if (why == Skip::kDropping && tag.is_media()) {
-      count(tag);
+      lose(tag);
     }
   }
   // What stays is not touched: a flood has each packet drop another.
@@ -331,8 +359,12 @@ void TagQueue::begin_at_key_frame(rtmp::Duration late, std::chrono::milliseconds
   for (const Tag& tag : tags_) {
     least = tag.is_media() ? std::min<rtmp::Duration>(least, difference(tag)) : least;
   }
+  first_track_ = kNoTrack;
+  for (const Tag& tag : tags_) {
+    first_track_ = tag.is_video() ? std::min(first_track_, first_track(tag)) : first_track_;
+  }
   auto first = std::find_if(tags_.begin(), tags_.end(), [&](const Tag& tag) {
-    return starts_decoding(tag) && difference(tag) - least <= late;
+    return begins(tag) && difference(tag) - least <= late;
   });
   if (first == tags_.end()) {
     skip_to_key_frame(Skip::kLeavingOut);
@@ -350,14 +382,10 @@ void TagQueue::begin_at_key_frame(rtmp::Duration late, std::chrono::milliseconds
 /// all up to their key frames. It looks no further than to these: a flood has each packet drop
 /// another.
 void TagQueue::drop_to(size_t begin) {
-  Tracks lost;
-  for (size_t i = 0; i < begin; i++) {
-    if (tags_[i].is_video()) {
-      for_each_track(tags_[i], [&](uint8_t id) { lost.set(id); });
-    }
-  }
-  wait_for_key_frames(lost, tags_[begin].arrival, Skip::kDropping);
+  const rtmp::Time from = tags_[begin].arrival;
   drop_media_before(begin, Skip::kDropping);
+  const Tracks lost = std::exchange(lost_, {});
+  wait_for_key_frames(lost, from, Skip::kDropping);
   leave_out_waiting(lost);
   std::find_if(tags_.begin(), tags_.end(), is_media)->discont = true;
 }

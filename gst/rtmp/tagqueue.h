@@ -121,8 +121,10 @@ class TagQueue {
   void trim(rtmp::Time now, rtmp::Duration bound, uint64_t max_bytes);
   /// begin_at_key_frame() leaves out what comes before the first key frame that is at most `late`
   /// behind the packet that was least late on its way; if there is none, all media, and what
-  /// arrives before the next key frame. None of it counts as dropped. Sound that was sent before
-  /// the key frame stays if it is at most `lead` older.
+  /// arrives before the next key frame. It is one of the first of the video tracks that show: who
+  /// plays one alone mostly plays that, and would wait for it while the sound goes on. None of it
+  /// counts as dropped. Sound that was sent before the key frame stays if it is at most `lead`
+  /// older.
   void begin_at_key_frame(rtmp::Duration late, std::chrono::milliseconds lead = {});
   const Dropped& dropped() const { return dropped_; }
 
@@ -130,6 +132,7 @@ class TagQueue {
   enum class Skip : uint8_t { kNo, kDropping, kLeavingOut };
 
   using Tracks = std::bitset<256>;
+  static constexpr uint8_t kNoTrack = 255;
 
   /// Wait is why a track's pictures are lost without its key frame, and for which arrivals.
   struct Wait {
@@ -138,6 +141,7 @@ class TagQueue {
   };
 
   bool starts_decoding(const Tag& tag) const;
+  bool begins(const Tag& tag) const;
   bool skips(const Tag& tag);
   void end_skip(const Tag& tag);
   void wait_for_key_frames(const Tracks& tracks, rtmp::Time from, Skip why);
@@ -145,6 +149,7 @@ class TagQueue {
   void leave_out_waiting(Tracks tracks);
   void drop_to(size_t begin);
   void count(const Tag& tag);
+  void lose(const Tag& tag);
   void drop_media_before(size_t end, Skip why);
   void keep_lead(Tag&& tag);
   void pass_lead(int64_t key_ms, std::deque<Tag>::iterator key);
@@ -167,6 +172,8 @@ class TagQueue {
   uint64_t lead_bytes_ = 0;      // the memory that they take
   std::array<Wait, 256> waits_;  // by the video tracks' ids
   rtmp::Time waits_until_ = rtmp::Time::min();  // no track waits longer
+  uint8_t first_track_ = kNoTrack;              // of video, seen while joining
+  Tracks lost_;                                 // what has been dropped since skip_
   bool discont_ = false;                        // for the next media tag that comes in
   Dropped dropped_;
 };

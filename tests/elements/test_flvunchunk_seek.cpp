@@ -189,6 +189,49 @@ TEST(FlvUnchunkSeek, ASeekPastTheEndMakesNothingLonger) {
   EXPECT_EQ(player.duration(), static_cast<gint64>(3980 * kMs));
 }
 
+TEST(FlvUnchunkSeek, SlowPicturesAtTheEndCount) {
+  // Sound that ends at 4 s, and slides 15 s apart.
+  Octets content = film(kFrames, 0, false);
+  for (uint32_t time = 15'000; time <= 60'000; time += 15'000) {
+    content = content + tag(kVideo, time, avc_frame(true, 0, picture(24, 1)));
+  }
+  Film file(content);
+  Unchunk demux(file.path());
+  demux.hold(true);
+  demux.set_state(GST_STATE_PLAYING);
+  ASSERT_TRUE(demux.wait_for([&] { return !demux.track("video").buffers.empty(); }));
+  auto video = share(demux.track("video").pad.get());
+  // Not played to its end, which would tell as well.
+  ASSERT_TRUE(send_seek(video.get(), 1, kAccurate, 0, 1000 * kMs));
+  demux.hold(false);
+  ASSERT_TRUE(demux.wait_eos());
+  gint64 duration = -1;
+  gst_pad_query_duration(video.get(), GST_FORMAT_TIME, &duration);
+  EXPECT_EQ(duration, static_cast<gint64>(60 * GST_SECOND));
+}
+
+// The second of two files that were joined begins with a picture larger than what is read at once.
+TEST(FlvUnchunkSeek, AJoinedFileIsScannedOnFromWhereItWasRead) {
+  const Octets again = film(kFrames, 0, false);
+  Film file(film(kFrames, 0, false) + file_header() +
+            tag(kVideo, 0, avc_frame(true, 0, picture(70'000, 1))) +
+            Octets(again.begin() + 13, again.end()));
+  Unchunk demux(file.path());
+  demux.hold(true);
+  demux.set_state(GST_STATE_PLAYING);
+  ASSERT_TRUE(demux.wait_for([&] { return !demux.track("video").buffers.empty(); }));
+  auto video = share(demux.track("video").pad.get());
+  // It is played a little way into it; then what lies behind is scanned.
+  ASSERT_TRUE(send_seek(video.get(), 1, kAccurate, 3000 * kMs, 4100 * kMs));
+  demux.hold(false);
+  ASSERT_TRUE(demux.wait_eos());
+  demux.clear();
+  ASSERT_TRUE(send_seek(video.get(), 1, kAccurate, 6000 * kMs));
+  ASSERT_TRUE(demux.wait_eos());
+  // The second begins at 3.98 s, and has a key frame each 0.4 s.
+  EXPECT_EQ(demux.track("video").pts(0), 5980 * kMs);
+}
+
 TEST(FlvUnchunkSeek, OneTimestampAheadIsNotTheEnd) {
   // Cut off, so that the end is looked for by a search.
   Octets content = film(kFrames) + tag(kAudio, 900'000'000, aac_frame({7, 7}));

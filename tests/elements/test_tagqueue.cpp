@@ -353,6 +353,33 @@ TEST(TagQueue, EachTrackBeginsWithAKeyFrameOfItsOwn) {
   }
 }
 
+TEST(TagQueue, BeginsWithTheFirstTracksKeyFrame) {
+  for (bool already_there : {false, true}) {
+    SCOPED_TRACE(already_there);
+    TagQueue queue;
+    if (!already_there) {
+      queue.begin_at_key_frame(rtmp::Duration::max());
+    }
+    push_all(queue, "0 1k 1 a 0 1 0k 1 0 1k");
+    if (already_there) {
+      queue.begin_at_key_frame(rtmp::Duration::max());
+    }
+    EXPECT_EQ(drain_all(queue), std::string(already_there ? "" : "!") + "0k@6 0@8 1k@9");
+  }
+}
+
+// Its key frames are rare, and its pictures far apart: what of it is there can be decoded.
+TEST(TagQueue, DroppedSoundCostsNoPictures) {
+  TagQueue queue;
+  push_all(queue, "0k");
+  while (queue.pop()) {
+  }
+  push_all(queue, "a a a", 4000);
+  queue.trim(at(7000ms), 2s, 1 << 30);
+  push_all(queue, "a 0 a", 7100);
+  EXPECT_EQ(drain_all(queue), "!a@177 0@178 a@179");
+}
+
 TEST(TagQueue, AfterAGapEachTrackGoesOnWithAKeyFrameOfItsOwn) {
   TagQueue queue;
   push_all(queue, "0k 1k 0 1");
