@@ -56,9 +56,10 @@
  * units, with a stop position, as a segment, backwards, and in trick modes. The metadata's index is
  * used if it is right; otherwise the file is scanned as far as needed. A seek by the metadata's index
  * does not read what it leaps over: if a track's format changes there, the track keeps the one from
- * before until its next sequence header. The duration is that of the
- * last tag, so files whose writer has crashed, or is still writing, have one too. Upstream that can
- * only push, but can be sent elsewhere, such as souphttpsrc, can be sought in as well.
+ * before until its next sequence header. The duration is that of the last frame, so files whose
+ * writer has crashed, or is still writing, have one too. Upstream that can only push, but can be sent
+ * elsewhere, such as souphttpsrc, can be sought in as well: where the place is not known, octets are
+ * read towards it, and nothing is pushed of what lies on the way.
  *
  * ## Damage
  *
