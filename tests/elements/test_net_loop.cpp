@@ -110,7 +110,8 @@ TEST(Loop, RunsOtherSourcesOfItsContext) {
         return G_SOURCE_REMOVE;
       },
       &ran, nullptr);
-  // On its own thread: a sanitizer sees that the callback comes after, as GLib's own lock would not show it.
+  // On its own thread: a sanitizer sees that the callback comes after, as GLib's own lock would not
+  // show it.
   run(*loop, [&] { g_source_attach(source, loop->context()); });
   g_source_unref(source);
   auto where = ran.get_future();
