@@ -430,10 +430,7 @@ TEST(FlvUnchunkSeek, AScanBelievesNoSizeAlone) {
   ASSERT_TRUE(demux.wait_for([&demux] { return !demux.tracks["video"].buffers.empty(); }));
   auto pad = share(demux.track("video").pad.get());
   demux.clear();
-  ASSERT_TRUE(gst_pad_send_event(
-      pad.get(),
-      gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kKey), GST_SEEK_TYPE_SET,
-                         static_cast<gint64>(3700 * kMs), GST_SEEK_TYPE_NONE, -1)));
+  ASSERT_TRUE(send_seek(pad.get(), 1, kKey, 3700 * kMs));
   ASSERT_TRUE(demux.wait_eos());
   ASSERT_FALSE(demux.track("video").buffers.empty());
   EXPECT_EQ(demux.track("video").pts(0), 3600 * kMs);
@@ -464,10 +461,7 @@ TEST(FlvUnchunkSeek, ATimestampThatLeapsAheadLeadsNowhere) {
       }
     }
     demux.clear();
-    ASSERT_TRUE(gst_pad_send_event(
-        pad.get(),
-        gst_event_new_seek(1, GST_FORMAT_TIME, static_cast<GstSeekFlags>(kKey), GST_SEEK_TYPE_SET,
-                           static_cast<gint64>(3700 * kMs), GST_SEEK_TYPE_NONE, -1)));
+    ASSERT_TRUE(send_seek(pad.get(), 1, kKey, 3700 * kMs));
     ASSERT_TRUE(demux.wait_eos());
     ASSERT_FALSE(demux.track("video").buffers.empty());
     EXPECT_EQ(demux.track("video").pts(0), 3600 * kMs);

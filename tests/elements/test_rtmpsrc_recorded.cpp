@@ -259,6 +259,8 @@ TEST_F(RtmpSrcRecorded, EmptyMessagesFillTheQueueToo) {
   Recording empty;
   empty.messages.assign(200'000, {rtmp::MessageType::kAudio, 0, {}});
   server.set_recording("film", empty);
+  // The server makes all of them before its answer goes out: five seconds on a busy machine.
+  source->set("timeout", "60");
   source->hold(true);
   source->play();
   EXPECT_TRUE(server.wait([](const Log& log) { return pauses(log, true) == 1; }, 60s));
