@@ -289,8 +289,14 @@ TEST(RtmpSrcAttempts, RecordedStreamsAreSoughtWhileTheServerIsGone) {
   EXPECT_TRUE(source.seek(4 * GST_SECOND));
   server.listen_again();
   ASSERT_TRUE(source.wait_media(10));
-  EXPECT_EQ(source.media().front().tag_ms, 4000);
-  EXPECT_TRUE(source.media().front().discont);
+  // The sound may overtake a picture of many chunks.
+  const std::vector<Passed> media = source.media();
+  const auto picture =
+      std::find_if(media.begin(), media.end(), [](const Passed& one) { return one.is_video(); });
+  ASSERT_NE(picture, media.end());
+  EXPECT_EQ(picture->tag_ms, 4000);
+  EXPECT_GE(media.front().tag_ms, 4000);
+  EXPECT_TRUE(media.front().discont);
 }
 
 TEST(RtmpSrcAttempts, RecordedStreamThatBringsNothingNewIsOver) {

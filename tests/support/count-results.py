@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Sums the test cases of several test runs: `count-results.py NAME=testlog.json...`.
 
-A GoogleTest program, a check suite and a TAP program count case by case, any other test as one. Prints what failed
-and what was skipped and why, a table, and as the last line `N passed, N failed, N skipped`. Exit status 1 if
-anything failed or nothing ran.
+A GoogleTest program, a check suite and a TAP program count case by case, any other test as one. Prints the first
+report of a sanitizer, what failed, what was skipped and why, a table, and as the last line
+`N passed, N failed, N skipped`. Exit status 1 if anything failed or nothing ran.
 
 Many tests go by the clock, and are run beside others. `--again testlog.json` prints the names of the programs that
 failed and may be run once more, alone, into `again.json` beside the first log: not those in which a sanitizer found
@@ -25,11 +25,13 @@ class Cases:
     passed: int = 0
     failed: list = dataclasses.field(default_factory=list)
     skipped: list = dataclasses.field(default_factory=list)
+    report: str = ""  # what a sanitizer found, the beginning of it
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.report = self.report or other.report
 
 
 def read_gtest(text):
@@ -87,6 +89,7 @@ def cases_of(test):
             cases.skipped.append(last[-1] if last else "no reason given")
         elif result not in FAILED:
             cases.passed = 1
+    cases.report = report_of(test)
     if result in FAILED and not cases.failed:
         cases.failed.append(f"the program as a whole ({result.lower()}, {test.get('returncode')})")
     cases.failed = [f"{name}: {case}" for case in cases.failed]
@@ -100,9 +103,17 @@ def read_log(path):
         return {test["name"]: test for test in map(json.loads, file)}
 
 
-def may_run_again(test):
+def report_of(test):
+    """Returns the beginning of what a sanitizer says of a test that failed; "" if none does."""
     output = (test.get("stdout") or "") + (test.get("stderr") or "")
-    return test["result"] in FAILED and not re.search(r"Sanitizer|runtime error:", output)
+    found = re.search(r"^.*(?:Sanitizer|runtime error:)", output, re.M)
+    if test["result"] not in FAILED or not found:
+        return ""
+    return "\n".join(line[:160] for line in output[found.start() :].splitlines()[:30])
+
+
+def may_run_again(test):
+    return test["result"] in FAILED and not report_of(test)
 
 
 def tests_of(run, path):
@@ -135,6 +146,8 @@ def main():
         cases.skipped = [f"{run}: {case}" for case in cases.skipped]
         table.append((run, cases))
         total.add(cases)
+    if total.report:
+        print(total.report)
     for text in total.failed:
         print(f"FAILED   {text}")
     for text in total.skipped:

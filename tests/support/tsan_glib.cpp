@@ -2,11 +2,8 @@
 // Tells ThreadSanitizer what GLib's locks order. GLib builds GMutex and GCond on futexes, and
 // counts references with atomics, all in code that is not instrumented: without this, whatever they
 // protect looks like a race. These definitions stand in front of GLib's in every program they are
-// linked to.
-#include <atomic>
-
+// linked to. What the libraries do to memory themselves is left out by tsan.supp.
 #include <dlfcn.h>
-#include <gst/base/gstadapter.h>
 #include <gst/gst.h>
 
 extern "C" {
@@ -167,40 +164,30 @@ void gst_mini_object_unref(GstMiniObject* object) {
   real(object);
 }
 
-// An adapter frees what it was given when the last buffer made of it is gone, which GStreamer knows
-// by counts that are not seen here: its flush comes after all that was read before.
-static char extracted;
+// ---- main contexts: what a source does comes after it was attached ----
 
-gsize gst_buffer_extract(GstBuffer* buffer, gsize offset, gpointer out, gsize size) {
-  NEXT(gst_buffer_extract);
-  const gsize done = real(buffer, offset, out, size);
-  __tsan_release(&extracted);
-  return done;
-}
-
-void gst_adapter_flush(GstAdapter* adapter, gsize size) {
-  NEXT(gst_adapter_flush);
-  __tsan_acquire(&extracted);
-  real(adapter, size);
-}
-
-// GStreamer drops its own references without a call that could be seen here. So what a bus hands
-// out is freed by a function that comes after all who dropped theirs.
-static std::atomic<GstMiniObjectFreeFunction> free_message;
-
-static void free_after_all(GstMiniObject* message) {
-  __tsan_acquire(message);
-  free_message.load()(message);
-}
-
-GstMessage* gst_bus_timed_pop_filtered(GstBus* bus, GstClockTime timeout, GstMessageType types) {
-  NEXT(gst_bus_timed_pop_filtered);
-  GstMessage* message = real(bus, timeout, types);
-  if (message != nullptr && message->mini_object.free != free_after_all) {
-    free_message = message->mini_object.free;
-    message->mini_object.free = free_after_all;
+// The context is the one that the thread has made its own.
+static gint poll_and_order(GPollFD* fds, guint count, gint timeout) {
+  const gint ready = g_poll(fds, count, timeout);
+  if (GMainContext* context = g_main_context_get_thread_default()) {
+    __tsan_acquire(context);
   }
-  return message;
+  return ready;
+}
+
+GMainContext* g_main_context_new(void) {
+  NEXT(g_main_context_new);
+  GMainContext* context = real();
+  g_main_context_set_poll_func(context, poll_and_order);
+  return context;
+}
+
+guint g_source_attach(GSource* source, GMainContext* context) {
+  NEXT(g_source_attach);
+  if (context != nullptr) {
+    __tsan_release(context);
+  }
+  return real(source, context);
 }
 
 void g_main_context_unref(GMainContext* context) {

@@ -67,6 +67,64 @@ void pass_buffers() {
   gst_object_unref(pipeline);
 }
 
+// Two threads hold the same caps, read them inside GStreamer, and drop their references inside it;
+// the last one frees what both have read.
+gpointer drop_caps(gpointer event) {
+  GstCaps* caps = nullptr;
+  gst_event_parse_caps(static_cast<GstEvent*>(event), &caps);
+  gst_structure_free(gst_structure_copy(gst_caps_get_structure(caps, 0)));
+  gst_event_unref(static_cast<GstEvent*>(event));
+  return nullptr;
+}
+
+void share_caps() {
+  for (int i = 0; i < 20; i++) {
+    GstCaps* caps = gst_caps_new_simple("video/x-raw", "note", G_TYPE_STRING, "some text", nullptr);
+    GstEvent* mine = gst_event_new_caps(caps);
+    GThread* other = g_thread_new("caps", drop_caps, gst_event_new_caps(caps));
+    gst_caps_unref(caps);
+    drop_caps(mine);
+    g_thread_join(other);
+  }
+}
+
+// A source is attached by one thread, and dispatched by another, whose context it is.
+struct Attached {
+  GMainContext* context;
+  int value = 0;
+  bool done = false;
+};
+
+gpointer run_context(gpointer data) {
+  auto* attached = static_cast<Attached*>(data);
+  g_main_context_push_thread_default(attached->context);
+  while (!attached->done) {
+    g_main_context_iteration(attached->context, TRUE);
+  }
+  g_main_context_pop_thread_default(attached->context);
+  return nullptr;
+}
+
+void attach_sources() {
+  static Attached attached{g_main_context_new()};
+  GThread* other = g_thread_new("context", run_context, &attached);
+  g_usleep(10'000);
+  attached.value = 1;
+  GSource* source = g_idle_source_new();
+  g_source_set_callback(
+      source,
+      [](gpointer data) {
+        auto* shared = static_cast<Attached*>(data);
+        shared->done = shared->value == 1;
+        return G_SOURCE_REMOVE;
+      },
+      &attached, nullptr);
+  g_source_attach(source, attached.context);
+  g_source_unref(source);
+  g_thread_join(other);
+  g_main_context_unref(attached.context);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -80,6 +138,8 @@ int main(int argc, char** argv) {
     take_turns(shared, 0);
     g_thread_join(other);
     pass_buffers();
+    share_caps();
+    attach_sources();
     return shared.under_mutex == 2 * kRounds && shared.under_rec_mutex == 2 * kRounds ? 0 : 1;
   }
   if (argc == 2 && std::strcmp(argv[1], "race") == 0) {
