@@ -250,7 +250,9 @@ print(sorted(set(used)), counts)
             try:
                 uri = f"http://127.0.0.1:{server.server_port}/film.flv"
                 self.assertEqual(demuxed(f"souphttpsrc location={uri}"), demuxed(f"filesrc location={film}"))
-                self.assertGreater(self.play("playbin3", uri, "recorded")["video"], 25)
+                # playbin3 of GStreamer 1.22 crashes now and then behind a seek over HTTP, whatever the demuxer
+                # (matroskademux 30 times in 1500, qtdemux 21): inside its own plugin.
+                self.assertGreater(self.play("playbin", uri, "recorded")["video"], 25)
             finally:
                 server.shutdown()
                 thread.join()
