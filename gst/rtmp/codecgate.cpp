@@ -66,6 +66,12 @@ std::vector<FourCc> extended_codecs(MediaType type, const rtmp::GatherPayload& b
   }
 }
 
+/// refusal_of() is that of a codec in the extended form.
+CodecGate::Verdict refusal_of(FourCc codec) {
+  const bool legacy = codec == FourCc::kAvc || codec == FourCc::kAac || codec == FourCc::kMp3;
+  return legacy ? CodecGate::Verdict::kOtherForm : CodecGate::Verdict::kRefused;
+}
+
 std::string text_of(FourCc codec) {
   std::string text;
   for (char c : rtmp::media::to_text(codec)) {
@@ -183,7 +189,7 @@ CodecGate::Verdict CodecGate::check_codec(const Codec& codec) {
     complaint_ = "The stream has " + name +
                  " in Enhanced RTMP's form, which enhanced=never forbids. Set enhanced=auto, or "
                  "use H.264 with AAC or MP3.";
-    return Verdict::kRefused;
+    return refusal_of(codec.second);
   }
   if (server_.names_codecs() && !server_.takes(codec.first, codec.second)) {
     std::vector<std::string> stream;
@@ -200,7 +206,7 @@ CodecGate::Verdict CodecGate::check_codec(const Codec& codec) {
                  ". Of Enhanced RTMP's codecs the stream has " + codecs_text(stream) +
                  ", and the server takes " + (taken.empty() ? "none" : codecs_text(taken)) +
                  ". Use one of these, or H.264 with AAC or MP3.";
-    return Verdict::kRefused;
+    return refusal_of(codec.second);
   }
   if (passed_.size() < kMaxListed) {
     passed_.push_back(codec);

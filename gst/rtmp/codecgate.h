@@ -55,12 +55,17 @@ class CodecGate {
   enum class Verdict : uint8_t {
     kPass,
     kUnannounced,  ///< it passes, but the server has not said that it takes any; once a connection
-    kRefused,      ///< complaint() says why
+    kOtherForm,    ///< refused, but FLV's own headers, which all take, can tell the codec as well
+    kRefused,
   };
   Verdict check(rtmp::media::MediaType type, const rtmp::GatherPayload& body);
 
-  /// complaint() is, after kRefused, a sentence that names what the stream has and what the server
-  /// takes; after kUnannounced, the codec. The server's own words are FourCCs alone.
+  /// has_passed() is true if a codec in the extended form has passed on this connection.
+  bool has_passed() const { return !passed_.empty(); }
+
+  /// complaint() is, after kOtherForm and kRefused, a sentence that names what the stream has and
+  /// what the server takes; after kUnannounced, the codec. The server's own words are FourCCs
+  /// alone.
   const std::string& complaint() const { return complaint_; }
 
  private:

@@ -2,6 +2,7 @@
 #include "rtmp/flvpublisher.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "common/glue.h"
@@ -18,6 +19,8 @@ using rtmp::media::PacketClass;
 
 // Beyond that it is not kept: metadata can carry whole pictures.
 constexpr size_t kMaxHeaderSize = 256u << 10;
+// So long may upstream take to change the stream's form, which it does at a key frame.
+constexpr rtmp::Duration kOtherFormWait = std::chrono::seconds(15);
 
 bool is(uint8_t type, TagType tag_type) {
   return type == static_cast<uint8_t>(tag_type);
@@ -285,33 +288,54 @@ void FlvPublisher::begin_connection(Publication& publication, PublishLink& link,
   gap_ = false;
 }
 
-/// admit() is false if the body may not go to this server; then the link has failed.
-bool FlvPublisher::admit(PublishLink& link, Connection::Locked& locked, uint8_t type,
-                         const rtmp::GatherPayload& body) {
+/// admit() asks whether the body may go to this server; kEnded if not: then the link has failed.
+/// What the connection before took in the extended form, and FLV's own headers can tell as well,
+/// upstream is about to change: it has been told by RECONFIGURE what this server takes.
+FlvPublisher::Admission FlvPublisher::admit(PublishLink& link, Connection::Locked& locked,
+                                            uint8_t type, const rtmp::GatherPayload& body) {
   if (!is(type, TagType::kVideo) && !is(type, TagType::kAudio)) {
-    return true;
+    return Admission::kSend;
   }
   switch (gate_.check(media_type(type), body)) {
     case CodecGate::Verdict::kPass:
-      return true;
+      return Admission::kSend;
     case CodecGate::Verdict::kUnannounced:
       if (!std::exchange(told_unannounced_, true)) {
         unannounced_ = gate_.complaint();
       }
-      return true;
+      return Admission::kSend;
+    case CodecGate::Verdict::kOtherForm:
+      if (monotonic_now() < other_form_until_) {
+        if (is(type, TagType::kVideo)) {
+          link.await_key_frame(locked);
+        }
+        return Admission::kLeaveOut;
+      }
+      break;
     case CodecGate::Verdict::kRefused:
-      link.refuse_codec(locked, gate_.complaint());
-      return false;
+      break;
   }
-  return true;
+  link.refuse_codec(locked, gate_.complaint());
+  return Admission::kEnded;
 }
 
-/// admit_headers() asks for all codecs that are known before anything is sent.
+/// admit_headers() asks for all codecs that are known before anything is sent; false if the link
+/// has failed.
 bool FlvPublisher::admit_headers(PublishLink& link, Connection::Locked& locked) {
-  return std::all_of(headers_.begin(), headers_.end(), [&](const Header& header) {
-    HoldPtr hold(BufferHold::copy(header.body));
-    return admit(link, locked, header.type, rtmp::GatherPayload(hold->piece(0), hold->owner()));
-  });
+  for (auto header = headers_.begin(); header != headers_.end();) {
+    HoldPtr hold(BufferHold::copy(header->body));
+    switch (admit(link, locked, header->type, rtmp::GatherPayload(hold->piece(0), hold->owner()))) {
+      case Admission::kSend:
+        ++header;
+        break;
+      case Admission::kLeaveOut:
+        header = headers_.erase(header);
+        break;
+      case Admission::kEnded:
+        return false;
+    }
+  }
+  return true;
 }
 
 FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLink& link,
@@ -332,6 +356,9 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
         return Outcome::kEnded;
     }
     if (connection_ != link.attempt().serial) {
+      const rtmp::Time now = monotonic_now();
+      const bool changes_form = gate_.has_passed() || now < other_form_until_;
+      other_form_until_ = changes_form ? now + kOtherFormWait : now;
       gate_.begin(link.enhanced(locked), link.server_capabilities(locked));
       begin_connection(publication, link, locked);
       if (!admit_headers(link, locked)) {
@@ -342,12 +369,19 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
     if (publication.successor_ready() && begins_anew(waiting_.front().tag)) {
       return Outcome::kChangeOver;
     }
-    if (!admit(link, locked, waiting_.front().tag.header.type, waiting_.front().tag.body)) {
+    const Admission admission =
+        admit(link, locked, waiting_.front().tag.header.type, waiting_.front().tag.body);
+    if (admission == Admission::kEnded) {
       return Outcome::kEnded;
     }
-    waiting_bytes_ -= waiting_.front().tag.body.size();
-    send_tag(link, locked, std::move(waiting_.front().tag));
+    FlvTag tag = std::move(waiting_.front().tag);
     waiting_.pop_front();
+    waiting_bytes_ -= tag.body.size();
+    if (admission == Admission::kSend) {
+      send_tag(link, locked, std::move(tag));
+    } else if (auto type = message_type(tag.header.type)) {
+      publication.count_dropped(*type, make_tag(tag.packet_class, false));
+    }
   }
   return error_.empty() ? Outcome::kDone : Outcome::kNotFlv;
 }

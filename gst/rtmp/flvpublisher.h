@@ -78,8 +78,11 @@ class FlvPublisher {
     rtmp::Time since;
   };
 
-  bool admit(PublishLink& link, Connection::Locked& locked, uint8_t type,
-             const rtmp::GatherPayload& body);
+  /// Admission: kLeaveOut is for what will come in another form.
+  enum class Admission : uint8_t { kSend, kLeaveOut, kEnded };
+
+  Admission admit(PublishLink& link, Connection::Locked& locked, uint8_t type,
+                  const rtmp::GatherPayload& body);
   bool admit_headers(PublishLink& link, Connection::Locked& locked);
   static std::optional<Header> header_of(const FlvTag& tag);
   bool note(const Header& header);
@@ -101,6 +104,7 @@ class FlvPublisher {
   bool video_seen_ = false;
   bool gap_ = false;         // something is missing before what waits
   uint64_t connection_ = 0;  // serial of the link's attempt; 0 = none yet
+  rtmp::Time other_form_until_ = rtmp::Time::min();  // so long upstream may take to change the form
   std::vector<Header> headers_;
   bool headers_fresh_ = false;  // no media has gone out since the headers
   rtmp::TimestampUnwrapper times_;

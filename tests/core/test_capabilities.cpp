@@ -91,7 +91,7 @@ const Case kCases[] = {
      Value::object({{"fourCcList", Value::strict_array({"*"})},
                     {"videoFourCcInfoMap", Value::object({{"*", 4}})},
                     {"CapsEx", 15}}),
-     make({"*"}, {{"*", 4}}, {}, 15),
+     make({"*"}, {{"*", 4}}, {}, 3),
      {"*"},
      {"*"},
      true,

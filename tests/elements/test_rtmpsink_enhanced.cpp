@@ -348,6 +348,40 @@ TEST(RtmpSinkEnhanced, RepeatsTheHeadersOfEachTrack) {
   }
 }
 
+// The server that comes back takes less: what FLV's own headers can tell goes on in these, as soon
+// as upstream has heard of it.
+TEST(RtmpSinkEnhanced, GoesOnInFlvsOwnFormIfTheNextServerTakesNoOther) {
+  TestServer server(answering(server_of({"*"}, 15)));
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "auto-reconnect", TRUE, nullptr);
+  sink.play();
+  ASSERT_EQ(sink.push(extended_stream("avc1", "mp4a")), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 11; }));
+  server.set_script(answering(server_of({"hvc1"})));
+  server.disconnect();
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return sink.state() == "running"; }));
+  // What was under way in the other form, up to a key frame.
+  for (uint32_t i = 2; i < 5; i++) {
+    ASSERT_EQ(sink.push(extended_video("avc1", i)), GST_FLOW_OK);
+    ASSERT_EQ(sink.push(extended_audio("mp4a", i)), GST_FLOW_OK);
+  }
+  const std::vector<Message> own = {video_header(), audio_header(), video_frame(10),
+                                    audio_frame(10)};
+  ASSERT_EQ(sink.push(own), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() >= 16; }));
+  const Log log = server.log();
+  ASSERT_EQ(log.messages.size(), 16u);
+  EXPECT_EQ(log.messages[11].type, rtmp::MessageType::kDataAmf0);
+  for (size_t i = 0; i < own.size(); i++) {
+    EXPECT_EQ(log.messages[12 + i].body, own[i].body) << i;
+  }
+  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+  // A codec that has no other form ends it.
+  (void)sink.push(extended_video("av01", 0));
+  EXPECT_TRUE(sink.message(GST_MESSAGE_ERROR, 5s));
+}
+
 TEST(RtmpSinkEnhanced, GoesToAnotherLocationThatTakesIt) {
   TestServer picky(answering(server_of({"av01"})));
   TestServer other(answering(server_of({"*"})));

@@ -136,8 +136,15 @@ bool read_capability(EnhancedCapabilities& capabilities, std::string_view name,
     read_map(capabilities.video_codecs, value);
   } else if (name == kAudioFourCcInfoMap) {
     read_map(capabilities.audio_codecs, value);
-  } else if (name == kCapsEx || name == kRed5CapsEx) {
+  } else if (name == kCapsEx) {
     capabilities.caps_ex = value.unsigned_integer();
+  } else if (name == kRed5CapsEx) {
+    // Who writes it so reads the FourCC in front of the modifiers, not behind them.
+    capabilities.caps_ex = value.unsigned_integer();
+    if (capabilities.caps_ex) {
+      *capabilities.caps_ex &=
+          ~(EnhancedCapabilities::kModEx | EnhancedCapabilities::kTimestampNano);
+    }
   } else if (name == kVideoFunction) {
     capabilities.video_function = value.unsigned_integer();
   } else {
