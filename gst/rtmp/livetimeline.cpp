@@ -123,7 +123,7 @@ LiveTimeline::Place LiveTimeline::place(int64_t timestamp_ms, int64_t arrival) {
   last_time_ = std::max(floor_, time);
   latest_time_ = std::max(latest_time_, last_time_);
   place.time_ms = header_time_ms();
-  place.segment = std::exchange(pending_, std::nullopt);
+  place.segment = take_pending();
   return place;
 }
 

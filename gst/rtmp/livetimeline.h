@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include <gst/gst.h>
 
@@ -69,6 +70,9 @@ class LiveTimeline {
   /// script_time_ms() is the time for a script message: its own, if it is near that of the media
   /// and not before the last loss.
   int64_t script_time_ms(int64_t timestamp_ms) const;
+  /// take_pending() is the segment that is to be sent before the next buffer, which may be a tag
+  /// that place() is not for; once.
+  std::optional<Mapping> take_pending() { return std::exchange(pending_, std::nullopt); }
   /// mapping() is the segment that holds now.
   Mapping mapping() const { return mapping_; }
 

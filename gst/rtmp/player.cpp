@@ -362,9 +362,14 @@ std::optional<int64_t> Player::place(Tag& tag, rtmp::Time now) {
   }
   if (!tag.is_media()) {
     // Encoders stamp headers with zero, or with whatever they like.
-    return !timeline_.has_time() ? std::max<int64_t>(0, tag.timestamp)
-           : tag.is_header()     ? timeline_.header_time_ms()
-                                 : timeline_.script_time_ms(tag.timestamp);
+    if (!timeline_.has_time()) {
+      return std::max<int64_t>(0, tag.timestamp);
+    }
+    // By a segment that is over, a stream that has been on air for long would be due much later.
+    if (auto segment = timeline_.take_pending()) {
+      segment_due_ = segment;
+    }
+    return tag.is_header() ? timeline_.header_time_ms() : timeline_.script_time_ms(tag.timestamp);
   }
   const int64_t arrival = running_time(tag.arrival, now);
   if (!timeline_.begun()) {

@@ -67,6 +67,23 @@ TEST(RtmpSrcLive, NoFrameIsLateThoughConnectingTookLongAndTheSenderRanForAnHour)
   }
 }
 
+// A sink that goes by the clock waits for headers as for anything else that has a time.
+TEST(RtmpSrcLive, HeadersAreNotDueLaterThanTheyCome) {
+  for (const char* clock_mode : {"pipeline", "sender"}) {
+    TestServer server;
+    Source source(server.url(), "fakesink sync=true");
+    source.set("clock-mode", clock_mode);
+    source.play();
+    ASSERT_TRUE(wait_player(server));
+    Publisher publisher(server, "key", kHour);
+    EXPECT_TRUE(source.wait_media(20, 5s)) << clock_mode;
+    for (const Passed& one : source.passed()) {
+      EXPECT_LE(one.running, one.arrived + 60 * kMs) << int{one.type};
+    }
+    source.stop();
+  }
+}
+
 TEST(RtmpSrcLive, SameWithTheSendersTimeStamps) {
   Script script;
   script.delay = 300ms;
