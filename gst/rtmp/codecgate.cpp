@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 namespace gstrtmp {
 namespace {
@@ -123,9 +124,11 @@ GstPtr<GstCaps> flv_caps(EnhancedMode mode, const EnhancedCapabilities* server) 
   if (server == nullptr) {
     return caps;
   }
-  if (server->names_codecs()) {
-    set_codecs(caps.get(), "video-codecs", server->taken_codecs(MediaType::kVideo));
-    set_codecs(caps.get(), "audio-codecs", server->taken_codecs(MediaType::kAudio));
+  for (auto [type, name] :
+       {std::pair(MediaType::kVideo, "video-codecs"), {MediaType::kAudio, "audio-codecs"}}) {
+    if (server->names_codecs(type)) {
+      set_codecs(caps.get(), name, server->taken_codecs(type));
+    }
   }
   if (server->has(EnhancedCapabilities::kTimestampNano)) {
     gst_caps_set_simple(caps.get(), "timestamp-precision", G_TYPE_STRING, "nanosecond", nullptr);
@@ -191,7 +194,7 @@ CodecGate::Verdict CodecGate::check_codec(const Codec& codec) {
                  "use H.264 with AAC or MP3.";
     return refusal_of(codec.second);
   }
-  if (server_.names_codecs() && !server_.takes(codec.first, codec.second)) {
+  if (server_.names_codecs(codec.first) && !server_.takes(codec.first, codec.second)) {
     std::vector<std::string> stream;
     for (const Codec& each : stream_) {
       stream.push_back(text_of(each.second));
@@ -211,7 +214,7 @@ CodecGate::Verdict CodecGate::check_codec(const Codec& codec) {
   if (passed_.size() < kMaxListed) {
     passed_.push_back(codec);
   }
-  if (!server_.names_codecs() && mode_ == EnhancedMode::kAuto && !told_) {
+  if (!server_.names_codecs(codec.first) && mode_ == EnhancedMode::kAuto && !told_) {
     told_ = true;
     complaint_ = name;
     return Verdict::kUnannounced;

@@ -336,10 +336,12 @@ void FlvChunk::refuse(const FlvChunkPad& pad, FourCc codec) {
   if (flow_ != GST_FLOW_OK) {
     return;
   }
-  GST_ELEMENT_ERROR(element_, STREAM, CODEC_NOT_FOUND,
-                    ("Downstream does not take the codec %s.", codec_text(codec).c_str()),
-                    ("pad %s brings %s; downstream takes %s", GST_PAD_NAME(pad.pad()),
-                     codec_text(codec).c_str(), downstream_.text().c_str()));
+  GST_ELEMENT_ERROR(
+      element_, STREAM, CODEC_NOT_FOUND,
+      ("Downstream does not take the codec %s, which pad %s brings. In Enhanced RTMP's "
+       "form it takes %s. Use one of these, or H.264 with AAC or MP3.",
+       codec_text(codec).c_str(), GST_PAD_NAME(pad.pad()), downstream_.text().c_str()),
+      (nullptr));
   flow_ = GST_FLOW_NOT_NEGOTIATED;
 }
 

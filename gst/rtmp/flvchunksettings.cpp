@@ -354,7 +354,9 @@ void install_chunk_properties(GObjectClass* klass) {
    * Whether packets with an extended header also tell what their presentation time has beyond a
    * millisecond (Enhanced RTMP's TimestampOffsetNano). H.264, AAC and MP3 on `video` and `audio`
    * then get such headers, unless downstream's caps list codecs without theirs. `auto` does so if
-   * downstream's caps say that it is read, as rtmpsink's do when the server announced it.
+   * downstream's caps say that it is read, as rtmpsink's do when the server announced it. Players
+   * that know FLV's own headers only cannot play such a stream, even if the server can hand it on:
+   * `millisecond` keeps it readable for all.
    */
   g_object_class_install_property(
       klass, kPropTimestampPrecision,

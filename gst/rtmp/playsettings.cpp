@@ -123,7 +123,7 @@ void install_play_properties(GObjectClass* klass) {
   g_object_class_install_property(
       klass, kPropIdleTimeout,
       g_param_spec_uint("idle-timeout", "Idle timeout",
-                        "Seconds without media after which playing fails (0 = never)", 0, G_MAXINT,
+                        "Seconds without media after which playing fails (0 = never)", 0, G_MAXUINT,
                         defaults.idle_timeout_seconds, flags));
   /**
    * GstRtmpxSrc:no-eof-is-error:

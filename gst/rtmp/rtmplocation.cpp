@@ -232,7 +232,7 @@ void install_connection_properties(GObjectClass* klass) {
       klass, kPropTimeout,
       g_param_spec_uint("timeout", "Timeout",
                         "Seconds that each step of connecting may take (0 = no limit)", 0,
-                        G_MAXINT32, defaults.timeout_seconds, kFlags));
+                        G_MAXUINT, defaults.timeout_seconds, kFlags));
   g_object_class_install_property(
       klass, kPropTlsValidationFlags,
       g_param_spec_flags("tls-validation-flags", "TLS validation flags",

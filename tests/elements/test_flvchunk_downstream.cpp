@@ -233,7 +233,7 @@ void expect_refusal(Mux& mux, const char* codec, const char* lists) {
       g_error_matches(posted.error.get(), GST_STREAM_ERROR, GST_STREAM_ERROR_CODEC_NOT_FOUND))
       << posted.error->message;
   EXPECT_TRUE(contains(octets(posted.error->message), codec)) << posted.error->message;
-  EXPECT_NE(posted.debug.find(lists), std::string::npos) << posted.debug;
+  EXPECT_TRUE(contains(octets(posted.error->message), lists)) << posted.error->message;
 }
 
 TEST(FlvChunkDownstream, RefusesByNameWhatItDoesNotTake) {
@@ -293,7 +293,7 @@ TEST(FlvChunkDownstream, RefusesTracksOfFlvInputs) {
     flv.open(kFlvCaps);
     flv.push(flv_tag(kVideo, 0, header ? start : frame));
     flv.push(flv_tag(kVideo, 0, frame));
-    expect_refusal(mux, "hvc1", "pad flv_0 brings hvc1; downstream takes video codecs: avc1");
+    expect_refusal(mux, "hvc1, which pad flv_0 brings", "takes video codecs: avc1");
   }
   // Later, too.
   Mux mux;

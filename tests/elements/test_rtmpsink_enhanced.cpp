@@ -122,6 +122,19 @@ TEST(CodecGate, OfAServerThatNamesNoCodecs) {
   EXPECT_NE(gate.complaint().find("enhanced=never"), std::string::npos);
 }
 
+TEST(CodecGate, OfAServerThatNamesOnlyOneKind) {
+  EnhancedCapabilities video_only;
+  video_only.video_codecs = {{"hvc1", EnhancedCapabilities::kCanDecode}};
+  EXPECT_EQ(caps_text(EnhancedMode::kAuto, &video_only),
+            "video/x-flv, video-codecs=(string){ hvc1 }");
+  CodecGate gate;
+  gate.begin(EnhancedMode::kAuto, video_only);
+  EXPECT_EQ(gate.check(MediaType::kVideo, payload(fourcc_body(0x91, "av01"))), Verdict::kRefused);
+  EXPECT_EQ(gate.check(MediaType::kAudio, payload(fourcc_body(0x91, "Opus"))),
+            Verdict::kUnannounced);
+  EXPECT_EQ(gate.check(MediaType::kVideo, payload(fourcc_body(0x91, "avc1"))), Verdict::kOtherForm);
+}
+
 TEST(CodecGate, NamesBothLists) {
   CodecGate gate;
   gate.begin(EnhancedMode::kAlways, server_of({"hvc1", "Opus"}));

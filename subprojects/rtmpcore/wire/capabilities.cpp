@@ -76,11 +76,11 @@ amf::Property map_property(std::string_view name,
 }  // namespace
 
 bool EnhancedCapabilities::is_announced() const {
-  return names_codecs() || caps_ex;
+  return names_codecs(MediaType::kVideo) || names_codecs(MediaType::kAudio) || caps_ex;
 }
 
-bool EnhancedCapabilities::names_codecs() const {
-  return !four_cc_list.empty() || !video_codecs.empty() || !audio_codecs.empty();
+bool EnhancedCapabilities::names_codecs(MediaType type) const {
+  return !four_cc_list.empty() || !map_of(*this, type).empty();
 }
 
 bool EnhancedCapabilities::takes(MediaType type, FourCc codec) const {

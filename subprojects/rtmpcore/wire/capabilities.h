@@ -47,8 +47,9 @@ struct EnhancedCapabilities {
   /// is_announced() is true for a peer that says anything of Enhanced RTMP: videoFunction alone is
   /// older.
   bool is_announced() const;
-  /// names_codecs() is true if any codec is named, or kAny.
-  bool names_codecs() const;
+  /// names_codecs() is true if it is said which codecs of that kind are taken: by the list, which
+  /// is of both kinds, or by the kind's map.
+  bool names_codecs(media::MediaType type) const;
   /// takes() is whether a codec of that kind may be sent to this side: its map has kCanDecode or
   /// kCanForward for it, or the list names it. A map's kAny stands for all others.
   bool takes(media::MediaType type, media::FourCc codec) const;
@@ -69,8 +70,9 @@ struct EnhancedCapabilities {
 inline constexpr size_t kMaxAnnouncedCodecs = 64;
 
 /// read_capability() takes one property of connect's object, or of an object in the answer, up.
-/// False if it is none of these. Red5's "CapsEx" counts as capsEx. Entries that are no FourCC, and
-/// what is beyond kMaxAnnouncedCodecs, are passed over; so are values of a wrong type.
+/// False if it is none of these. Red5's "CapsEx" counts as capsEx, but for modifiers. Entries that
+/// are no FourCC, and what is beyond kMaxAnnouncedCodecs, are passed over; so are values of a wrong
+/// type.
 bool read_capability(EnhancedCapabilities& capabilities, std::string_view name,
                      const amf::Value& value);
 /// read_capabilities() is read_capability() for all members of an object.
