@@ -38,9 +38,14 @@ bool is_extended(MediaType type, uint8_t first) {
              : first >> 4 == static_cast<uint8_t>(rtmp::media::AudioCodec::kExtended);
 }
 
-/// extended_codecs() is the FourCCs in an extended body, none where it cannot be read: then it is
-/// for the server to judge.
-std::vector<FourCc> extended_codecs(MediaType type, const rtmp::GatherPayload& body) {
+struct Extended {
+  std::vector<FourCc> codecs;
+  bool multitrack = false;
+};
+
+/// read_extended() answers the FourCCs in an extended body, none where it cannot be read: then it
+/// is for the server to judge.
+Extended read_extended(MediaType type, const rtmp::GatherPayload& body) {
   // For each message, of which nearly all are not extended, or have one codec.
   std::array<uint8_t, kHeadRoom> room;
   const rtmp::Bytes start = rtmp::Bytes(room).first(copy_front(body, room));
@@ -49,20 +54,21 @@ std::vector<FourCc> extended_codecs(MediaType type, const rtmp::GatherPayload& b
   }
   const auto head = PacketReader(type, start).head();
   if (head && head->codec != FourCc::kNone) {
-    return {head->codec};
+    return {{head->codec}, head->multitrack.has_value()};
   }
   // Each track has its own, or a long modifier leads.
   std::vector<uint8_t> whole(body.size());
   copy_front(body, whole);
   PacketReader reader(type, whole);
-  std::vector<FourCc> codecs;
+  Extended out;
   while (true) {
     auto packet = reader.next();
     if (!packet || !*packet) {
-      return codecs;
+      return out;
     }
+    out.multitrack = out.multitrack || (*packet)->multitrack;
     if ((*packet)->codec != FourCc::kNone) {
-      codecs.push_back((*packet)->codec);
+      out.codecs.push_back((*packet)->codec);
     }
   }
 }
@@ -153,15 +159,16 @@ std::string codecs_text(const std::vector<std::string>& codecs) {
 }
 
 GstMessage* unannounced_codec_warning(GstElement* element, const std::string& codec) {
-  const std::string text = "The stream has " + codec +
-                           " in Enhanced RTMP's form, and the server does not say which codecs it "
-                           "takes. It is sent all the same; if it does not arrive, the server is "
-                           "too old. With enhanced=always there is no such warning, with "
-                           "enhanced=never it is not sent.";
+  const std::string text =
+      "The stream has " + codec +
+      " in Enhanced RTMP's form, and the server does not say which codecs of "
+      "its kind it takes. It is sent all the same; if it does not arrive, the server is "
+      "too old. With enhanced=always there is no such warning, with "
+      "enhanced=never it is not sent.";
   GErrorPtr warning(
       g_error_new_literal(GST_STREAM_ERROR, GST_STREAM_ERROR_CODEC_NOT_FOUND, text.c_str()));
   return gst_message_new_warning(GST_OBJECT(element), warning.get(),
-                                 "no fourCcList, no codec maps");
+                                 "neither fourCcList nor a map for this kind");
 }
 
 void CodecGate::begin(EnhancedMode mode, const EnhancedCapabilities& server) {
@@ -173,11 +180,13 @@ void CodecGate::begin(EnhancedMode mode, const EnhancedCapabilities& server) {
 
 CodecGate::Verdict CodecGate::check(MediaType type, const rtmp::GatherPayload& body) {
   Verdict verdict = Verdict::kPass;
-  for (FourCc codec : extended_codecs(type, body)) {
+  const Extended extended = read_extended(type, body);
+  for (FourCc codec : extended.codecs) {
     const Verdict of_codec = check_codec({type, codec});
     verdict = std::max(verdict, of_codec);
   }
-  return verdict;
+  // FLV's own headers have no track ids.
+  return verdict == Verdict::kOtherForm && extended.multitrack ? Verdict::kRefused : verdict;
 }
 
 CodecGate::Verdict CodecGate::check_codec(const Codec& codec) {

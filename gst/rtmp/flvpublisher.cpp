@@ -101,8 +101,14 @@ std::optional<FlvPublisher::Header> FlvPublisher::header_of(const FlvTag& tag) {
   return header;
 }
 
-/// True if it says something new.
+/// True if it says something new. What FLV's own form has no place for, as colours, does not
+/// outlast the extended one.
 bool FlvPublisher::note(const Header& header) {
+  if (is(header.type, TagType::kVideo) && !header.body.empty() && (header.body[0] & 0x80) == 0) {
+    std::erase_if(headers_, [](const Header& other) {
+      return is(other.type, TagType::kVideo) && other.packet_class == PacketClass::kMetadata;
+    });
+  }
   auto known = std::find_if(headers_.begin(), headers_.end(),
                             [&](const Header& other) { return other.same_place(header); });
   if (known == headers_.end()) {
@@ -319,23 +325,51 @@ FlvPublisher::Admission FlvPublisher::admit(PublishLink& link, Connection::Locke
   return Admission::kEnded;
 }
 
-/// admit_headers() asks for all codecs that are known before anything is sent; false if the link
-/// has failed.
+/// admit_headers() asks for all codecs that are known and not sent; false if the link has failed.
 bool FlvPublisher::admit_headers(PublishLink& link, Connection::Locked& locked) {
-  for (auto header = headers_.begin(); header != headers_.end();) {
-    HoldPtr hold(BufferHold::copy(header->body));
-    switch (admit(link, locked, header->type, rtmp::GatherPayload(hold->piece(0), hold->owner()))) {
+  for (Header& header : headers_) {
+    if (header.sent) {
+      continue;
+    }
+    HoldPtr hold(BufferHold::copy(header.body));
+    switch (admit(link, locked, header.type, rtmp::GatherPayload(hold->piece(0), hold->owner()))) {
       case Admission::kSend:
-        ++header;
         break;
       case Admission::kLeaveOut:
-        header = headers_.erase(header);
+        header.sent = true;  // not on this connection
         break;
       case Admission::kEnded:
         return false;
     }
   }
   return true;
+}
+
+/// leave_out() is for what upstream is about to send in another form.
+void FlvPublisher::leave_out(Publication& publication, const FlvTag& tag) {
+  if (auto header = header_of(tag)) {
+    note(*header);
+    for (Header& known : headers_) {
+      known.sent = known.sent || known.same_place(*header);
+    }
+    return;
+  }
+  if (left_out_.empty()) {
+    GST_WARNING("left out until upstream has changed its form: %s", gate_.complaint().c_str());
+  }
+  left_out_ = gate_.complaint();
+  if (auto type = message_type(tag.header.type)) {
+    publication.count_dropped(*type, make_tag(tag.packet_class, false));
+  }
+}
+
+bool FlvPublisher::end(PublishLink& link) {
+  if (left_out_.empty()) {
+    return true;
+  }
+  auto locked = link.lock();
+  link.refuse_codec(locked, std::exchange(left_out_, {}));
+  return false;
 }
 
 FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLink& link,
@@ -357,8 +391,9 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
     }
     if (connection_ != link.attempt().serial) {
       const rtmp::Time now = monotonic_now();
-      const bool changes_form = gate_.has_passed() || now < other_form_until_;
+      const bool changes_form = connection_ != 0 && (gate_.has_passed() || now < other_form_until_);
       other_form_until_ = changes_form ? now + kOtherFormWait : now;
+      left_out_.clear();
       gate_.begin(link.enhanced(locked), link.server_capabilities(locked));
       begin_connection(publication, link, locked);
       if (!admit_headers(link, locked)) {
@@ -371,17 +406,22 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
     }
     const Admission admission =
         admit(link, locked, waiting_.front().tag.header.type, waiting_.front().tag.body);
-    if (admission == Admission::kEnded) {
+    if (admission == Admission::kEnded ||
+        (admission == Admission::kSend && !admit_headers(link, locked))) {
       return Outcome::kEnded;
     }
     FlvTag tag = std::move(waiting_.front().tag);
     waiting_.pop_front();
     waiting_bytes_ -= tag.body.size();
-    if (admission == Admission::kSend) {
-      send_tag(link, locked, std::move(tag));
-    } else if (auto type = message_type(tag.header.type)) {
-      publication.count_dropped(*type, make_tag(tag.packet_class, false));
+    if (admission == Admission::kLeaveOut) {
+      leave_out(publication, tag);
+      continue;
     }
+    if (tag.packet_class == PacketClass::kKeyFrame ||
+        (tag.packet_class == PacketClass::kAudioFrame && !has_video())) {
+      left_out_.clear();
+    }
+    send_tag(link, locked, std::move(tag));
   }
   return error_.empty() ? Outcome::kDone : Outcome::kNotFlv;
 }

@@ -47,6 +47,9 @@ class FlvPublisher {
   /// new link it begins with the headers and, unless it is the first, a key frame.
   Outcome proceed(Publication& publication, PublishLink& link, bool live);
   const std::string& error() const { return error_; }
+  /// end() is for the end of the stream; false if its last frames have been left out, since
+  /// upstream has not changed their form: then the link has failed.
+  bool end(PublishLink& link);
   /// take_unannounced() is, once a publication, a codec that has gone to a server that does not
   /// name what it takes of Enhanced RTMP; otherwise empty.
   std::string take_unannounced() { return std::exchange(unannounced_, {}); }
@@ -84,6 +87,7 @@ class FlvPublisher {
   Admission admit(PublishLink& link, Connection::Locked& locked, uint8_t type,
                   const rtmp::GatherPayload& body);
   bool admit_headers(PublishLink& link, Connection::Locked& locked);
+  void leave_out(Publication& publication, const FlvTag& tag);
   static std::optional<Header> header_of(const FlvTag& tag);
   bool note(const Header& header);
   void begin_connection(Publication& publication, PublishLink& link, Connection::Locked& locked);
@@ -102,9 +106,10 @@ class FlvPublisher {
   std::deque<Waiting> waiting_;
   uint64_t waiting_bytes_ = 0;
   bool video_seen_ = false;
-  bool gap_ = false;         // something is missing before what waits
-  uint64_t connection_ = 0;  // serial of the link's attempt; 0 = none yet
+  bool gap_ = false;                                 // something is missing before what waits
+  uint64_t connection_ = 0;                          // serial of the link's attempt; 0 = none yet
   rtmp::Time other_form_until_ = rtmp::Time::min();  // so long upstream may take to change the form
+  std::string left_out_;  // why the newest frames have been left out; empty if they have not
   std::vector<Header> headers_;
   bool headers_fresh_ = false;  // no media has gone out since the headers
   rtmp::TimestampUnwrapper times_;

@@ -293,7 +293,7 @@ PublishLink::Outcome RtmpxSink::finish(Publication& publication, PublishLink& li
     case FlvPublisher::Outcome::kNotFlv:
       break;
   }
-  return link.finish();
+  return publisher_.end(link) ? link.finish() : PublishLink::Outcome::kEnded;
 }
 
 /// What comes after a flush is a new stream.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What rtmpsink and rtmpsrc say of Enhanced RTMP, and what rtmpsink makes of the server's answer.
+#include <array>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -120,6 +122,13 @@ TEST(CodecGate, OfAServerThatNamesNoCodecs) {
   EXPECT_EQ(gate.check(MediaType::kVideo, payload(fourcc_body(0x91, "av01"))), Verdict::kRefused);
   EXPECT_NE(gate.complaint().find("av01"), std::string::npos);
   EXPECT_NE(gate.complaint().find("enhanced=never"), std::string::npos);
+}
+
+TEST(CodecGate, TracksWithNumbersHaveNoOtherForm) {
+  CodecGate gate;
+  gate.begin(EnhancedMode::kAuto, server_of({"hvc1"}));
+  EXPECT_EQ(gate.check(MediaType::kVideo, payload({0x96, 0x01, 'a', 'v', 'c', '1', 1, 0})),
+            Verdict::kRefused);
 }
 
 TEST(CodecGate, OfAServerThatNamesOnlyOneKind) {
@@ -361,38 +370,115 @@ TEST(RtmpSinkEnhanced, RepeatsTheHeadersOfEachTrack) {
   }
 }
 
+/// Fallen is a sink whose stream has gone out in the extended form, to a server that comes back and
+/// takes `list` only. Ten frames and the metadata have been sent.
+struct Fallen {
+  explicit Fallen(std::vector<std::string> list) : server(answering(server_of({"*"}, 15))) {
+    g_object_set(sink.element, "auto-reconnect", TRUE, nullptr);
+    sink.play();
+    EXPECT_EQ(sink.push(extended_stream("avc1", "mp4a")), GST_FLOW_OK);
+    EXPECT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 11; }));
+    come_back(std::move(list));
+  }
+  void come_back(std::vector<std::string> list) {
+    const size_t published = server.log().publishes.size();
+    server.set_script(answering(server_of(std::move(list))));
+    server.disconnect();
+    EXPECT_TRUE(server.wait([=](const Log& log) { return log.publishes.size() > published; }));
+    EXPECT_TRUE(eventually([&] { return sink.state() == "running"; }));
+  }
+  /// push_old() is what was under way in the other form.
+  void push_old() {
+    for (uint32_t i = 2; i < 5; i++) {
+      EXPECT_EQ(sink.push(extended_video("avc1", i)), GST_FLOW_OK);
+      EXPECT_EQ(sink.push(extended_audio("mp4a", i)), GST_FLOW_OK);
+    }
+  }
+  /// bodies() are those of the messages behind the first `count`, but for the metadata.
+  std::vector<rtmp::Buffer> bodies(size_t count) {
+    std::vector<rtmp::Buffer> out;
+    const Log log = server.log();
+    for (size_t i = count; i < log.messages.size(); i++) {
+      if (log.messages[i].type != rtmp::MessageType::kDataAmf0) {
+        out.push_back(log.messages[i].body);
+      }
+    }
+    return out;
+  }
+
+  TestServer server;
+  Sink sink{server.url(), false};
+};
+
 // The server that comes back takes less: what FLV's own headers can tell goes on in these, as soon
 // as upstream has heard of it.
 TEST(RtmpSinkEnhanced, GoesOnInFlvsOwnFormIfTheNextServerTakesNoOther) {
-  TestServer server(answering(server_of({"*"}, 15)));
-  Sink sink(server.url(), false);
-  g_object_set(sink.element, "auto-reconnect", TRUE, nullptr);
-  sink.play();
-  ASSERT_EQ(sink.push(extended_stream("avc1", "mp4a")), GST_FLOW_OK);
-  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 11; }));
-  server.set_script(answering(server_of({"hvc1"})));
-  server.disconnect();
-  ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() == 2; }));
-  ASSERT_TRUE(eventually([&] { return sink.state() == "running"; }));
-  // What was under way in the other form, up to a key frame.
-  for (uint32_t i = 2; i < 5; i++) {
-    ASSERT_EQ(sink.push(extended_video("avc1", i)), GST_FLOW_OK);
-    ASSERT_EQ(sink.push(extended_audio("mp4a", i)), GST_FLOW_OK);
-  }
+  Fallen fallen({"hvc1"});
+  fallen.push_old();
   const std::vector<Message> own = {video_header(), audio_header(), video_frame(10),
                                     audio_frame(10)};
-  ASSERT_EQ(sink.push(own), GST_FLOW_OK);
-  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() >= 16; }));
-  const Log log = server.log();
-  ASSERT_EQ(log.messages.size(), 16u);
-  EXPECT_EQ(log.messages[11].type, rtmp::MessageType::kDataAmf0);
-  for (size_t i = 0; i < own.size(); i++) {
-    EXPECT_EQ(log.messages[12 + i].body, own[i].body) << i;
+  ASSERT_EQ(fallen.sink.push(own), GST_FLOW_OK);
+  ASSERT_TRUE(fallen.server.wait([](const Log& log) { return log.messages.size() >= 16; }));
+  std::vector<rtmp::Buffer> expected;
+  for (const Message& message : own) {
+    expected.push_back(message.body);
   }
-  EXPECT_FALSE(sink.message(GST_MESSAGE_ERROR, 0ms));
+  EXPECT_THAT(fallen.bodies(11), testing::UnorderedElementsAreArray(expected));
+  EXPECT_FALSE(fallen.sink.message(GST_MESSAGE_ERROR, 0ms));
   // A codec that has no other form ends it.
-  (void)sink.push(extended_video("av01", 0));
-  EXPECT_TRUE(sink.message(GST_MESSAGE_ERROR, 5s));
+  (void)fallen.sink.push(extended_video("av01", 0));
+  EXPECT_TRUE(fallen.sink.message(GST_MESSAGE_ERROR, 5s));
+}
+
+// Sound changes at once, pictures at a key frame: until then their header is not sent either,
+// though the caps bring it again.
+TEST(RtmpSinkEnhanced, LeavesOutTheHeaderOfWhatItLeavesOut) {
+  Fallen fallen({"hvc1"});
+  fallen.push_old();
+  std::string headers;
+  Message other = extended_video("avc1", 0);
+  other.body.push_back(4);
+  for (const Message& message : {other, audio_header()}) {
+    headers += headers.empty() ? "(buffer)" : ", (buffer)";
+    for (uint8_t octet : flv_tag(message)) {
+      std::array<char, 3> text;
+      std::snprintf(text.data(), text.size(), "%02x", octet);
+      headers += text.data();
+    }
+  }
+  gst_harness_set_src_caps_str(fallen.sink.harness,
+                               ("video/x-flv, streamheader=(buffer)< " + headers + " >").c_str());
+  ASSERT_EQ(fallen.sink.push(std::vector<Message>{audio_header(), video_header(), video_frame(10),
+                                                  audio_frame(10)}),
+            GST_FLOW_OK);
+  ASSERT_TRUE(fallen.server.wait([](const Log& log) { return log.messages.size() >= 16; }));
+  for (const rtmp::Buffer& body : fallen.bodies(11)) {
+    EXPECT_NE(body.at(0), 0x90) << "the extended form";
+  }
+}
+
+// And if it is a server of the first kind that comes next, all is there again.
+TEST(RtmpSinkEnhanced, KeepsTheHeadersOfWhatItLeavesOut) {
+  Fallen fallen({"hvc1"});
+  fallen.push_old();
+  fallen.come_back({"*"});
+  const size_t before = fallen.server.log().messages.size();
+  ASSERT_EQ(fallen.sink.push(extended_video("avc1", 1)), GST_FLOW_OK);
+  ASSERT_TRUE(
+      fallen.server.wait([&](const Log& log) { return log.messages.size() >= before + 4; }));
+  // Sound may overtake pictures.
+  EXPECT_THAT(fallen.bodies(before), testing::UnorderedElementsAre(extended_video("avc1", 0).body,
+                                                                   extended_audio("mp4a", 0).body,
+                                                                   extended_video("avc1", 1).body));
+}
+
+TEST(RtmpSinkEnhanced, AnEndWithFramesLeftOutIsAnError) {
+  Fallen fallen({"hvc1"});
+  fallen.push_old();
+  (void)fallen.sink.push_eos();
+  auto error = take_error(fallen.sink, 5s);
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->text.find("avc1"), std::string::npos) << error->text;
 }
 
 TEST(RtmpSinkEnhanced, GoesToAnotherLocationThatTakesIt) {
