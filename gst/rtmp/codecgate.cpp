@@ -159,16 +159,15 @@ std::string codecs_text(const std::vector<std::string>& codecs) {
 }
 
 GstMessage* unannounced_codec_warning(GstElement* element, const std::string& codec) {
-  const std::string text =
-      "The stream has " + codec +
-      " in Enhanced RTMP's form, and the server does not say which codecs of "
-      "its kind it takes. It is sent all the same; if it does not arrive, the server is "
-      "too old. With enhanced=always there is no such warning, with "
-      "enhanced=never it is not sent.";
+  const std::string text = "The stream has " + codec +
+                           " in Enhanced RTMP's form, and the server does not say which codecs it "
+                           "takes. It is sent all the same; if it does not arrive, the server is "
+                           "too old. With enhanced=always there is no such warning, with "
+                           "enhanced=never it is not sent.";
   GErrorPtr warning(
       g_error_new_literal(GST_STREAM_ERROR, GST_STREAM_ERROR_CODEC_NOT_FOUND, text.c_str()));
   return gst_message_new_warning(GST_OBJECT(element), warning.get(),
-                                 "neither fourCcList nor a map for this kind");
+                                 "no fourCcList, no codec map of its kind");
 }
 
 void CodecGate::begin(EnhancedMode mode, const EnhancedCapabilities& server) {
