@@ -102,11 +102,12 @@ std::optional<FlvPublisher::Header> FlvPublisher::header_of(const FlvTag& tag) {
 }
 
 /// True if it says something new. What FLV's own form has no place for, as colours, does not
-/// outlast the extended one.
+/// outlast the track's extended one.
 bool FlvPublisher::note(const Header& header) {
   if (is(header.type, TagType::kVideo) && !header.body.empty() && (header.body[0] & 0x80) == 0) {
-    std::erase_if(headers_, [](const Header& other) {
-      return is(other.type, TagType::kVideo) && other.packet_class == PacketClass::kMetadata;
+    std::erase_if(headers_, [&](const Header& other) {
+      return is(other.type, TagType::kVideo) && other.packet_class == PacketClass::kMetadata &&
+             other.tracks == header.tracks;
     });
   }
   auto known = std::find_if(headers_.begin(), headers_.end(),
@@ -354,21 +355,23 @@ void FlvPublisher::leave_out(Publication& publication, const FlvTag& tag) {
     }
     return;
   }
-  if (left_out_.empty()) {
+  std::string& why = left_out_[is(tag.header.type, TagType::kVideo)];
+  if (why.empty()) {
     GST_WARNING("left out until upstream has changed its form: %s", gate_.complaint().c_str());
   }
-  left_out_ = gate_.complaint();
+  why = gate_.complaint();
   if (auto type = message_type(tag.header.type)) {
     publication.count_dropped(*type, make_tag(tag.packet_class, false));
   }
 }
 
 bool FlvPublisher::end(PublishLink& link) {
-  if (left_out_.empty()) {
+  const auto why = std::ranges::find_if(left_out_, [](const auto& text) { return !text.empty(); });
+  if (why == left_out_.end()) {
     return true;
   }
   auto locked = link.lock();
-  link.refuse_codec(locked, std::exchange(left_out_, {}));
+  link.refuse_codec(locked, *why);
   return false;
 }
 
@@ -393,7 +396,7 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
       const rtmp::Time now = monotonic_now();
       const bool changes_form = connection_ != 0 && (gate_.has_passed() || now < other_form_until_);
       other_form_until_ = changes_form ? now + kOtherFormWait : now;
-      left_out_.clear();
+      left_out_ = {};
       gate_.begin(link.enhanced(locked), link.server_capabilities(locked));
       begin_connection(publication, link, locked);
       if (!admit_headers(link, locked)) {
@@ -417,9 +420,8 @@ FlvPublisher::Outcome FlvPublisher::proceed(Publication& publication, PublishLin
       leave_out(publication, tag);
       continue;
     }
-    if (tag.packet_class == PacketClass::kKeyFrame ||
-        (tag.packet_class == PacketClass::kAudioFrame && !has_video())) {
-      left_out_.clear();
+    if (!is(tag.header.type, TagType::kScript)) {
+      left_out_[is(tag.header.type, TagType::kVideo)].clear();
     }
     send_tag(link, locked, std::move(tag));
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -109,7 +110,8 @@ class FlvPublisher {
   bool gap_ = false;                                 // something is missing before what waits
   uint64_t connection_ = 0;                          // serial of the link's attempt; 0 = none yet
   rtmp::Time other_form_until_ = rtmp::Time::min();  // so long upstream may take to change the form
-  std::string left_out_;  // why the newest frames have been left out; empty if they have not
+  // Why the newest frames of sound, and of pictures, have been left out; empty if they have not.
+  std::array<std::string, 2> left_out_;
   std::vector<Header> headers_;
   bool headers_fresh_ = false;  // no media has gone out since the headers
   rtmp::TimestampUnwrapper times_;

@@ -472,6 +472,15 @@ TEST(RtmpSinkEnhanced, KeepsTheHeadersOfWhatItLeavesOut) {
                                                                    extended_video("avc1", 1).body));
 }
 
+// Sound that has changed its form is no reason to fail at the end.
+TEST(RtmpSinkEnhanced, AnEndBehindWhatHasChangedIsNone) {
+  Fallen fallen({"avc1"});
+  fallen.push_old();
+  ASSERT_EQ(fallen.sink.push(std::vector<Message>{audio_header(), audio_frame(10)}), GST_FLOW_OK);
+  (void)fallen.sink.push_eos();
+  EXPECT_FALSE(fallen.sink.message(GST_MESSAGE_ERROR, 300ms));
+}
+
 TEST(RtmpSinkEnhanced, AnEndWithFramesLeftOutIsAnError) {
   Fallen fallen({"hvc1"});
   fallen.push_old();
@@ -479,6 +488,23 @@ TEST(RtmpSinkEnhanced, AnEndWithFramesLeftOutIsAnError) {
   auto error = take_error(fallen.sink, 5s);
   ASSERT_TRUE(error);
   EXPECT_NE(error->text.find("avc1"), std::string::npos) << error->text;
+}
+
+TEST(RtmpSinkEnhanced, RepeatsTheColoursOfATrackBesideOneInFlvsOwnForm) {
+  TestServer server(answering(server_of({"*"}, 15)));
+  Sink sink(server.url(), false);
+  g_object_set(sink.element, "auto-reconnect", TRUE, nullptr);
+  sink.play();
+  const Message colours = {
+      rtmp::MessageType::kVideo, 0, {0x96, 0x04, 'h', 'v', 'c', '1', 1, 2, 0, 1, 'x', 5}};
+  ASSERT_EQ(sink.push(std::vector<Message>{colours, video_header(), video_frame(0)}), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 3; }));
+  server.disconnect();
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.publishes.size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return sink.state() == "running"; }));
+  ASSERT_EQ(sink.push(video_frame(10)), GST_FLOW_OK);
+  ASSERT_TRUE(server.wait([](const Log& log) { return log.messages.size() == 6; }));
+  EXPECT_EQ(server.log().messages[3].body, colours.body);
 }
 
 TEST(RtmpSinkEnhanced, GoesToAnotherLocationThatTakesIt) {
